@@ -1,0 +1,229 @@
+/* The contract's core side: parked vtable, method table, state schemas. */
+#include <string.h>
+#include "kabic.h"
+
+static const char *type_tag(const struct type *type)
+{
+	switch (type->base) {
+	case TYPE_U8:
+	case TYPE_U16:
+	case TYPE_U32:
+	case TYPE_U64:
+		return "KABI_FIELD_UNSIGNED";
+	case TYPE_S8:
+	case TYPE_S16:
+	case TYPE_S32:
+	case TYPE_S64:
+		return "KABI_FIELD_SIGNED";
+	case TYPE_BOOL8:
+		return "KABI_FIELD_BOOL";
+	case TYPE_HANDLE:
+		return "KABI_FIELD_HANDLE";
+	case TYPE_REF:
+		return "KABI_FIELD_REF";
+	case TYPE_UADDR:
+		return "KABI_FIELD_UADDR";
+	case TYPE_NAMED:
+		return type_is_scalar(&(struct type){.base = TYPE_NAMED, .decl = type->decl})
+			       ? "KABI_FIELD_UNSIGNED"
+			       : "KABI_FIELD_STRUCT";
+	case TYPE_VOID:
+	case TYPE_ANSWER:
+	case TYPE_BYTES:
+		break;
+	}
+	return "?";
+}
+
+static void emit_schema(FILE *out, const struct decl *d)
+{
+	int nr = 0;
+
+	fprintf(out, "static const struct kabi_field fields_of_%s[] = {\n", d->name);
+	for (struct member *m = d->members; m; m = m->next, nr++)
+		fprintf(out, "\t{.name = \"%s\", .offset = %llu, .size = %llu, .nr_elements = %u, "
+			     ".type = %s, .since = %u, .initial = 0x%llx},\n", m->name,
+			(unsigned long long)m->offset, (unsigned long long)m->size,
+			m->type.nr_elements ? m->type.nr_elements : 1, type_tag(&m->type), m->since,
+			(unsigned long long)m->value);
+	fprintf(out, "};\n\nconst struct kabi_schema kabi_schema_%s = {\n\t.name = \"%s\",\n"
+		     "\t.version = %u,\n\t.lifetime = KABI_LIFETIME_%s,\n"
+		     "\t.size = sizeof(struct %s),\n\t.nr_fields = %d,\n"
+		     "\t.fields = fields_of_%s,\n};\n\n", d->name, d->name, d->version,
+		upper(d->lifetime), d->name, nr, d->name);
+}
+
+static void emit_parked_method(FILE *out, const struct contract *c, const struct decl *m)
+{
+	fputs("static ", out);
+	emit_type(out, &m->type);
+	fprintf(out, " parked_%s(", m->name);
+	emit_params(out, c, m, true);
+	fputs(")\n{\n\t(void)ctx;\n", out);
+	for (int i = 0; i < m->nr_params; i++) {
+		const struct param *p = &m->params[i];
+
+		fprintf(out, "\t(void)%s;\n", p->name);
+		if (p->type.base == TYPE_BYTES || p->mode == MODE_USER)
+			fprintf(out, "\t(void)%s_len;\n", p->name);
+		else if (p->many)
+			fprintf(out, "\t(void)nr_%s;\n", p->name);
+	}
+	if (m->type.base == TYPE_ANSWER) {
+		fputs("\treturn ANSWER_WAIT_SLOT;\n", out);
+	} else if (m->type.base != TYPE_VOID) {
+		fputs("\treturn (", out);
+		emit_type(out, &m->type);
+		if (!m->fallback)
+			fputs(")0;\n", out);
+		else
+			fprintf(out, ")%s%s;\n", m->fallback[0] == 'E' ? "-" : "", m->fallback);
+	}
+	fputs("}\n\n", out);
+}
+
+static void emit_methods(FILE *out, const struct contract *c)
+{
+	fprintf(out, "static const struct kabi_method methods[] = {\n");
+	for (struct decl *m = c->decls; m; m = m->next) {
+		if (m->kind != DECL_METHOD)
+			continue;
+		fprintf(out, "\t{.name = \"%s\", .index = %u, .count = %u, .since = %u,\n"
+			     "\t .flags = 0%s%s%s%s, .nr_exclusions = %d, .exclusions = {",
+			m->name, m->index, m->count, m->since,
+			m->removed ? " | KABI_METHOD_REMOVED" : "",
+			m->fallback || m->since > 1 || m->removed ? " | KABI_METHOD_OPTIONAL" : "",
+			m->uninterruptible ? " | KABI_METHOD_UNINTERRUPTIBLE" : "",
+			m->killable ? " | KABI_METHOD_KILLABLE" : "", m->nr_exclusions);
+		for (int i = 0; i < m->nr_exclusions; i++)
+			fprintf(out, "{EXCLUSION_%s, %d, %d}, ",
+				upper(exclusion_names[m->exclusions[i].class]),
+				m->exclusions[i].shared, m->exclusions[i].param);
+		fprintf(out, "},\n\t .needs = {");
+		for (int i = 0; i < NR_NEEDS; i++)
+			fprintf(out, "%llu%s", (unsigned long long)m->needs[i],
+				i + 1 < NR_NEEDS ? ", " : "}},\n");
+	}
+	fputs("};\n\n", out);
+}
+
+static void emit_parked_vtable(FILE *out, const struct contract *c)
+{
+	fprintf(out, "[[gnu::section(\".kabi.vtable\")]] static const struct %s_vtable parked = {\n"
+		     "\t.head = KABI_VTABLE_HEAD(%s),\n", c->name, c->name);
+	for (struct decl *m = c->decls; m; m = m->next) {
+		if (m->kind != DECL_METHOD)
+			continue;
+		if (m->is_array)
+			fprintf(out, "\t.%s%s = {[0 ... %u] = parked_%s},\n",
+				m->removed ? "removed_" : "", m->name, m->count - 1, m->name);
+		else
+			fprintf(out, "\t.%s%s = parked_%s,\n", m->removed ? "removed_" : "",
+				m->name, m->name);
+	}
+	fputs("};\n\n", out);
+}
+
+static int emit_tunable_table(FILE *out, const struct contract *c)
+{
+	int nr = 0;
+
+	for (struct decl *d = c->decls; d; d = d->next) {
+		if (d->kind != DECL_TUNABLE)
+			continue;
+		if (!nr++)
+			fputs("static const struct kabi_tunable tunables[] = {\n", out);
+		fprintf(out, "\t{.name = \"%s\", .initial = %lluull, .low = %lluull, "
+			     ".high = %lluull, .decay_ns = %lluull},\n", d->name,
+			(unsigned long long)d->value, (unsigned long long)d->low,
+			(unsigned long long)d->high, (unsigned long long)d->decay);
+	}
+	if (nr)
+		fputs("};\n\n", out);
+	return nr;
+}
+
+void emit_parked(FILE *out, const struct contract *c)
+{
+	int nr_schemas = 0;
+	uint32_t nr_rows = 0;
+
+	fprintf(out, "/* Generated by kabic from %s.kabi: do not edit. */\n"
+		     "#include <kabi/%s.h>\n\n", c->name, c->name);
+	for (struct decl *d = c->decls; d; d = d->next)
+		if (d->kind == DECL_STATE && !d->imported) {
+			emit_schema(out, d);
+			nr_schemas++;
+		}
+	if (nr_schemas) {
+		fputs("static const struct kabi_schema *const schemas[] = {\n", out);
+		for (struct decl *d = c->decls; d; d = d->next)
+			if (d->kind == DECL_STATE && !d->imported)
+				fprintf(out, "\t&kabi_schema_%s,\n", d->name);
+		fputs("};\n\n", out);
+	}
+	if (c->kind == KIND_SCHEMA) {
+		fprintf(out, "const struct kabi_schema_set kabi_schemas_%s = {%s, %d};\n", c->name,
+			nr_schemas ? "schemas" : "nullptr", nr_schemas);
+		return;
+	}
+	for (struct decl *m = c->decls; m; m = m->next)
+		if (m->kind == DECL_METHOD) {
+			emit_parked_method(out, c, m);
+			nr_rows++;
+		}
+	emit_parked_vtable(out, c);
+	emit_methods(out, c);
+	int nr_tunables = emit_tunable_table(out, c);
+
+	fprintf(out, "const struct kabi_contract kabi_contract_%s = {\n\t.name = \"%s\",\n"
+		     "\t.version = %u,\n\t.kind = KABI_KIND_%s,\n\t.service_index = %u,\n"
+		     "\t.nr_methods = kabi_nr_methods_%s,\n\t.nr_rows = %u,\n"
+		     "\t.vtable_size = sizeof(struct %s_vtable),\n\t.parked = &parked,\n"
+		     "\t.methods = methods,\n\t.tunables = %s,\n\t.nr_tunables = %d,\n"
+		     "\t.schemas = {%s, %d},\n};\n", c->name, c->name, c->version,
+		upper(contract_kind_names[c->kind]), c->index, c->name, nr_rows, c->name,
+		nr_tunables ? "tunables" : "nullptr", nr_tunables,
+		nr_schemas ? "schemas" : "nullptr", nr_schemas);
+}
+
+static bool has_own_slot(const struct contract *c)
+{
+	return c->kind == KIND_SUBSYSTEM || c->kind == KIND_POLICY || c->kind == KIND_PERSONALITY;
+}
+
+void emit_slots(FILE *out, struct contract **contracts, int nr_contracts)
+{
+	int nr = 0;
+
+	fputs("#pragma once\n/* Generated by kabic: the slots that exist from boot, one for each "
+	      "subsystem, policy and\n * personality contract. Component instances get the numbers "
+	      "after them. */\n#include <nucleus/slot.h>\n\nenum kabi_slot : u32 {\n", out);
+	for (int i = 0; i < nr_contracts; i++)
+		if (has_own_slot(contracts[i]))
+			fprintf(out, "\tKABI_SLOT_%s = %d,\n", contracts[i]->name, nr++);
+	fprintf(out, "\tKABI_NR_FIXED_SLOTS = %d,\n};\n\n"
+		     "/* SLOT(vfs): the slot of a contract that has one instance. */\n"
+		     "#define SLOT(name) (&nucleus.slots[KABI_SLOT_##name])\n", nr);
+}
+
+void emit_index(FILE *out, struct contract **contracts, int nr_contracts)
+{
+	int nr = 0;
+
+	fputs("/* Generated by kabic: every contract this kernel knows, those with a fixed slot "
+	      "first and in its order. */\n#include <kabi/base.h>\n#include <kabi/index.h>\n\n", out);
+	for (int i = 0; i < nr_contracts; i++)
+		if (contracts[i]->kind != KIND_SCHEMA)
+			fprintf(out, "extern const struct kabi_contract kabi_contract_%s;\n",
+				contracts[i]->name);
+	fputs("\nconst struct kabi_contract *const kabi_contracts[] = {\n", out);
+	for (int pass = 0; pass < 2; pass++)
+		for (int i = 0; i < nr_contracts; i++)
+			if (contracts[i]->kind != KIND_SCHEMA &&
+			    has_own_slot(contracts[i]) == (pass == 0)) {
+				fprintf(out, "\t&kabi_contract_%s,\n", contracts[i]->name);
+				nr++;
+			}
+	fprintf(out, "%s};\nconst u32 nr_kabi_contracts = %d;\n", nr ? "" : "\tnullptr,\n", nr);
+}
