@@ -1,6 +1,19 @@
 #pragma once
 /* Names for compiler features, so that no other file spells an attribute. */
 
+/* Hosted builds: the C library defines some of these names too. */
+#undef __always_inline
+#undef __used
+#undef __unused
+#undef __noreturn
+#undef __packed
+#undef __aligned
+#undef __must_check
+#undef __noinline
+#undef __cold
+#undef __section
+#undef __counted_by
+
 #define __packed     __attribute__((packed))
 #define __aligned(n) __attribute__((aligned(n)))
 #define __used	     __attribute__((used))

@@ -1,0 +1,280 @@
+#pragma once
+/*
+ * Calls (core/call): the restartable transaction. architecture.md section 2 and calls.md are the rules.
+ *
+ * A handler takes (struct call *c, ...) and returns answer_t: a value, -errno, or one of five kinds, whose operands it has put
+ * into the record by the functions below. It never sleeps; everything it may run again from the start, so whatever a first run
+ * decided and must not decide again is in its frame (call_progress) or pinned.
+ */
+#include <lib/types.h>
+#include <core/object.h>
+#include <core/wait.h>
+
+typedef sword_t answer_t;
+/* Kinds lie between Linux's restart codes and -4095, so one unsigned compare finds them. */
+#define ANSWER_NEED ((answer_t)-4095)
+#define ANSWER_WAIT ((answer_t)-4094)
+#define ANSWER_DO   ((answer_t)-4093)
+#define ANSWER_MORE ((answer_t)-4092)
+#define ANSWER_RUN  ((answer_t)-4091)
+static inline bool answer_is_kind(answer_t a)
+{
+	return (word_t)a - (word_t)-4095 <= 4;
+}
+static inline bool answer_is_error(answer_t a)
+{
+	return (word_t)a >= (word_t)-4095;
+}
+#define answer_ptr_error(e) ((answer_t)(e))
+
+/* A user range as claimed by the caller; only the copy functions look behind it. */
+struct uspan {
+	vaddr_t addr;
+	size_t bytes;
+};
+
+enum call_reason : u8 { CALL_FIRST, CALL_AGAIN, CALL_READY, CALL_EXPIRED, CALL_INTERRUPTED, CALL_NEED_FAILED };
+
+/* What NEED can name. */
+enum need_kind : u8 {
+	NEED_USER_READ, /* fault in user range */
+	NEED_USER_WRITE,
+	NEED_PAGES,	/* memory object pages [index, index+nr) resident (pinned until MORE or end) */
+	NEED_PAGES_WRITE,/* resident and prepared for a write (reserved by the file system) */
+	NEED_PAGES_STABLE,/* write-back on them ended */
+	NEED_BLOCKS,	/* superblock's metadata blocks [index, nr) in the block cache */
+	NEED_EXCLUSIONS,/* the frame's wanted set (call_hold) */
+	NEED_MEMORY,	/* object of `nr` bytes could not be allocated: core reclaims, then runs again */
+	NEED_FRAME,	/* more room for frames */
+};
+struct call_need {
+	enum need_kind kind;
+	void *object;
+	u64 index;
+	u64 nr;
+	int error; /* set by core when it failed; shown to the next run */
+};
+#define CALL_NEEDS_MAX 4
+
+/* Exclusions, in the order core takes them; within a class by object id. calls.md "Exclusions". */
+enum excl_class : u8 {
+	EXCL_NONE,
+	EXCL_RENAME,	 /* superblock rename, freeze */
+	EXCL_INODE,	 /* inode content / directory content */
+	EXCL_SPACE,
+	EXCL_INODE_MAP,
+	EXCL_GROUP,
+	EXCL_CONNECTION,
+	EXCL_QUEUE,
+};
+struct exclusion { /* embedded in the object that it guards */
+	struct spinlock lock;
+	struct call *owner guarded_by(&lock); /* exclusive owner */
+	u32 nr_shared guarded_by(&lock);
+	struct waitable released;
+};
+void exclusion_init(struct exclusion *e);
+struct call_hold {
+	struct exclusion *excl;
+	u64 object_id;
+	enum excl_class class;
+	bool shared, held;
+};
+#define CALL_HOLDS_MAX 6
+
+/* Core operations a handler may ask for: closed enum, arguments in the record. core/call/do.c. */
+enum call_do_op : u16 {
+	DO_NONE,
+	DO_CLONE, DO_EXEC, DO_EXIT, DO_EXIT_GROUP, DO_WAIT,
+	DO_SIGNAL_RETURN, DO_SIGNAL_WAIT, DO_PTRACE,
+	DO_MMAP, DO_MUNMAP, DO_MPROTECT, DO_MREMAP, DO_BRK, DO_MADVISE, DO_MSYNC, DO_MLOCK, DO_MINCORE,
+	DO_FUTEX, DO_FUTEX_WAITV,
+	DO_SLEEP, /* nanosleep: absolute deadline in args */
+	DO_SYNC_FILE, DO_SYNC_SUPER, DO_SYNC_ALL,
+	DO_MOUNT, DO_UMOUNT, DO_PIVOT_ROOT,
+	DO_SWITCH_FILES, /* unshare/close_range UNSHARE */
+	DO_YIELD, DO_MEMBARRIER, DO_REBOOT, DO_TRUNCATE, DO_SET_CONTEXT, DO_PAGE_OUT,
+	DO_RELEASE_FILE,
+	DO_NR,
+};
+
+struct slot;
+struct call_frame {
+	const struct slot *slot;
+	u64 object_id;
+	u16 method;
+	u16 schema;
+	u16 phase;
+	u8 live; /* progress is meaningful */
+	u8 effect; /* debug: an effect happened since the last commit point */
+	u64 progress[8];
+	struct object *ref; /* further progress, owned by the frame */
+	answer_t nested;    /* answer of the nested call of this phase */
+	bool nested_valid;
+};
+#define CALL_LEVELS_MAX 4
+#define CALL_PINS_MAX 6
+struct call_pin {
+	struct object *object;
+	u32 key; /* descriptor number, or CALL_PIN_OBJECT */
+	bool owned;
+};
+#define CALL_PIN_OBJECT ~0u
+#define CALL_WAITS_INLINE 4
+
+/* Call flags */
+#define CALLF_UNINTERRUPTIBLE 1u /* contract says: WAIT ends by kill only */
+#define CALLF_KERNEL	      2u /* made by core itself: no user memory, no signals */
+#define CALLF_SIGMASK	      4u /* wait with `sigmask` (ppoll, sigsuspend) */
+#define CALLF_KILLABLE_NEED   8u
+
+struct context;
+struct call {
+	struct task *task;	     /* core only: handlers look at ctx and use core services */
+	const struct context *ctx;   /* credentials, namespaces, root and cwd: pinned at entry */
+	word_t args[6];
+	u32 nr;			     /* system call number, ~0u in core's own calls */
+	u32 flags;
+	u8 level;		     /* current frame */
+	u8 nr_needs, nr_holds, nr_pins;
+	enum call_reason reason;
+	u32 runs;		     /* runs without progress; the 65th is a violation */
+	struct call_frame frame0;
+	struct call_frame *more;     /* frames 1..3, allocated on demand, kept with the task */
+	struct call_need needs[CALL_NEEDS_MAX];
+	struct call_hold holds[CALL_HOLDS_MAX];
+	struct call_pin pins[CALL_PINS_MAX];
+	/* wait set */
+	u32 nr_waits;
+	struct wait_entry waits_inline[CALL_WAITS_INLINE];
+	u32 waits_seq_inline[CALL_WAITS_INLINE];
+	struct wait_entry *waits_more; /* allocated, capacity waits_more_cap */
+	u32 waits_more_cap;
+	ktime_t deadline_ns;	     /* monotonic absolute; KTIME_MAX none. Set once, kept over reruns */
+	answer_t wait_result;	     /* WAIT with a result: ends the call without another run */
+	bool wait_has_result, deadline_set;
+	u64 sigmask;
+	/* DO */
+	enum call_do_op op;
+	word_t op_args[8];
+	bool op_again;		     /* run the handler again after DO, result in op_result */
+	answer_t op_result;
+	bool op_done;
+	struct list_node waiting;    /* per-slot list of waiting records, for ukfs and the sweep */
+	const struct slot *waiting_on;
+	struct call *outer;	     /* nested core call, at most 8 deep */
+	/* pages pinned by NEED_PAGES */
+	void *pinned_pages;
+};
+
+/* --- for handlers --- */
+/* Progress of the current frame, zeroed when the frame is fresh. T at most 64 bytes. */
+#define call_progress(c, T)                                                                        \
+	({                                                                                         \
+		static_assert(sizeof(T) <= sizeof(((struct call_frame *)0)->progress), "64 bytes"); \
+		(T *)call_frame(c)->progress;                                                      \
+	})
+static inline struct call_frame *call_frame(struct call *c)
+{
+	return c->level == 0 ? &c->frame0 : &c->more[c->level - 1];
+}
+/* Around a call to another module (generated wrappers do it): enters the next level. A frame of the same slot, object and
+ * method is resumed, any other is begun afresh. nullptr: ANSWER_NEED (NEED_FRAME) must be answered. */
+struct call_frame *call_enter(struct call *c, const struct slot *slot, u16 method, u64 object_id);
+/* Leaves it: DONE/ERROR end the frame (its holds, progress), kinds keep it. Returns `a`. */
+answer_t call_leave(struct call *c, answer_t a);
+
+/* Each returns the answer to return. */
+answer_t call_need_user(struct call *c, struct uspan span, bool write);
+answer_t call_need_pages(struct call *c, enum need_kind kind, void *memory_object, u64 index, u64 nr);
+answer_t call_need_blocks(struct call *c, void *superblock, u64 block, u64 nr);
+answer_t call_need_memory(struct call *c, size_t bytes);
+/* Wait sets: add any number (NEED memory may be answered), then return call_wait(c). */
+int call_wait_add(struct call *c, struct waitable *w, u32 mask, u32 seq); /* 0 or -ENOMEM */
+int call_wait_add_exclusive(struct call *c, struct waitable *w, u32 mask, u32 seq);
+/* First caller wins; reruns keep the deadline. */
+void call_wait_deadline(struct call *c, ktime_t monotonic_ns);
+answer_t call_wait(struct call *c);
+answer_t call_wait1(struct call *c, struct waitable *w, u32 mask, u32 seq);
+answer_t call_do(struct call *c, enum call_do_op op, bool again);
+static inline answer_t call_more(struct call *c)
+{
+	c->runs = 0;
+	return ANSWER_MORE;
+}
+/* Interrupted? Then the handler answers a partial result, -EINTR or -ERESTARTSYS..., never WAIT (unless uninterruptible). */
+static inline bool call_interrupted(const struct call *c)
+{
+	return c->reason == CALL_INTERRUPTED;
+}
+static inline bool call_expired(const struct call *c)
+{
+	return c->reason == CALL_EXPIRED;
+}
+/* Long locks. True: all held now. False: return ANSWER_NEED. Asking for what the frame holds already is fine. */
+bool call_hold(struct call *c, enum excl_class class, struct exclusion *e, u64 object_id, bool shared);
+bool call_hold2(struct call *c, enum excl_class class, struct exclusion *a, u64 id_a, struct exclusion *b, u64 id_b);
+/* A resolved object that must be the same in every run: kept under `key` (CALL_PIN_OBJECT + order of asking). Takes a reference. */
+int call_pin_object(struct call *c, struct object *o);
+struct file;
+/* The open file behind descriptor fd, the same in every run of this call; nullptr: -EBADF. Borrowed until the call ends. */
+struct file *call_file(struct call *c, u32 fd);
+/* Marks the first effect that others can see (debug: an answer that loses it traps). */
+#if UMKA_DEBUG
+void call_effect(struct call *c);
+void call_effect_recorded(struct call *c);
+#else
+static inline void call_effect(struct call *c)
+{
+	(void)c;
+}
+static inline void call_effect_recorded(struct call *c)
+{
+	(void)c;
+}
+#endif
+/* rerun=N: true when this hold/pin/copy should fail without need. */
+bool call_rerun_inject(struct call *c);
+
+/* User copies of handlers: never fault in. 0, or ANSWER_NEED already prepared (return it), or -EFAULT. */
+answer_t call_copy_in(struct call *c, void *dst, vaddr_t user, size_t bytes);
+answer_t call_copy_out(struct call *c, vaddr_t user, const void *src, size_t bytes);
+/* Copies a string of at most size-1 bytes; answer: its length, -ENAMETOOLONG when unterminated, -EFAULT, or NEED. */
+answer_t call_copy_string(struct call *c, char *dst, vaddr_t user, size_t size);
+/* Bytes copied (may be short when a page is absent: then call_need_user for the rest once progress is recorded). */
+size_t call_copy_in_partial(struct call *c, void *dst, vaddr_t user, size_t bytes);
+size_t call_copy_out_partial(struct call *c, vaddr_t user, const void *src, size_t bytes);
+
+/* --- for core --- */
+/* Serves kinds until a final answer. `again` says how to run the handler again. Context: thread, may sleep. */
+enum call_target : u8 { CALL_SYSCALL, CALL_INTERNAL };
+answer_t call_slow(struct call *c, answer_t a);
+/* Core's own calls (exec, write-back, kernel threads): a record linked to the task's current one. */
+void call_begin(struct call *c, u32 flags);
+void call_end(struct call *c);
+/* Runs `expr` (which uses c) until its answer is final; the caller may sleep. */
+#define call_run(c, expr)                                                                          \
+	({                                                                                         \
+		answer_t _a = (expr);                                                              \
+		while (unlikely(answer_is_kind(_a))) {                                             \
+			_a = call_serve(c, _a);                                                    \
+			if (!answer_is_kind(_a))                                                   \
+				break;                                                             \
+			_a = (expr);                                                               \
+		}                                                                                  \
+		_a;                                                                                \
+	})
+/* Serves one kind; returns ANSWER_MORE: run again; anything else is final. */
+answer_t call_serve(struct call *c, answer_t a);
+/* Why does this task wait: text for ukfs. */
+int call_describe_wait(struct task *t, char *buf, size_t size);
+
+/* Deferred calls: {slot, method, object}; core/call/deferred.c runs them in a core thread. */
+struct deferred {
+	struct list_node link;
+	const struct slot *slot;
+	u16 method;
+	bool queued;
+	struct object *object;
+};
+void deferred_queue(struct deferred *d);

@@ -1,0 +1,106 @@
+#pragma once
+/*
+ * Locks (core/sync). Spinlocks: short, preemption off; _irqsave where an interrupt takes the lock too. Mutexes: core code only
+ * (never replaceable code), may sleep. Every lock has a level; taking a level not above what this task/CPU holds is an
+ * inversion, caught at run time in debug kernels. Take locks as &object->lock (Clang's analysis, style.md 5.1).
+ */
+#include <lib/types.h>
+#include <lib/atomic.h>
+#include <core/cpu.h>
+
+/* Order: a lock may be taken while holding only locks of smaller level. */
+enum lock_level : u8 {
+	LOCK_LEVEL_NONE = 0, /* no check (boot, tests) */
+	LOCK_LEVEL_MUTEX_TASK = 10, /* mutexes first: they may sleep */
+	LOCK_LEVEL_MUTEX_SPACE = 20,
+	LOCK_LEVEL_MUTEX_OBJECT = 30,
+	LOCK_LEVEL_NAMESPACE = 50,
+	LOCK_LEVEL_NAME = 60,	/* name cache, inode fields */
+	LOCK_LEVEL_NODE = 70,	/* pipe, socket, tty, epoll bodies */
+	LOCK_LEVEL_NODE_NESTED = 75, /* second node of a pair, in address order */
+	LOCK_LEVEL_FILES = 80,	/* descriptor tables */
+	LOCK_LEVEL_TASK = 90,	/* task, thread group, signals */
+	LOCK_LEVEL_SPACE = 100, /* address-space page tables */
+	LOCK_LEVEL_MEMOBJ = 110,
+	LOCK_LEVEL_BLOCK = 115,
+	LOCK_LEVEL_FUTEX = 118,
+	LOCK_LEVEL_WAITABLE = 120,
+	LOCK_LEVEL_TIMER = 130,
+	LOCK_LEVEL_RUNQUEUE = 140,
+	LOCK_LEVEL_IRQ = 150,
+	LOCK_LEVEL_SLAB = 160,
+	LOCK_LEVEL_ZONE = 170,
+	LOCK_LEVEL_KERNEL_SPACE = 175,
+	LOCK_LEVEL_LOG = 200,
+};
+
+struct __lock_type("spinlock") spinlock {
+	atomic32_t ticket; /* high 16 next, low 16 owner */
+	u8 level;
+	u8 holder_cpu; /* debug: CPU + 1 */
+};
+#define SPINLOCK_INIT(lvl) {.level = (lvl)}
+static inline void spin_init(struct spinlock *l, enum lock_level level)
+{
+	*l = (struct spinlock){.level = level};
+}
+void spin_lock(struct spinlock *l) __acquires(*l);
+void spin_unlock(struct spinlock *l) __releases(*l);
+bool spin_trylock(struct spinlock *l) __try_acquires(true, *l);
+word_t spin_lock_irqsave(struct spinlock *l) __acquires(*l);
+void spin_unlock_irqrestore(struct spinlock *l, word_t state) __releases(*l);
+/* Debug kernels: panics unless held by this CPU. */
+void spin_assert_held(const struct spinlock *l) TSA(assert_capability(*l));
+
+static inline void preempt_disable(void)
+{
+	*arch_preempt_count_ptr() += 1;
+	barrier();
+}
+void preempt_schedule(void); /* core/sched: switch now if needed; called when the count reaches 0 */
+static inline void preempt_enable(void)
+{
+	barrier();
+	*arch_preempt_count_ptr() -= 1;
+	if (unlikely(this_cpu()->need_resched) && *arch_preempt_count_ptr() == 0)
+		preempt_schedule();
+}
+static inline void preempt_enable_no_resched(void)
+{
+	barrier();
+	*arch_preempt_count_ptr() -= 1;
+}
+
+/* Sleeping lock for core operations; owner inheritance through core/wait. */
+#include <lib/list.h>
+struct __lock_type("mutex") mutex {
+	struct spinlock lock;
+	struct task *owner;
+	struct list_node waiters;
+	u8 level;
+};
+void mutex_init(struct mutex *m, enum lock_level level);
+void mutex_lock(struct mutex *m) __acquires(*m);
+bool mutex_trylock(struct mutex *m) __try_acquires(true, *m);
+void mutex_unlock(struct mutex *m) __releases(*m);
+
+/* Grace periods (core/sync/grace.c): a read section is a region with preemption off. */
+static inline void grace_read_begin(void)
+{
+	preempt_disable();
+}
+static inline void grace_read_end(void)
+{
+	preempt_enable();
+}
+enum grace_action : u8 { GRACE_SLAB_FREE, GRACE_OBJECT_FREE, GRACE_FRAME_FREE, GRACE_WAKE };
+struct grace_head {
+	struct grace_head *next;
+	u64 period;
+	void *object;
+	enum grace_action action;
+};
+/* Frees/wakes `object` after every CPU has left the read sections of now. Any context. */
+void grace_defer(struct grace_head *h, enum grace_action action, void *object);
+/* Waits for a grace period. Context: thread, may sleep. */
+void grace_wait(void);

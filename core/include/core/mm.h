@@ -1,0 +1,198 @@
+#pragma once
+/*
+ * Memory (core/mm): frames (buddy + policy), slab, memory objects with slot words, mappers, address spaces, page cache.
+ * See architecture.md section 7 "One memory object".
+ */
+#include <lib/types.h>
+#include <lib/list.h>
+#include <lib/rbtree.h>
+#include <core/object.h>
+#include <core/call.h>
+#include <arch/mmu.h>
+
+/* --- frames --- */
+enum frame_flag : u16 { FRAME_FREE = 1, FRAME_SLAB = 2, FRAME_DIRTY = 4, FRAME_WRITEBACK = 8, FRAME_ERROR = 16, FRAME_ACTIVE = 32, FRAME_RESERVED = 64, FRAME_UPTODATE = 128, FRAME_LOCKED = 256, FRAME_PAGETABLE = 512 };
+struct memory_object;
+struct frame { /* one per page frame, 64 bytes on 64-bit */
+	struct list_node lru;	      /* free list, LRU list, slab list */
+	struct memory_object *object; /* owner, or slab's cache */
+	u64 index;		      /* page index in the object */
+	atomic32_t pins;	      /* users that hold the contents: >0 keeps it */
+	atomic32_t mapcount;
+	u16 flags;
+	u8 order;
+	u8 heat;
+	u16 node_tier;
+	struct account *account;
+};
+struct frame *frame_of(paddr_t pa);
+paddr_t frame_paddr(const struct frame *f);
+#define FRAME_ALLOC_ZERO 1u
+#define FRAME_ALLOC_ATOMIC 2u /* no reclaim, may use the reserve */
+struct frame *frame_alloc(u32 order, u32 flags, struct account *account); /* pins = 1; nullptr */
+void frame_free(struct frame *f, u32 order);
+void frame_pin(struct frame *f);
+void frame_unpin(struct frame *f);
+/* Contents are reached only between these (an addition on 64-bit). */
+void *page_begin(struct frame *f);
+void page_end(struct frame *f, void *p);
+struct memory_stats {
+	u64 total_pages, free_pages, cached_pages, anon_pages, mapped_pages, shmem_pages, slab_pages, slab_reclaimable_pages, dirty_pages, writeback_pages, kernel_stack_pages, pagetable_pages, available_pages, active_file, inactive_file, active_anon, inactive_anon, buffers_pages, committed_pages;
+};
+void mm_stats(struct memory_stats *out);
+void mm_boot_init(const void *boot_info);
+
+/* --- kernel memory --- */
+/* Slab caches: per-CPU magazines. Name is for /proc/slabinfo. */
+struct slab_cache;
+struct slab_cache *slab_create(const char *name, size_t bytes, size_t align);
+void *slab_alloc(struct slab_cache *c); /* not zeroed; nullptr */
+void *slab_zalloc(struct slab_cache *c);
+void slab_free(struct slab_cache *c, void *p);
+/* kmalloc sizes up to 4 MiB; zeroed variant; kfree(nullptr) is fine. Context: any not holding zone/slab locks. */
+void *kmalloc(size_t bytes) __attribute__((alloc_size(1)));
+void *kzalloc(size_t bytes) __attribute__((alloc_size(1)));
+void *kmalloc_array(size_t nr, size_t bytes);
+void kfree(const void *p);
+char *kstrdup(const char *s);
+/* Virtually contiguous: stacks (with a guard page below), MMIO, large tables. */
+void *vmap_alloc(size_t bytes, enum mmu_prot prot);
+void vmap_free(void *p, size_t bytes);
+void *vmap_device(paddr_t pa, size_t bytes, enum mmu_prot extra);
+void *kernel_stack_alloc(void);
+void kernel_stack_free(void *p);
+/* Module memory near the kernel: writable until protected. */
+void *module_memory_alloc(size_t bytes);
+int module_memory_protect(void *p, size_t bytes, enum mmu_prot prot);
+void module_memory_free(void *p, size_t bytes);
+
+/* --- memory objects --- */
+/* Slot word, one u64 per page: low 4 bits kind, rest operand. */
+enum slot_kind : u8 { SLOT_EMPTY, SLOT_ZERO, SLOT_RESIDENT, SLOT_COMPRESSED, SLOT_SWAPPED, SLOT_REMOTE, SLOT_TRANSIT };
+enum memory_kind : u8 { MEMORY_ANON, MEMORY_SHMEM, MEMORY_FILE, MEMORY_DEVICE, MEMORY_BLOCK };
+struct slot_tree { void *root; u8 height; }; /* radix tree of slot words; core/mm/slots.c */
+struct inode;
+struct memory_object {
+	struct object obj;
+	enum memory_kind kind;
+	u64 size_bytes; /* files: i_size; faults beyond it are SIGBUS */
+	struct slot_tree slots; /* guarded by obj.lock; lookups in grace sections */
+	u64 nr_resident;
+	struct list_node mappers; /* struct mapper.link, obj.lock */
+	struct inode *inode;	  /* MEMORY_FILE: pager is the inode's file system */
+	paddr_t device_base;	  /* MEMORY_DEVICE */
+	struct list_node dirty;	  /* link in the superblock's list of objects with dirty pages */
+	u64 nr_dirty, nr_writeback;
+	struct waitable writeback_done;
+	u32 write_error_seq;	  /* fsync error reporting */
+	s32 write_error;
+	u32 seals;
+};
+struct memory_object *memory_object_create(enum memory_kind kind, u64 size_bytes, struct account *a);
+/* A resident page, pinned, without waiting: nullptr when absent. Context: any thread context. */
+struct frame *memory_page_try(struct memory_object *o, u64 index);
+/* Same, but brings it in (pager: zero fill, file system map + block I/O). May sleep. err pointer-free: *out, 0 or -errno.
+ * write: prepared for modification (reserved by the file system, ENOSPC told here). */
+int memory_page_get(struct memory_object *o, u64 index, bool write, struct frame **out);
+/* A page that will be overwritten whole [offset 0, PAGE): need not be read. */
+int memory_page_get_overwrite(struct memory_object *o, u64 index, struct frame **out);
+void memory_page_mark_dirty(struct memory_object *o, struct frame *f);
+/* Truncation: drops pages past new_size (mappers invalidated), zeroes the tail of the last page. */
+void memory_object_truncate(struct memory_object *o, u64 new_size);
+void memory_object_drop_range(struct memory_object *o, u64 first, u64 nr); /* punch, invalidate clean cache */
+/* Starts/waits write-back of dirty pages of [first, first+nr); -errno of the first failure. May sleep. */
+int memory_object_sync(struct memory_object *o, u64 first, u64 nr);
+u64 memory_object_next_data(struct memory_object *o, u64 from_page); /* SEEK_DATA for shmem; ~0 none */
+void mm_drop_caches(void);
+
+/* --- mappers --- */
+enum mapper_kind : u8 { MAPPER_SPACE, MAPPER_WINDOW, MAPPER_IOMMU };
+struct mapper {
+	struct list_node link;
+	enum mapper_kind kind;
+	u64 first_page, nr_pages; /* part of the object that it may have mapped */
+	struct address_space *space;
+	vaddr_t base;
+};
+
+/* --- address spaces --- */
+#define VM_READ 1u
+#define VM_WRITE 2u
+#define VM_EXEC 4u
+#define VM_SHARED 8u
+#define VM_GROWSDOWN 16u
+#define VM_LOCKED 32u
+#define VM_MAYREAD 64u
+#define VM_MAYWRITE 128u
+#define VM_MAYEXEC 256u
+#define VM_DONTFORK 512u
+#define VM_NORESERVE 1024u
+#define VM_STACK 2048u
+#define VM_HEAP 4096u
+#define VM_VDSO 8192u
+#define VM_WIPEONFORK 16384u
+#define VM_DONTDUMP 32768u
+struct region { /* a VMA */
+	struct rb_min_node node;
+	vaddr_t start, end;
+	u32 flags;
+	struct memory_object *object; /* shared or file object; nullptr: private anonymous without pages yet */
+	u64 object_page;	      /* page of object at start */
+	struct anon_map *anon;	      /* private pages of this region (anonymous and copied file pages) */
+	struct file *file;	      /* for /proc/PID/maps, reference */
+	struct mapper mapper;
+	struct address_space *space;
+	const char *name;	      /* [heap] and the like, static */
+};
+struct address_space {
+	struct object obj;
+	struct mutex lock; /* regions */
+	struct spinlock page_lock; /* page tables and rss */
+	struct rb_root regions;
+	struct arch_space arch;
+	u32 nr_regions;
+	refcount_t users; /* tasks; the object's references keep the struct only */
+	vaddr_t mmap_base, brk_start, brk, stack_start, arg_start, arg_end, env_start, env_end, code_start, code_end, data_start, data_end, vdso;
+	u64 total_pages, rss_anon, rss_file, rss_shmem, locked_pages, data_pages, stack_pages, exec_pages;
+	u64 rss_peak;
+	struct file *exe; /* reference */
+	u64 auxv[64];
+	u64 cpu_mask; /* CPUs that may have translations */
+	u64 membarrier_state;
+};
+struct address_space *space_create(void);
+struct address_space *space_fork(struct address_space *from, int *error); /* current's */
+void space_get(struct address_space *as);
+void space_put(struct address_space *as); /* last user unmaps everything */
+struct mmap_args {
+	vaddr_t addr;
+	size_t bytes;
+	u32 prot;  /* Linux PROT_* (1 read 2 write 4 exec) */
+	u32 flags; /* Linux MAP_* generic values: SHARED 1, PRIVATE 2, SHARED_VALIDATE 3, FIXED 0x10, ANONYMOUS 0x20, GROWSDOWN 0x100, DENYWRITE.., LOCKED 0x2000, NORESERVE 0x4000, POPULATE 0x8000, STACK 0x20000, FIXED_NOREPLACE 0x100000 */
+	struct file *file; /* borrowed; nullptr anonymous */
+	u64 offset_bytes;
+};
+sword_t space_mmap(struct address_space *as, const struct mmap_args *a); /* address or -errno */
+int space_munmap(struct address_space *as, vaddr_t addr, size_t bytes);
+int space_mprotect(struct address_space *as, vaddr_t addr, size_t bytes, u32 prot);
+sword_t space_mremap(struct address_space *as, vaddr_t old, size_t old_bytes, size_t new_bytes, u32 flags, vaddr_t new_addr);
+sword_t space_brk(struct address_space *as, vaddr_t brk);
+int space_madvise(struct address_space *as, vaddr_t addr, size_t bytes, s32 advice);
+int space_msync(struct address_space *as, vaddr_t addr, size_t bytes, u32 flags);
+int space_mlock(struct address_space *as, vaddr_t addr, size_t bytes, u32 flags, bool lock);
+int space_mlockall(struct address_space *as, u32 flags);
+int space_mincore(struct address_space *as, vaddr_t addr, size_t bytes, vaddr_t vec);
+/* exec: a region with given object (file mapping of a segment), fixed. */
+int space_map_file(struct address_space *as, vaddr_t addr, size_t bytes, u32 vm_flags, struct file *file, u64 offset_bytes);
+int space_map_anon(struct address_space *as, vaddr_t addr, size_t bytes, u32 vm_flags, const char *name);
+int space_map_object(struct address_space *as, vaddr_t addr, size_t bytes, u32 vm_flags, struct memory_object *o, u64 first_page, const char *name);
+struct region *space_find(struct address_space *as, vaddr_t addr); /* lock held: region with addr < end */
+/* Fault on current's space: 0, or -EFAULT with *signo, *code (SIGSEGV MAPERR 1/ACCERR 2, SIGBUS ADRERR 2). May sleep. */
+int space_fault(struct address_space *as, vaddr_t addr, u32 trap_access, s32 *signo, s32 *code);
+/* Faults in a user range for a copy; 0 or -EFAULT. */
+int space_populate(struct address_space *as, vaddr_t addr, size_t bytes, bool write);
+/* Identity of a futex word: shared -> object + offset, private -> space + address. -EFAULT. */
+struct futex_key { void *a; u64 b; bool shared; };
+int space_futex_key(struct address_space *as, vaddr_t addr, bool shared, struct futex_key *out);
+void futex_key_put(struct futex_key *k);
+/* Text-file-busy accounting: core/node/inode.c inode_deny_write. */

@@ -1,0 +1,375 @@
+#pragma once
+/*
+ * Nodes, inodes, names, mounts, open files, descriptor tables (core/node): data and its short-lock operations. Behaviour is in vfs/,
+ * net/, tty/ behind the `node` contract (one slot per node type) and in file systems behind core/fs_call.h.
+ */
+#include <lib/types.h>
+#include <lib/list.h>
+#include <core/object.h>
+#include <core/call.h>
+#include <core/mm.h>
+#include <core/context.h>
+
+struct slot;
+struct timespec64 {
+	s64 sec;
+	u32 nsec;
+};
+/* mode bits (S_IFMT and friends) are Linux's, the same everywhere */
+#define S_IFMT	 0170000u
+#define S_IFSOCK 0140000u
+#define S_IFLNK	 0120000u
+#define S_IFREG	 0100000u
+#define S_IFBLK	 0060000u
+#define S_IFDIR	 0040000u
+#define S_IFCHR	 0020000u
+#define S_IFIFO	 0010000u
+#define S_ISUID	 0004000u
+#define S_ISGID	 0002000u
+#define S_ISVTX	 0001000u
+#define S_TYPE(m) ((m) & S_IFMT)
+
+/* Device numbers: Linux's 12:20 split. */
+#define DEV_MAKE(major, minor) (((u32)(major) << 20) | (u32)(minor))
+#define DEV_MAJOR(d) ((u32)(d) >> 20)
+#define DEV_MINOR(d) ((u32)(d) & 0xfffff)
+
+struct block_device;
+struct superblock {
+	struct object obj; /* body: the component's mount state */
+	const char *type_name; /* "ext4", "proc": static */
+	const struct slot *fs;	 /* contract filesystem, or nullptr for a view */
+	const struct slot *view; /* contract view, or nullptr */
+	u64 handle;
+	u32 dev;      /* st_dev, DEV_MAKE */
+	u32 flags;    /* SB_* */
+	u64 magic;    /* statfs f_type */
+	u32 block_bytes;
+	u64 max_file_bytes;
+	u32 name_max;
+	struct block_device *bdev;
+	struct inode *root;
+	struct exclusion rename_excl;
+	struct list_node inodes;   /* all cached, obj.lock */
+	struct list_node dirty_inodes;
+	struct list_node all;
+	u64 free_blocks, total_blocks, reserved_blocks, free_inodes, total_inodes; /* core's counters; bound given by the component */
+	u64 next_ino;		   /* file systems without own numbering */
+	struct pid_ns *pid_ns;	   /* proc */
+	void *block_cache;	   /* core/node/block_cache.c */
+	struct memory_object *blocks; /* metadata blocks as pages of the device */
+	char options[128];
+	u32 write_errors;
+	struct transaction *open_transaction;
+};
+#define SB_RDONLY 1u
+#define SB_NOSUID 2u
+#define SB_NODEV 4u
+#define SB_NOEXEC 8u
+#define SB_NAMES_RESIDENT 0x100u /* the name cache is the directory (tmpfs): names are pinned, misses are absent, readdir is core's */
+#define SB_VOLATILE 0x200u	 /* names must be revalidated (proc) */
+
+struct file_lock; /* core/node/locks.c */
+struct pipe;
+struct inode {
+	struct object obj; /* body: component's inode state (declared schema) */
+	struct superblock *sb;
+	u64 ino;
+	u32 generation;
+	u32 mode;
+	u32 nlink;
+	u32 rdev;
+	kuid_t uid;
+	kgid_t gid;
+	struct timespec64 atime, mtime, ctime, btime; /* fields under obj.lock */
+	u64 blocks_512;
+	u32 fs_flags; /* FS_IOC_GETFLAGS bits */
+	u64 view_id;  /* views: what it shows */
+	u32 view_kind;
+	struct memory_object *pages; /* regular files: contents; size is pages->size_bytes */
+	u64 size_bytes;		     /* others (directories, symlinks) */
+	struct exclusion content, map;
+	struct list_node sb_link, dirty_link, hash_link;
+	struct list_node names;	     /* struct name.alias */
+	struct list_node locks;	     /* posix and flock locks, obj.lock */
+	struct waitable lock_event;
+	struct pipe *fifo;
+	struct object *bound_socket; /* AF_UNIX */
+	s32 writers;		     /* >0 open for writing, <0 executed (deny write) */
+	bool dirty, dead, evicting;
+	char *link_target;	     /* symlinks whose text core keeps */
+	u64 version;		     /* raised by each change of data or metadata (STATX_CHANGE, delta reads) */
+};
+static inline bool inode_is_dir(const struct inode *i)
+{
+	return S_TYPE(i->mode) == S_IFDIR;
+}
+static inline u64 inode_size(const struct inode *i)
+{
+	return i->pages ? READ_ONCE(i->pages->size_bytes) : i->size_bytes;
+}
+struct inode *inode_new(struct superblock *sb, u64 ino, u32 mode); /* refs 1; nullptr no memory */
+struct inode *inode_find(struct superblock *sb, u64 ino);	    /* cached, referenced */
+static inline void inode_get(struct inode *i)
+{
+	object_get(&i->obj);
+}
+void inode_put(struct inode *i); /* last reference of nlink 0: evict (fs_evict) in a core thread or the caller's record */
+void inode_mark_dirty(struct inode *i);
+void inode_touch(struct inode *i, u32 which); /* INODE_ATIME | MTIME | CTIME: now */
+#define INODE_ATIME 1u
+#define INODE_MTIME 2u
+#define INODE_CTIME 4u
+int inode_write_get(struct inode *i);  /* -ETXTBSY */
+void inode_write_put(struct inode *i);
+int inode_deny_write(struct inode *i); /* exec; -ETXTBSY */
+void inode_allow_write(struct inode *i);
+/* Permission of the context (mode bits, capabilities; ACLs none): mask MAY_READ 4, MAY_WRITE 2, MAY_EXEC 1. 0/-EACCES/-EROFS. */
+#define MAY_EXEC 1u
+#define MAY_WRITE 2u
+#define MAY_READ 4u
+int inode_permission(const struct context *ctx, const struct inode *i, u32 mask);
+struct timespec64 inode_now(void);
+
+/* --- names (the name cache): lookups without locks inside a grace read section --- */
+#define NAME_INLINE 40
+struct name {
+	struct object obj;
+	struct list_node hash; /* chains are changed under the bucket lock, read without */
+	struct name *hash_next;
+	struct name *parent;   /* itself at a root */
+	struct inode *inode;   /* nullptr: known to be absent */
+	atomic32_t seq;	       /* odd while it moves (rename) or changes inode */
+	u32 hash_value;
+	u32 len;
+	u32 flags;
+	atomic32_t nr_mounts;  /* mounts on top somewhere */
+	struct list_node children, sibling; /* parent->obj.lock */
+	struct list_node alias;
+	struct list_node lru;
+	char *text;
+	char inline_text[NAME_INLINE];
+};
+#define NAME_UNHASHED 1u
+#define NAME_PINNED 2u /* SB_NAMES_RESIDENT: holds one reference of its own */
+u32 name_hash(const struct name *parent, const char *text, u32 len);
+/* Grace read section. Returned name is not referenced: validate with seq, or name_get_live. */
+struct name *name_lookup_fast(const struct name *parent, const char *text, u32 len, u32 hash);
+struct name *name_lookup(struct name *parent, const char *text, u32 len); /* referenced or nullptr */
+/* Makes it known (inode may be nullptr: negative), hashed, referenced; consumes an inode reference. If another got there first, returns that one. */
+struct name *name_add(struct name *parent, const char *text, u32 len, struct inode *inode);
+struct name *name_new_root(struct inode *inode);
+void name_set_inode(struct name *n, struct inode *inode); /* negative -> positive; consumes reference */
+void name_delete(struct name *n);  /* unlinked: becomes negative or unhashed when in use */
+void name_move(struct name *n, struct name *new_parent, const char *text, u32 len, struct name *replaced);
+void name_exchange(struct name *a, struct name *b);
+void name_invalidate(struct name *n); /* drop from the cache with its children when unused */
+static inline void name_get(struct name *n)
+{
+	object_get(&n->obj);
+}
+void name_put(struct name *n);
+
+/* --- mounts --- */
+struct mount {
+	struct object obj;
+	u32 id;
+	struct mount *parent; /* itself at the top */
+	struct name *point;   /* in parent */
+	struct name *root;
+	struct superblock *sb;
+	u32 flags; /* MNT_* below */
+	struct mount_ns *ns;
+	struct list_node children, sibling, in_ns, hash;
+	char *source;
+	bool detached;
+};
+#define MNT_RDONLY 1u
+#define MNT_NOSUID 2u
+#define MNT_NODEV 4u
+#define MNT_NOEXEC 8u
+#define MNT_NOATIME 16u
+#define MNT_NODIRATIME 32u
+#define MNT_RELATIME 64u
+#define MNT_STRICTATIME 128u
+struct mount_ns {
+	struct object obj;
+	struct mount *root;
+	struct list_node mounts; /* in order */
+	u32 nr_mounts;
+	u64 event; /* raised by each change: poll on /proc/mounts */
+	struct waitable changed;
+};
+/* Mount on top of (m, n); referenced, or nullptr. Lock-free fast check is n->nr_mounts. */
+struct mount *mount_lookup(struct mount *m, struct name *n);
+static inline void mount_get(struct mount *m)
+{
+	object_get(&m->obj);
+}
+static inline void mount_put(struct mount *m)
+{
+	object_put(&m->obj);
+}
+static inline void path_get(const struct path_ref *p)
+{
+	mount_get(p->mount);
+	name_get(p->name);
+}
+static inline void path_put(struct path_ref *p)
+{
+	if (p->name) {
+		name_put(p->name);
+		mount_put(p->mount);
+	}
+	p->name = nullptr;
+	p->mount = nullptr;
+}
+/* Text of a path as seen from `root`: start in buf, or negative -ENAMETOOLONG. "(unreachable)" prefix and " (deleted)" as Linux. */
+char *path_text(const struct path_ref *p, const struct path_ref *root, char *buf, size_t size);
+
+/* --- open files --- */
+enum node_type : u8 { NODE_FILE, NODE_DIR, NODE_PIPE, NODE_EVENT, NODE_TIMER, NODE_SIGNAL, NODE_PID, NODE_EPOLL, NODE_SOCKET, NODE_TTY, NODE_CHAR, NODE_BLOCK, NODE_VIEW, NODE_PATH, NODE_NR };
+struct file {
+	struct object obj; /* body: what the type says (struct pipe, struct epoll, ...), a reference */
+	const struct slot *slot; /* contract node */
+	enum node_type type;
+	u32 flags; /* O_* as on x86-64/generic Linux (abi translates where an architecture differs) */
+	struct path_ref path; /* references; anonymous nodes: name of a pseudo inode */
+	struct inode *inode;  /* reference (may be nullptr for anonymous nodes) */
+	off64_t pos;
+	struct exclusion pos_excl; /* readers and writers of a shared position, as f_pos_lock */
+	struct waitable *wait;	   /* the node's main waitable, for those with one */
+	s32 owner_pid; s32 owner_signal; /* F_SETOWN */
+	u64 view_version;
+	void *private_data;  /* rendered text of a view, directory cursor: core memory owned by the file (kfree'd at the end) */
+	size_t private_bytes;
+	u64 cursor;
+	struct list_node epolls; /* epoll items watching this file */
+	u32 error_seq_seen;  /* fsync errors */
+	s32 ra_prev; u64 ra_next_page; u32 ra_window_pages; /* read-ahead words */
+	struct list_node in_sb;
+};
+/* Open flags: Linux generic values. */
+#define O_ACCMODE 3u
+#define O_RDONLY 0u
+#define O_WRONLY 1u
+#define O_RDWR 2u
+#define O_CREAT 0100u
+#define O_EXCL 0200u
+#define O_NOCTTY 0400u
+#define O_TRUNC 01000u
+#define O_APPEND 02000u
+#define O_NONBLOCK 04000u
+#define O_DSYNC 010000u
+#define O_ASYNC 020000u
+#define O_DIRECT 040000u
+#define O_LARGEFILE 0100000u
+#define O_DIRECTORY 0200000u
+#define O_NOFOLLOW 0400000u
+#define O_NOATIME 01000000u
+#define O_CLOEXEC 02000000u
+#define O_SYNC 04010000u
+#define O_PATH 010000000u
+#define O_TMPFILE 020200000u
+/* File mode helpers */
+static inline bool file_readable(const struct file *f)
+{
+	return (f->flags & O_ACCMODE) != O_WRONLY && !(f->flags & O_PATH);
+}
+static inline bool file_writable(const struct file *f)
+{
+	return (f->flags & O_ACCMODE) != O_RDONLY && !(f->flags & O_PATH);
+}
+/* refs 1. Takes references on path and inode. slot comes from node_slot(type). */
+struct file *file_new(enum node_type type, u32 flags, const struct path_ref *path, struct inode *inode, struct object *body);
+const struct slot *node_slot(enum node_type type);
+static inline void file_get(struct file *f)
+{
+	object_get(&f->obj);
+}
+void file_put(struct file *f); /* last one: node.release through a record of core's own */
+struct file *file_new_anonymous(enum node_type type, u32 flags, const char *label, struct object *body); /* "anon_inode:[eventfd]" */
+
+/* --- descriptor tables --- */
+struct descriptor { /* final shape: reference, rights, epoch */
+	struct file *file;
+	u32 rights;
+	u32 epoch;
+	bool cloexec;
+};
+struct files {
+	struct object obj; /* obj.refs counts tasks sharing it */
+	struct descriptor *table;
+	u32 capacity;
+	word_t *open_map; /* bit per descriptor */
+	u32 next_hint;
+};
+struct files *files_create(void);
+struct files *files_clone(struct files *from, u32 up_to); /* fork, unshare; nullptr no memory */
+void files_put(struct files *f);			   /* last one closes all */
+void files_close_on_exec(struct files *f);
+/* Reserve + install in one step. -EMFILE (limit), -ENOMEM. Takes over the reference on success. */
+sword_t files_install(struct files *f, struct file *file, u32 min, bool cloexec, u64 limit);
+int files_install_at(struct files *f, struct file *file, u32 fd, bool cloexec, struct file **replaced); /* dup2 */
+struct file *files_get(struct files *f, u32 fd);    /* referenced; nullptr */
+struct file *files_remove(struct files *f, u32 fd); /* reference passes to the caller; nullptr: -EBADF */
+bool files_cloexec_get(struct files *f, u32 fd);
+int files_cloexec_set(struct files *f, u32 fd, bool on);
+s32 files_next_open(struct files *f, u32 from); /* -1 none; for /proc/PID/fd, close_range */
+
+/* --- user ranges of one transfer --- */
+struct uio {
+	const struct uspan *spans; /* record-owned; kernel buffers: kernel == true */
+	u32 nr;
+	bool kernel;   /* spans hold kernel addresses (core's own calls: exec, coredump, views) */
+	bool positioned; /* pread/pwrite: pos given, file position untouched */
+	u32 flags;     /* RWF_* */
+	off64_t pos;
+	size_t total;
+};
+/* Copies between a kernel buffer and the range [done, done+bytes) of the uio without faulting; returns bytes copied. On a short copy
+ * answer uio_need(). */
+size_t uio_copy_out(struct call *c, const struct uio *u, size_t done, const void *src, size_t bytes);
+size_t uio_copy_in(struct call *c, const struct uio *u, size_t done, void *dst, size_t bytes);
+/* NEED for the next byte at `done`; -EFAULT when a former NEED for it failed. */
+answer_t uio_need(struct call *c, const struct uio *u, size_t done, bool write);
+
+/* --- poll --- */
+struct poll_ask { /* filled by node.poll when wanted */
+	bool want_wait;
+	u32 nr;
+	struct {
+		struct waitable *w;
+		u32 mask;
+		u32 seq;
+	} on[3];
+};
+static inline void poll_ask_add(struct poll_ask *a, struct waitable *w, u32 mask)
+{
+	if (a && a->want_wait && a->nr < 3) {
+		a->on[a->nr].w = w;
+		a->on[a->nr].mask = mask;
+		a->on[a->nr].seq = waitable_seq(w); /* before the state is looked at */
+		a->nr++;
+	}
+}
+
+/* --- directory listing --- */
+struct dirent_sink { /* core/node/dirent.c: abi/vfs decide the user layout */
+	u8 *buffer;  /* kernel staging buffer */
+	size_t size, used;
+	u32 format;  /* 0 getdents64 */
+	bool full;
+};
+/* false: full, nothing added. */
+bool dirent_add(struct dirent_sink *s, const char *name, u32 len, u64 ino, u64 next_cursor, u32 mode);
+struct stat_info {
+	u64 dev, ino, size, blocks_512, rdev;
+	u32 mode, nlink, blksize;
+	kuid_t uid;
+	kgid_t gid;
+	struct timespec64 atime, mtime, ctime, btime;
+	u64 attributes, attributes_mask, mount_id;
+	u32 result_mask;
+};
+void inode_stat(const struct inode *i, struct stat_info *out);

@@ -1,0 +1,79 @@
+#pragma once
+/*
+ * State objects (core/object): everything that must survive a swap or a crash hangs on one of these.
+ * Core header + one body pointer whose layout the owning contract declares (schema version). Ids are 64-bit, never reused.
+ */
+#include <lib/types.h>
+#include <lib/list.h>
+#include <lib/atomic.h>
+#include <core/lock.h>
+
+enum object_type : u16 {
+	OBJECT_NONE,
+	OBJECT_TASK,
+	OBJECT_THREAD_GROUP,
+	OBJECT_SPACE,
+	OBJECT_MEMORY, /* memory object */
+	OBJECT_INODE,
+	OBJECT_NAME,
+	OBJECT_MOUNT,
+	OBJECT_SUPERBLOCK,
+	OBJECT_FILE, /* open file description */
+	OBJECT_PIPE,
+	OBJECT_SOCKET,
+	OBJECT_EPOLL,
+	OBJECT_EVENT,
+	OBJECT_TIMER,
+	OBJECT_TTY,
+	OBJECT_CONTEXT,
+	OBJECT_FILES, /* descriptor table */
+	OBJECT_NAMESPACE,
+	OBJECT_DEVICE,
+	OBJECT_BLOCK_DEVICE,
+	OBJECT_COMPONENT, /* an instance of a component */
+	OBJECT_STATE,	  /* a component's own state object */
+	OBJECT_ACCOUNT,
+	OBJECT_NR_TYPES,
+};
+struct account;
+struct object {
+	u64 id;
+	enum object_type type;
+	u16 schema; /* version of the body's layout */
+	u32 generation;
+	struct spinlock lock;
+	refcount_t refs;
+	struct account *account;
+	void *body;
+	struct grace_head grace;
+};
+/* refs = 1, fresh id. */
+void object_init(struct object *o, enum object_type type, enum lock_level level, struct account *account);
+u64 object_new_id(void);
+static inline void object_get(struct object *o)
+{
+	refcount_inc(&o->refs);
+}
+/* Drops a reference; the last one calls the type's release in core (closed switch over type, core/object/release.c).
+ * Context: any where the type's release may run; releases that may sleep are deferred to a core thread. */
+void object_put(struct object *o);
+/* For lock-free lookups inside a grace read section. */
+static inline bool object_get_live(struct object *o)
+{
+	return refcount_inc_not_zero(&o->refs);
+}
+
+/* What is charged (architecture.md "One account"): a node of the cgroup tree; boot makes the root. */
+struct account {
+	struct object obj;
+	struct account *parent;
+	atomic_word_t frames, kernel_bytes;
+	atomic32_t tasks;
+};
+extern struct account account_root;
+/* -ENOMEM when a limit is passed (limits come with cgroups; the root has none). */
+static inline int account_charge_frames(struct account *a, sword_t nr)
+{
+	atomic_word_fetch_add(&a->frames, (word_t)nr);
+	return 0;
+}

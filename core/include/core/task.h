@@ -1,0 +1,306 @@
+#pragma once
+/* Tasks, thread groups, sessions, signals (core/task). Core operations: may sleep with their own frames. */
+#include <lib/types.h>
+#include <core/call.h>
+#include <core/context.h>
+#include <core/time.h>
+#include <core/sched.h>
+#include <arch/context.h>
+
+#if UMKA_ASAN
+#define KERNEL_STACK_BYTES 65536
+#else
+#define KERNEL_STACK_BYTES 16384
+#endif
+
+/* task->work bits, looked at before every return to user mode (one compare with 0). */
+#define TASK_WORK_SIGNAL   1u
+#define TASK_WORK_RESCHED  2u
+#define TASK_WORK_STOP	   4u
+#define TASK_WORK_TRACE	   8u /* system call entry/exit work: slow entry */
+#define TASK_WORK_RSEQ	   16u
+#define TASK_WORK_SIGMASK  32u /* restore saved mask */
+
+#define SIG_NR 64
+#define SIGHUP 1
+#define SIGINT 2
+#define SIGQUIT 3
+#define SIGILL 4
+#define SIGTRAP 5
+#define SIGABRT 6
+#define SIGBUS 7
+#define SIGFPE 8
+#define SIGKILL 9
+#define SIGUSR1 10
+#define SIGSEGV 11
+#define SIGUSR2 12
+#define SIGPIPE 13
+#define SIGALRM 14
+#define SIGTERM 15
+#define SIGSTKFLT 16
+#define SIGCHLD 17
+#define SIGCONT 18
+#define SIGSTOP 19
+#define SIGTSTP 20
+#define SIGTTIN 21
+#define SIGTTOU 22
+#define SIGURG 23
+#define SIGXCPU 24
+#define SIGXFSZ 25
+#define SIGVTALRM 26
+#define SIGPROF 27
+#define SIGWINCH 28
+#define SIGIO 29
+#define SIGPWR 30
+#define SIGSYS 31
+#define SIGRTMIN 32
+#define SIG_BIT(s) (1ull << ((s) - 1))
+/* Numbers above are the same on all eight architectures (asm/signal.h). */
+
+/* Core's siginfo; abi/ lays it out for user space. */
+struct signal_info {
+	s32 signo, error, code;
+	s32 pid; /* in the receiver's pid namespace */
+	u32 uid;
+	s32 status;
+	u64 value;  /* si_value, si_addr */
+	s64 utime, stime;
+	s32 timer_id, overrun;
+	s32 band_fd;
+	s64 band;
+	u16 addr_lsb;
+	u32 syscall;
+};
+#define SI_USER 0
+#define SI_KERNEL 0x80
+#define SI_QUEUE -1
+#define SI_TIMER -2
+#define SI_TKILL -6
+struct signal_action {
+	vaddr_t handler; /* 0 default, 1 ignore */
+	u64 mask;
+	u64 flags; /* Linux SA_* values */
+	vaddr_t restorer;
+};
+struct signal_queue_entry {
+	struct list_node link;
+	struct signal_info info;
+	struct account *account;
+};
+struct signal_pending {
+	u64 set;
+	struct list_node queue;
+};
+/* CLONE_SIGHAND */
+struct signal_handlers {
+	refcount_t refs;
+	struct spinlock lock;
+	struct signal_action action[SIG_NR];
+};
+
+/* Process ids: one struct pid per number set, kept while anybody (task, group, session, pidfd) holds it. */
+struct pid {
+	struct object obj;
+	u64 number_global;	 /* 64-bit task id */
+	s32 number;		 /* in the boot pid namespace (levels come with namespaces) */
+	struct pid_ns *ns;
+	struct rb_node in_ns;
+	struct task *task;	 /* thread with this id */
+	struct list_node group_members;	  /* thread groups whose process group this is */
+	struct list_node session_members;
+	struct waitable exited;	 /* pidfd */
+};
+struct rusage_counts {
+	u64 user_ns, system_ns, minor_faults, major_faults, switches_voluntary, switches_involuntary, max_rss_pages, in_blocks, out_blocks;
+};
+struct tty;
+struct rlimit {
+	u64 soft, hard;
+};
+#define RLIMIT_NR 16
+#define RLIMIT_CPU 0
+#define RLIMIT_FSIZE 1
+#define RLIMIT_DATA 2
+#define RLIMIT_STACK 3
+#define RLIMIT_CORE 4
+#define RLIMIT_RSS 5
+#define RLIMIT_NPROC 6
+#define RLIMIT_NOFILE 7
+#define RLIMIT_MEMLOCK 8
+#define RLIMIT_AS 9
+#define RLIMIT_LOCKS 10
+#define RLIMIT_SIGPENDING 11
+#define RLIMIT_MSGQUEUE 12
+#define RLIMIT_NICE 13
+#define RLIMIT_RTPRIO 14
+#define RLIMIT_RTTIME 15
+#define RLIM_INFINITY (~0ull)
+struct interval_timers;
+struct thread_group {
+	struct object obj;
+	struct task *leader;
+	struct list_node threads; /* struct task.in_group; guarded by the global task lock */
+	u32 nr_threads;
+	struct thread_group *parent;
+	struct list_node children, sibling;
+	struct pid *pid, *pgrp, *session;
+	struct list_node in_pgrp, in_session;
+	struct tty *ctty; /* controlling terminal, a reference */
+	bool session_leader, execed, child_subreaper;
+	struct signal_handlers *handlers;
+	struct signal_pending pending;
+	struct waitable child_event;  /* wait4: woken at child state changes */
+	struct waitable signal_event; /* signalfd, sigtimedwait */
+	struct rlimit rlimit[RLIMIT_NR];
+	struct rusage_counts dead_threads, dead_children;
+	s32 exit_code; /* wait status */
+	s32 exit_signal;
+	bool group_exit, stopped, continued_event, stop_event, zombie;
+	u32 stop_signal, nr_stopped;
+	struct interval_timers *timers; /* setitimer, timer_create */
+	s16 oom_score_adj;
+	bool dumpable;
+	ktime_t start_ns;
+	u32 exec_generation;
+};
+enum task_state : u8 { TASK_RUNNABLE, TASK_SLEEPING, TASK_SLEEPING_UNINTERRUPTIBLE, TASK_STOPPED, TASK_TRACED, TASK_DEAD, TASK_NEW };
+struct address_space;
+struct files;
+struct exec_file;
+struct task {
+	/* --- offsets known to arch assembly (asserted in core/task/layout.c) --- */
+	u32 work;	       /* TASK_WORK_* ; set by others with atomic or */
+	u32 fault_disabled;    /* >0: user copies must not fault in */
+	void *stack;	       /* lowest address of the core stack */
+	struct arch_task arch;
+	/* --- */
+	struct object obj;
+	enum task_state state;
+	u8 exiting;
+	bool kernel_thread, vfork_parent_waits, in_exec;
+	char comm[16];
+	struct sched_entity se;
+	struct call call;	 /* the record of the system call in progress */
+	struct call_frame frames_more[CALL_LEVELS_MAX - 1];
+	struct call *call_now;	 /* innermost record */
+	struct context *context;
+	struct address_space *space; /* nullptr: kernel thread */
+	struct files *files;
+	struct thread_group *group;
+	struct list_node in_group;
+	struct pid *pid;
+	struct list_node all; /* every task, global task lock */
+	/* signals */
+	struct spinlock signal_lock;
+	u64 blocked, saved_blocked;
+	struct signal_pending pending;
+	vaddr_t altstack_sp;
+	size_t altstack_bytes;
+	u32 altstack_flags;
+	s32 pdeath_signal;
+	/* user pointers registered by the C library */
+	vaddr_t clear_child_tid, robust_list, rseq;
+	size_t robust_list_bytes;
+	u32 rseq_bytes, rseq_signature;
+	struct waitable vfork_done;
+	struct waitable wake; /* private: sleeps that nobody else names */
+	struct rusage_counts usage;
+	ktime_t start_ns, sleep_start_ns;
+	s32 exit_status;
+	struct rb_root *pi;	  /* held PI futexes */
+	struct mutex *blocked_on; /* debug, inheritance */
+	u32 lock_depth;		  /* debug: held spinlock levels */
+	u8 lock_levels[16];
+	/* restart block: nanosleep, futex, poll with a deadline */
+	struct {
+		enum call_do_op op;
+		word_t args[6];
+		ktime_t deadline_ns;
+	} restart;
+	bool no_new_privs_unused;
+	u64 personality_word;
+};
+static inline bool task_signal_pending(const struct task *t)
+{
+	return READ_ONCE(t->work) & (TASK_WORK_SIGNAL | TASK_WORK_STOP);
+}
+
+/* --- creation and end --- */
+struct clone_args {
+	u64 flags; /* Linux CLONE_* */
+	s32 exit_signal;
+	vaddr_t stack; /* top; 0: same */
+	word_t tls;
+	vaddr_t parent_tid, child_tid, pidfd;
+	s32 set_tid[1];
+	u32 nr_set_tid;
+};
+sword_t task_clone(const struct clone_args *args); /* child's number or -errno */
+struct exec_args {
+	struct path_ref at; /* start of relative lookups, from dirfd */
+	vaddr_t path, argv, envp; /* user */
+	u32 flags;
+	s32 dirfd;
+	const char *kernel_path; /* first program: strings in core memory */
+	const char *const *kernel_argv, *const *kernel_envp;
+};
+int task_exec(const struct exec_args *args);
+__noreturn void task_exit(s32 code);	   /* this thread; code as exit(2) << 8 or signal */
+__noreturn void task_exit_group(s32 status); /* whole process, wait status */
+sword_t task_wait(s32 idtype, s32 id, u32 options, s32 *status, struct signal_info *info, struct rusage_counts *usage);
+/* A kernel thread, runnable at once; nullptr: no memory. */
+struct task *task_kernel_thread(void (*entry)(void *), void *arg, const char *name);
+__noreturn void task_child_start_user(void);
+extern struct task *task_init; /* pid 1 */
+
+/* --- lookup --- */
+struct pid *pid_find(struct pid_ns *ns, s32 number); /* takes a reference */
+struct task *task_find(struct pid_ns *ns, s32 number); /* takes a reference on obj */
+void pid_put(struct pid *p);
+s32 task_pid_nr(const struct task *t); /* thread id */
+s32 group_pid_nr(const struct thread_group *g);
+/* Walks all groups: the next with number > after, referenced; nullptr at the end. For /proc. */
+struct thread_group *group_next(struct pid_ns *ns, s32 after);
+struct task *group_next_thread(struct thread_group *g, s32 after);
+u32 task_count(void);
+u64 task_forks(void);
+/* --- sessions and groups: -EPERM, -ESRCH, -EACCES as setpgid(2), setsid(2) --- */
+int task_setpgid(s32 pid, s32 pgid);
+sword_t task_setsid(void);
+sword_t task_getpgid(s32 pid);
+sword_t task_getsid(s32 pid);
+bool pgrp_orphaned(struct pid *pgrp);
+/* --- signals --- */
+/* info nullptr: SI_KERNEL. -EPERM is the caller's to check (signal_may_send). -EAGAIN for real-time queue overflow. */
+int signal_send_task(struct task *t, const struct signal_info *info);
+int signal_send_group(struct thread_group *g, const struct signal_info *info);
+int signal_send_pgrp(struct pid *pgrp, const struct signal_info *info); /* 0 if at least one */
+void signal_send_kernel(struct task *t, s32 signo);
+void signal_send_pgrp_kernel(struct pid *pgrp, s32 signo);
+int signal_may_send(struct task *target, s32 signo);
+sword_t signal_kill(s32 pid, const struct signal_info *info); /* kill(2) */
+sword_t signal_tgkill(s32 tgid, s32 tid, const struct signal_info *info);
+/* Synchronous fault: forced if blocked or ignored. */
+void signal_force_fault(s32 signo, s32 code, vaddr_t addr);
+int signal_action_set(s32 signo, const struct signal_action *new, struct signal_action *old);
+void signal_mask_set(u64 mask);
+u64 signal_pending_set(const struct task *t); /* thread and group */
+/* Takes one signal of `set` off the queues; 0: none. */
+s32 signal_dequeue(u64 set, struct signal_info *info);
+sword_t signal_timedwait(u64 set, struct signal_info *info, ktime_t deadline_ns);
+/* Is this signal ignored or blocked here (SIGTTOU and friends)? */
+bool signal_is_ignored_or_blocked(s32 signo);
+/* Delivered in task_user_exit_work: core chooses; abi builds the frame through the personality's contract:
+ * signal_deliver(regs, signo, info, action, blocked-before) -> 0 or -EFAULT (core then forces SIGSEGV). */
+/* --- limits, ids --- */
+static inline u64 task_rlimit(const struct task *t, u32 which)
+{
+	return READ_ONCE(t->group->rlimit[which].soft);
+}
+/* --- futex (core/task/futex.c); op as futex(2) with the private/clock bits --- */
+sword_t futex_op(vaddr_t uaddr, u32 op, u32 val, ktime_t deadline_or_none, word_t val2, vaddr_t uaddr2, u32 val3);
+void futex_exit_robust(struct task *t);
+int futex_wake_user(vaddr_t uaddr, u32 nr); /* clear_child_tid */
+/* --- exits of user mode: personality hooks are in the personality contract --- */
+void task_usage(const struct task *t, struct rusage_counts *out);
+void group_usage(const struct thread_group *g, struct rusage_counts *self, struct rusage_counts *children);
