@@ -251,8 +251,7 @@ static void emit_vtable(FILE *out, const struct contract *c)
 	fputs("};\n", out);
 	fprintf(out, "static_assert(sizeof(struct %s_vtable) == sizeof(struct kabi_vtable_head) + "
 		     "%u * sizeof(void *));\n\n", c->name, nr_methods);
-	fprintf(out, "#ifndef KABI_BUILDS_%s\n", c->name);
-	fprintf(out, "extern const struct kabi_contract kabi_contract_%s;\n#endif\n\n", c->name);
+	fprintf(out, "extern const struct kabi_contract kabi_contract_%s;\n\n", c->name);
 }
 
 static void emit_default(FILE *out, const struct decl *m)

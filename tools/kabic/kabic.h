@@ -151,6 +151,7 @@ struct contract {
 	uint32_t version, index;
 	struct decl *decls, **decls_tail;
 	struct import *imports, **imports_tail;
+	struct import *slots, **slots_tail; /* names of fixed slots; none: one without a name */
 };
 
 struct options {

@@ -420,6 +420,26 @@ static void parse_import(struct parser *p)
 	p->contract->imports_tail = &import->next;
 }
 
+static void parse_slots(struct parser *p, const struct place *place)
+{
+	struct contract *c = p->contract;
+
+	if (c->kind != KIND_SUBSYSTEM && c->kind != KIND_PERSONALITY && c->kind != KIND_POLICY)
+		fail(place, "only subsystems, policies and personalities have fixed slots");
+	do {
+		struct import *slot = arena(sizeof(*slot));
+		struct place at = token(p)->place;
+
+		slot->name = expect_name(p, "a slot's name");
+		for (struct import *o = c->slots; o; o = o->next)
+			if (!strcmp(o->name, slot->name))
+				complain(&at, "second slot '%s'", slot->name);
+		*c->slots_tail = slot;
+		c->slots_tail = &slot->next;
+	} while (accept_punct(p, ','));
+	expect_punct(p, ';');
+}
+
 static void parse_enum(struct parser *p, struct decl *d)
 {
 	d->type = (struct type){.base = TYPE_U32, .place = d->place};
@@ -452,12 +472,16 @@ static void parse_item(struct parser *p)
 		parse_import(p);
 		return;
 	}
+	if (accept_word(p, "slots")) {
+		parse_slots(p, &place);
+		return;
+	}
 	bool removed = accept_word(p, "removed");
 	const char *word = expect_name(p, "a declaration");
 	int kind = name_index(words, word);
 
 	if (kind < 0 || (removed && kind != DECL_METHOD))
-		fail(&place, "unknown declaration '%s' (import, const, enum, flags, struct, state, "
+		fail(&place, "unknown declaration '%s' (import, slots, const, enum, flags, struct, state, "
 			     "object, method, removed method, tunable)", word);
 	struct decl *d = arena(sizeof(*d));
 
@@ -533,6 +557,7 @@ struct contract *parse_file(const struct options *options, const struct source *
 		fail(&p.lexer.token.place, "imports nest deeper than 16: a cycle?");
 	p.contract->decls_tail = &p.contract->decls;
 	p.contract->imports_tail = &p.contract->imports;
+	p.contract->slots_tail = &p.contract->slots;
 	parse_heading(&p);
 	while (token(&p)->kind != TOKEN_END)
 		parse_item(&p);

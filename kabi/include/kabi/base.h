@@ -190,6 +190,7 @@ struct kabi_note_vtable {
 	struct kabi_note_head head;
 	u32 version, size, nr_methods;
 	char contract[KABI_NAME_SIZE];
+	char slot[KABI_NAME_SIZE];
 };
 enum kabi_bus : u32 {
 	KABI_BUS_PLATFORM, /* matched by `compatible` (device tree) or an ACPI id */
@@ -229,16 +230,22 @@ struct kabi_note_match {
  * code addresses into data.
  */
 #define KABI_IMPLEMENT(contract, ...)                                                              \
-	KABI_NOTE struct kabi_note_vtable kabi_vtable_note_##contract = {                          \
+	KABI_IMPLEMENT_(contract, kabi_vtable_##contract, "", __VA_ARGS__)
+/* For a contract with named slots: KABI_IMPLEMENT_AT(node, pipe, .read = pipe_read); */
+#define KABI_IMPLEMENT_AT(contract, slot, ...)                                                     \
+	KABI_IMPLEMENT_(contract, kabi_vtable_##contract##_##slot, #slot, __VA_ARGS__)
+#define KABI_IMPLEMENT_(contract, symbol, slot_name, ...)                                          \
+	KABI_NOTE struct kabi_note_vtable KABI_JOIN(symbol, _note) = {                             \
 		KABI_NOTE_HEAD(kabi_note_vtable, KABI_NOTE_VTABLE),                                \
 		kabi_version_##contract,                                                           \
 		sizeof(struct contract##_vtable),                                                  \
 		kabi_nr_methods_##contract,                                                        \
 		#contract,                                                                         \
+		slot_name,                                                                         \
 	};                                                                                         \
-	extern const struct contract##_vtable kabi_vtable_##contract;                              \
+	extern const struct contract##_vtable symbol;                                              \
 	[[gnu::section(".kabi.vtable"), gnu::used, gnu::retain]]                                   \
-	const struct contract##_vtable kabi_vtable_##contract = {                                  \
+	const struct contract##_vtable symbol = {                                                  \
 		.head = KABI_VTABLE_HEAD(contract), __VA_ARGS__}
 
 #define KABI_MATCH_(...)                                                                           \
