@@ -7,24 +7,10 @@
  * decided and must not decide again is in its frame (call_progress) or pinned.
  */
 #include <lib/types.h>
+#include <lib/answer.h> /* answer_t and the kinds; ANSWER_WAIT_SLOT is what parked vtables answer */
 #include <core/object.h>
 #include <core/wait.h>
 
-typedef sword_t answer_t;
-/* Kinds lie between Linux's restart codes and -4095, so one unsigned compare finds them. */
-#define ANSWER_NEED ((answer_t)-4095)
-#define ANSWER_WAIT ((answer_t)-4094)
-#define ANSWER_DO   ((answer_t)-4093)
-#define ANSWER_MORE ((answer_t)-4092)
-#define ANSWER_RUN  ((answer_t)-4091)
-static inline bool answer_is_kind(answer_t a)
-{
-	return (word_t)a - (word_t)-4095 <= 4;
-}
-static inline bool answer_is_error(answer_t a)
-{
-	return (word_t)a >= (word_t)-4095;
-}
 #define answer_ptr_error(e) ((answer_t)(e))
 
 /* A user range as claimed by the caller; only the copy functions look behind it. */
