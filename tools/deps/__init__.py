@@ -1,0 +1,1 @@
+"""Fetches what the machine's own suites do not have; see fetch.py."""

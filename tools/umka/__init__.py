@@ -1,0 +1,1 @@
+"""The front door: everything behind ./umka."""

@@ -1,0 +1,99 @@
+"""Meson and Ninja: one build folder per architecture and kind, below build/."""
+
+import pathlib
+
+from deps import fetch
+from umka.common import EXIT_FAILED, ROOT, Failure, build_dir, file_lock, note, run
+
+CLANG_TARGET = {"x86_64": "x86_64-unknown-none-elf", "aarch64": "aarch64-unknown-none-elf"}
+CPU = {"x86_64": "x86_64", "aarch64": "aarch64"}
+IMAGE = "vmlinuz-umka"
+
+
+def properties():
+    """Where the pinned sources lie; meson.build reads them by meson.get_external_property()."""
+    return {"linux_source": fetch.linux_source(), "linux_headers": fetch.linux_headers(),
+            "zlib": fetch.zlib(), "zstd": fetch.zstd()}
+
+
+def _properties_text():
+    lines = ["[properties]", *(f"{k} = '{v}'" for k, v in properties().items())]
+    return "\n".join(lines) + "\n"
+
+
+def _tools():
+    pairs = {"c": "clang-19", "ar": "llvm-ar-19", "nm": "llvm-nm-19", "strip": "llvm-strip-19",
+             "objcopy": "llvm-objcopy-19", "ranlib": "llvm-ranlib-19"}
+    return ["[binaries]", *(f"{k} = '{v}'" for k, v in pairs.items())]
+
+
+def cross_file(arch):
+    if arch not in CLANG_TARGET:
+        raise Failure(f"--arch {arch}: there is no port to it yet")
+    target = f"'--target={CLANG_TARGET[arch]}'"
+    text = "\n".join([
+        *_tools(), "[built-in options]", f"c_args = [{target}]",
+        f"c_link_args = [{target}, '-fuse-ld=lld', '-nostdlib']", "[host_machine]",
+        "system = 'none'", f"cpu_family = '{CPU[arch]}'", f"cpu = '{CPU[arch]}'",
+        "endian = 'little'", _properties_text()])
+    return _write(ROOT / "build" / f"cross-{arch}.ini", text)
+
+
+def native_file():
+    text = "\n".join([*_tools(), "[built-in options]", "c_link_args = ['-fuse-ld=lld']",
+                      _properties_text()])
+    return _write(ROOT / "build" / "native.ini", text)
+
+
+def _write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+    return path
+
+
+def configure(where, arguments):
+    """meson setup once; a folder whose setup failed half-way is made anew."""
+    if (where / "build.ninja").exists():
+        return
+    run(["meson", "setup", where, ROOT, *(["--wipe"] if (where / "meson-private").exists() else []),
+         *arguments], "meson setup")
+
+
+def ninja(where, *targets):
+    run(["ninja", "-C", where, *targets], f"building {where.name}")
+
+
+def _configured(arch, kind):
+    if not (ROOT / "meson.build").exists():
+        raise Failure("there is no kernel to build in this tree yet; --kernel linux works",
+                      EXIT_FAILED)
+    where = build_dir(arch, kind)
+    if arch == "host":
+        arguments = ["--native-file", native_file(), f"-Dkind={kind}"]
+    else:
+        arguments = ["--cross-file", cross_file(arch), "--native-file", native_file(),
+                     f"-Dkind={kind}"]
+    configure(where, arguments)
+    return where
+
+
+def kernel(arch, kind):
+    """Builds, and answers with the image to boot."""
+    with file_lock(ROOT / "build" / f".{arch}-{kind}.lock", "this build"):
+        where = _configured(arch, kind)
+        if not (where / IMAGE).exists():
+            note(f"building {where.name}")
+        ninja(where)
+    image = where / IMAGE
+    if not image.exists():
+        raise Failure(f"the build of {where.name} made no {IMAGE}")
+    return image
+
+
+def host_tests(kind="asan"):
+    """The native build whose test() targets are the unit tests."""
+    with file_lock(ROOT / "build" / f".host-{kind}.lock", "this build"):
+        where = _configured("host", kind)
+        ninja(where)
+    return pathlib.Path(where)

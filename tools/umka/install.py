@@ -1,0 +1,46 @@
+"""Which of the distribution's packages each verb needs, and how they get installed."""
+
+import os
+import shutil
+import subprocess
+
+from umka.common import EXIT_USAGE, Failure, confirm, note, run
+
+# The interpreter itself is brought by ./umka. Names are of Debian 12 and 13 alike.
+GROUPS = {
+    "fetch": ["ca-certificates", "debian-archive-keyring", "xz-utils", "tar"],
+    "guest": ["clang-19", "lld-19"],
+    "build": ["clang-19", "lld-19", "llvm-19", "libclang-rt-19-dev", "meson", "ninja-build",
+              "xz-utils", "zstd", "libc6-dev", "binutils"],
+    "image": ["e2fsprogs", "mmdebstrap"],
+    "test": ["python3-pexpect", "e2fsprogs", "mtools", "dosfstools", "xorriso", "cpio", "zstd",
+             "gzip", "libcmocka-dev", "grub-pc-bin", "grub-efi-amd64-bin", "grub-common"],
+    "gdb": ["gdb-multiarch"],
+}
+
+
+def missing(groups):
+    wanted = list(dict.fromkeys(p for g in groups for p in GROUPS[g]))
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *wanted],
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, text=True)
+    have = {line.split()[0] for line in done.stdout.splitlines() if line.endswith(" installed")}
+    return [p for p in wanted if p not in have]
+
+
+def ensure(groups, yes):
+    """Installs what is missing from the machine's own suites, asking first."""
+    packages = missing(groups)
+    if not packages:
+        return
+    confirm(f"umka: these packages are needed and not installed: {' '.join(packages)}\n"
+            "Install them with apt-get?", yes)
+    root = []
+    if os.geteuid() != 0:
+        if not shutil.which("sudo"):
+            raise Failure("packages must be installed by root:\n"
+                          f"  apt-get install {' '.join(packages)}", EXIT_USAGE)
+        root = ["sudo"]
+    note(f"installing {' '.join(packages)}")
+    run([*root, "apt-get", "-q", "update"], "apt-get update")
+    run([*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y",
+         "--no-install-recommends", "install", *packages], "apt-get install")

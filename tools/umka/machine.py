@@ -1,0 +1,63 @@
+"""The virtual machine of each architecture: QEMU's command line."""
+
+import dataclasses
+
+from deps import fetch
+from umka.common import Failure
+
+# `max` with the faster of the two pointer-authentication algorithms: QEMU's default one is several
+# times slower in emulation and gives guests nothing more to see than another field value.
+MACHINES = {
+    "x86_64": {"program": "qemu-system-x86_64", "console": "ttyS0",
+               "argv": ["-M", "q35", "-cpu", "max"]},
+    "aarch64": {"program": "qemu-system-aarch64", "console": "ttyAMA0",
+                "argv": ["-M", "virt,gic-version=3", "-cpu", "max,pauth-impdef=on"]},
+}
+
+
+@dataclasses.dataclass
+class Disk:
+    path: str
+    format: str = "raw"
+    throwaway: bool = False
+
+
+def console(arch):
+    return _machine(arch)["console"]
+
+
+def _machine(arch):
+    if arch not in MACHINES:
+        raise Failure(f"--arch {arch}: there is no port to it yet ({', '.join(MACHINES)} have one)")
+    return MACHINES[arch]
+
+
+def base(arch, cpus, memory_mib):
+    """(argv, environment) of a machine that has its console on stdin and stdout."""
+    machine = _machine(arch)
+    argv, env = fetch.qemu_command(machine["program"])
+    argv += [*machine["argv"], "-accel", "tcg,thread=multi", "-smp", str(cpus),
+             "-m", str(memory_mib), "-nodefaults", "-no-user-config", "-display", "none",
+             "-no-reboot", "-rtc", "base=utc",
+             "-chardev", "stdio,id=console,signal=off,mux=off", "-serial", "chardev:console",
+             "-device", "virtio-rng-pci"]
+    return argv, env
+
+
+def disks(wanted):
+    argv = []
+    for i, disk in enumerate(wanted):
+        path = str(disk.path).replace(",", ",,")
+        snapshot = ",snapshot=on" if disk.throwaway else ""
+        argv += ["-drive", f"if=none,id=disk{i},format={disk.format},file={path}{snapshot}",
+                 "-device", f"virtio-blk-pci,drive=disk{i},id=vd{chr(ord('a') + i)}"]
+    return argv
+
+
+def network():
+    return ["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0"]
+
+
+def monitor(path):
+    return ["-chardev", f"socket,id=monitor,path={path},server=on,wait=off",
+            "-mon", "chardev=monitor,mode=readline"]

@@ -1,0 +1,223 @@
+"""Root file systems: `mini` (an initramfs) and `debian` (an ext4 image), built once and cached."""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import stat
+import tarfile
+import tempfile
+
+from deps import apt, fetch
+from umka import cpio, elf
+from umka.common import EXIT_USAGE, ROOT, Failure, cache_dir, file_lock, note, run
+
+DEBIAN_SUITE = "trixie"
+MINI_PACKAGES = ["busybox-static", "bash", "coreutils", "ncurses-base"]
+# What mini takes from the packages' closure: programs as they are, libraries by what those need.
+MINI_PROGRAM_DIRS = ("usr/bin", "bin", "usr/sbin", "sbin")
+MINI_TERMINFO = ("dumb", "linux", "vt100", "vt220", "xterm", "xterm-256color", "screen",
+                 "screen-256color", "tmux", "tmux-256color")
+DEBIAN_PACKAGES = ["python3", "gcc", "libc6-dev", "make", "git", "perl", "procps", "e2fsprogs",
+                   "stress-ng", "sqlite3", "tmux", "strace", "gdb"]
+DEBIAN_IMAGE_MIB = 2560
+# No orphan file (a feature newer than what we read); everything else as mke2fs' own "ext4" type.
+EXT4_OPTIONS = ["-t", "ext4", "-b", "4096", "-O",
+                "extents,dir_index,metadata_csum,64bit,has_journal,^orphan_file",
+                "-E", "lazy_itable_init=0,lazy_journal_init=0"]
+
+
+def _own_hash():
+    """Cached roots are rebuilt when the code that makes them changes."""
+    files = [pathlib.Path(__file__), pathlib.Path(cpio.__file__)]
+    return hashlib.sha256(b"".join(p.read_bytes() for p in files)).hexdigest()[:12]
+
+
+def _find(tree, path):
+    """A file of an unpacked (usr-merged) package tree under any of its names."""
+    for candidate in (tree / path, tree / "usr" / path):
+        if candidate.exists() or candidate.is_symlink():
+            return candidate
+    return None
+
+
+def _busybox_applets(data):
+    """BusyBox's applet names, read from the binary: it may be of another architecture."""
+    start = data.find(b"[\0[[\0")
+    if start < 0:
+        raise Failure("busybox-static: its table of applets was not found")
+    end = data.index(b"\0\0", start)
+    return [n.decode() for n in data[start:end].split(b"\0")]
+
+
+def _mini_libraries(tree, programs):
+    """The closure of NEEDED over some programs: name -> file."""
+    where = {}
+    for folder in (tree / "usr/lib", tree / "lib"):
+        for path in folder.rglob("*.so*"):
+            where.setdefault(path.name, path)
+    todo = [name for data in programs for name in elf.needed(data)]
+    found = {}
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        if name not in where:
+            raise Failure(f"mini: no package brings {name}")
+        found[name] = where[name]
+        todo += elf.needed(where[name].read_bytes())
+    return found
+
+
+MINI_FILES = {
+    "etc/passwd": "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+    "etc/group": "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
+    "etc/hosts": "127.0.0.1 localhost\n",
+    "etc/hostname": "umka\n",
+    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+    "etc/shells": "/bin/sh\n/bin/bash\n",
+    "etc/profile": "PS1='\\u@\\h:\\w\\$ '\nexport PS1\n",
+    "root/.profile": "",
+}
+
+
+def _write_mini(owners, tree, out):
+    """`owners`: the packages whose programs are taken; `tree`: those and all they depend on."""
+    archive = cpio.Writer(out)
+    for name in ("usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "etc", "root", "proc", "sys", "dev",
+                 "run", "tmp", "var/tmp", "mnt", "umka"):
+        archive.directory(name, 0o1777 if name.endswith("tmp") else 0o755)
+    for name in ("bin", "sbin", "lib", "lib64"):
+        archive.symlink(name, f"usr/{name}")
+    archive.node("dev/console", stat.S_IFCHR, 5, 1, 0o600)
+    archive.node("dev/null", stat.S_IFCHR, 1, 3, 0o666)
+
+    seen, programs = set(), []
+    for folder in MINI_PROGRAM_DIRS:
+        if not (owners / folder).is_dir():
+            continue
+        inside = folder if folder.startswith("usr/") else f"usr/{folder}"
+        for path in sorted((owners / folder).iterdir()):
+            seen.add(path.name)
+            if path.is_symlink():
+                archive.symlink(f"{inside}/{path.name}", os.readlink(path))
+                continue
+            data = path.read_bytes()
+            programs.append(data)
+            archive.file(f"{inside}/{path.name}", data, 0o755)
+    busybox = _find(tree, "bin/busybox").read_bytes()
+    for name in _busybox_applets(busybox):
+        if name not in seen and name not in ("busybox", "init", "linuxrc"):
+            archive.symlink(f"usr/bin/{name}", "busybox")
+    for name, path in sorted(_mini_libraries(tree, programs).items()):
+        archive.file(f"usr/lib/{name}" if not name.startswith("ld-linux-x86-64") else
+                     f"usr/lib64/{name}", path.read_bytes(), 0o755)
+    for path in sorted(tree.rglob("usr/share/terminfo/*/*")) + sorted(tree.rglob("lib/terminfo/*/*")):
+        if path.name in MINI_TERMINFO and path.is_file():
+            archive.file(f"usr/share/terminfo/{path.name[0]}/{path.name}", path.read_bytes())
+    for name, text in MINI_FILES.items():
+        archive.file(name, text.encode())
+    archive.close()
+
+
+def mini(arch):
+    """The cached, uncompressed initramfs (without /init, which is packed per run)."""
+    where = cache_dir() / "rootfs" / f"mini-{arch}-{_own_hash()}.cpio"
+    if where.exists():
+        return where
+    with file_lock(where.with_name(f".mini-{arch}.lock"), "the mini root"):
+        if where.exists():
+            return where
+        note(f"building the mini root file system for {arch}")
+        root = apt.Root(cache_dir(), [DEBIAN_SUITE], apt.DEB_ARCH[arch])
+        debs = root.download(MINI_PACKAGES, closure=True)
+        with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
+            tree = pathlib.Path(scratch) / "tree"
+            owners = pathlib.Path(scratch) / "owners"
+            for package, (_, deb) in debs.items():
+                apt.unpack(deb, tree)
+                if package in MINI_PACKAGES:
+                    apt.unpack(deb, owners)
+            new = where.with_suffix(".new")
+            with open(new, "wb") as out:
+                _write_mini(owners, tree, out)
+        new.rename(where)
+    return where
+
+
+def make_ext4(folder, image, mib, label="root"):
+    """An ext4 image of a folder, without root."""
+    with open(image, "wb") as handle:
+        handle.truncate(mib << 20)
+    run(["/sbin/mke2fs", "-q", "-F", *EXT4_OPTIONS, "-L", label, "-d", folder, image],
+        f"making an ext4 image of {folder}")
+
+
+def _image_of_tar(tar, scratch, image, mib, foreign):
+    """An ext4 image with a tar's owners and modes, as root or not."""
+    tree = scratch / "tree"
+    tree.mkdir()
+    run(["tar", "-x", "-p", "--numeric-owner", "--exclude=./dev/*", "-C", tree, "-f", tar],
+        "unpacking the debian root")
+    if foreign:
+        _complete_extracted_root(tree)
+    # Without root the files are ours while they lie unpacked; the image gets the owners of the tar.
+    owners = []
+    if os.geteuid() != 0:
+        with tarfile.open(tar) as archive:
+            for member in archive:
+                name = "/" + member.name.removeprefix(".").strip("/")
+                if not name.startswith("/dev/"):
+                    owners += [f'sif "{name}" uid {member.uid}', f'sif "{name}" gid {member.gid}']
+    make_ext4(tree, image, mib)
+    if owners:
+        script = scratch / "owners"
+        script.write_text("\n".join(owners) + "\n", encoding="utf-8")
+        run(["/sbin/debugfs", "-w", "-f", script, image], "setting owners in the image")
+
+
+def _complete_extracted_root(tree):
+    """What maintainer scripts would have made, where they could not run (a foreign root)."""
+    for name, source in (("passwd", "passwd.master"), ("group", "group.master")):
+        path = tree / "etc" / name
+        if not path.exists():
+            shutil.copy(tree / "usr/share/base-passwd" / source, path)
+    for link, target in (("bin/awk", "mawk"), ("bin/sh", "dash"), ("usr/bin/which", "which.debianutils")):
+        if not (tree / link).exists() and (tree / "usr/bin" / target).exists():
+            (tree / link).symlink_to(target)
+
+
+def debian(arch):
+    """The cached ext4 image of a Debian 13 with the packages that the project tests with."""
+    key = hashlib.sha256(json.dumps([DEBIAN_PACKAGES, EXT4_OPTIONS, DEBIAN_IMAGE_MIB,
+                                     DEBIAN_SUITE]).encode()).hexdigest()[:12]
+    where = cache_dir() / "rootfs" / f"debian-{arch}-{key}.ext4"
+    if where.exists():
+        return where
+    with file_lock(where.with_name(f".debian-{arch}.lock"), "the debian root"):
+        if where.exists():
+            return where
+        note(f"building the debian root file system for {arch} (some minutes, once)")
+        foreign = apt.DEB_ARCH[arch] != fetch.host_deb_arch()
+        # Foreign maintainer scripts would need an emulator registered with the host's kernel.
+        variant = "extract" if foreign else "minbase"
+        packages = list(DEBIAN_PACKAGES)
+        if foreign:
+            packages += ["base-files", "base-passwd", "bash", "coreutils", "dash", "debianutils",
+                         "diffutils", "dpkg", "apt", "findutils", "grep", "gzip", "hostname",
+                         "init-system-helpers", "libc-bin", "login", "mount", "ncurses-base",
+                         "ncurses-bin", "passwd", "perl-base", "sed", "tar", "util-linux"]
+        new = where.with_suffix(".new")
+        with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
+            tar = pathlib.Path(scratch) / "root.tar"
+            source = f"deb {apt.mirrors()[0]} {DEBIAN_SUITE} main"
+            run(["mmdebstrap", f"--mode={'root' if os.geteuid() == 0 else 'unshare'}",
+                 f"--variant={variant}", f"--architectures={apt.DEB_ARCH[arch]}",
+                 f"--include={','.join(packages)}", "--aptopt=Acquire::Languages \"none\"",
+                 "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*",
+                 "--dpkgopt=path-exclude=/usr/share/locale/*",
+                 DEBIAN_SUITE, tar, source], "mmdebstrap")
+            _image_of_tar(tar, pathlib.Path(scratch), new, DEBIAN_IMAGE_MIB, foreign)
+        new.rename(where)
+    return where

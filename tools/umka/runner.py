@@ -1,0 +1,306 @@
+"""Boots one guest and carries bytes between it and the user.
+
+Two ways: a shell on the terminal, or CMD with its output on stdout and its exit status handed
+back. In both, what the kernel prints goes to a log file.
+"""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import secrets
+import selectors
+import shutil
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+import tty
+
+from umka import cpio, guestinit, machine
+from umka.common import EXIT_MACHINE, ROOT, Failure, die_with_parent, note
+from umka.guest_stream import BOOTING, ENDED, REFUSED, RUNNING, Splitter
+
+BOOT_SECONDS = 180          # from power-on to the start of CMD or shell
+POWER_OFF_SECONDS = 20      # from CMD's end to the machine's end
+TAIL_LINES = 25
+LOGS_KEPT = 40
+ESCAPE = 0x01               # Ctrl-A, as QEMU's own console has it
+
+
+@dataclasses.dataclass
+class Guest:
+    """One run: everything that decides what is booted and what it does."""
+
+    arch: str
+    kernel: pathlib.Path
+    initrds: list
+    cpus: int = 1
+    memory_mib: int = 512
+    disks: list = dataclasses.field(default_factory=list)
+    root_device: str = ""
+    root_type: str = ""
+    overlay: pathlib.Path | None = None
+    network: bool = False
+    append: str = ""
+    command: list = dataclasses.field(default_factory=list)
+    timeout: float | None = None
+    boot_timeout: float = BOOT_SECONDS
+    log: pathlib.Path | None = None
+    extra: list = dataclasses.field(default_factory=list)
+    show_boot: bool = False
+
+
+def _new_log(wanted):
+    if wanted:
+        return pathlib.Path(wanted)
+    folder = ROOT / "build" / "log"
+    folder.mkdir(parents=True, exist_ok=True)
+    old = sorted(folder.glob("run-*.log"))
+    for path in old[:max(0, len(old) - LOGS_KEPT)]:
+        path.unlink(missing_ok=True)
+    name = folder / f"run-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    link = folder / f".last-{os.getpid()}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(name.name)
+    link.rename(folder / "last")
+    return name
+
+
+def _config(guest, nonce):
+    """The NUL-terminated strings that guest/init.c reads."""
+    pairs = {"nonce": nonce, "root": guest.root_device, "rootfstype": guest.root_type}
+    if not guest.command:
+        size = shutil.get_terminal_size((80, 24))
+        pairs |= {"rows": str(size.lines), "cols": str(size.columns),
+                  "term": os.environ.get("TERM", "vt220")}
+    words = [f"{key}={value}" for key, value in pairs.items()] + ["argv", *guest.command]
+    return b"".join(w.encode(errors="surrogateescape") + b"\0" for w in words)
+
+
+def _initrd(guest, nonce, path):
+    """One file of several archives: what is cached, then what belongs to this run."""
+    with open(path, "wb") as out:
+        for part in guest.initrds:
+            with open(part, "rb") as handle:
+                shutil.copyfileobj(handle, out, 1 << 20)
+            out.write(b"\0" * (-out.tell() % 512))
+        archive = cpio.Writer(out)
+        archive.file("init", guestinit.build(guest.arch).read_bytes(), 0o755)
+        archive.file("umka/config", _config(guest, nonce))
+        if guest.overlay:
+            archive.directory("overlay")
+            archive.tree(guest.overlay, "overlay")
+        archive.close()
+
+
+def _argv(guest, scratch):
+    argv, env = machine.base(guest.arch, guest.cpus, guest.memory_mib)
+    append = f"console={machine.console(guest.arch)} panic=-1 {guest.append}".strip()
+    argv += ["-kernel", str(guest.kernel), "-initrd", str(scratch / "initrd"), "-append", append]
+    argv += machine.disks(guest.disks)
+    argv += machine.network() if guest.network else ["-nic", "none"]
+    argv += machine.monitor(scratch / "monitor")
+    return argv + guest.extra, env
+
+
+class _Run:
+    """The loop around one QEMU process."""
+
+    def __init__(self, guest, process, splitter, monitor):
+        self.guest = guest
+        self.process = process
+        self.splitter = splitter
+        self.monitor = monitor
+        self.started = time.monotonic()
+        self.state_since = self.started
+        self.last_state = BOOTING
+        self.input_open = not guest.command
+        self.escaped = False
+
+    def _limit(self):
+        """(seconds left in the present state, what it means to run out of them)."""
+        state = self.splitter.state
+        if state != self.last_state:
+            self.last_state, self.state_since = state, time.monotonic()
+        passed = time.monotonic() - self.state_since
+        if state == BOOTING:
+            return self.guest.boot_timeout - passed, "did not reach its init's start in time"
+        if state == RUNNING:
+            if self.guest.timeout is None:
+                return None, ""
+            return self.guest.timeout - passed, f"did not end CMD within {self.guest.timeout:g} s"
+        return POWER_OFF_SECONDS - passed, "did not power off"
+
+    def loop(self):
+        """Runs until the guest is gone; answers None, or what went wrong."""
+        selector = selectors.DefaultSelector()
+        selector.register(self.process.stdout, selectors.EVENT_READ, "guest")
+        listening = False
+        while True:
+            left, meaning = self._limit()
+            if left is not None and left <= 0:
+                return meaning
+            if self.input_open and not listening and self.splitter.state == RUNNING:
+                with contextlib.suppress(PermissionError):  # a regular file as stdin is not pollable
+                    selector.register(0, selectors.EVENT_READ, "user")
+                    listening = True
+                if not listening:
+                    self._pour_in()
+            for key, _ in selector.select(None if left is None else min(left, 1.0)):
+                if key.data == "user":
+                    if not self._user():
+                        selector.unregister(0)
+                    continue
+                data = os.read(self.process.stdout.fileno(), 65536)
+                if not data:
+                    self.process.wait()
+                    return None
+                self.splitter.feed(data)
+
+    def _send(self, data):
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(data)
+            self.process.stdin.flush()
+
+    def _pour_in(self):
+        self._send(sys.stdin.buffer.read() + b"\x04")
+        self.input_open = False
+
+    def _user(self):
+        """Passes typed bytes on; Ctrl-A x ends the guest, Ctrl-A Ctrl-A is one Ctrl-A."""
+        data = os.read(0, 4096)
+        if not data:
+            self._send(b"\x04")
+            self.input_open = False
+            return False
+        if not os.isatty(0):
+            self._send(data)
+            return True
+        out = bytearray()
+        for byte in data:
+            if self.escaped:
+                self.escaped = False
+                if byte in b"xX":
+                    self.process.kill()
+                elif byte == ESCAPE:
+                    out.append(byte)
+            elif byte == ESCAPE:
+                self.escaped = True
+            else:
+                out.append(byte)
+        self._send(bytes(out))
+        return True
+
+
+def _registers(path):
+    """Where the processors of a hung guest stand, asked of QEMU's monitor; best effort."""
+    import socket
+    with contextlib.suppress(OSError):
+        with socket.socket(socket.AF_UNIX) as link:
+            link.settimeout(3)
+            link.connect(str(path))
+            link.sendall(b"info registers -a\n")
+            text = b""
+            with contextlib.suppress(TimeoutError):
+                link.settimeout(1)
+                while chunk := link.recv(65536):
+                    text += chunk
+            lines = text.decode(errors="replace").replace("\r", "").splitlines()
+            return [line.strip() for line in lines
+                    if line.startswith(("CPU#", "RIP=", " PC=", "PC=", "RSP=", "CR2", "CR0"))
+                    or "RIP=" in line]
+    return []
+
+
+@contextlib.contextmanager
+def _raw_terminal(wanted):
+    if not (wanted and os.isatty(0)):
+        yield
+        return
+    before = termios.tcgetattr(0)
+    try:
+        tty.setraw(0)
+        yield
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
+def _explain(what, log_path, tail, registers):
+    lines = tail.decode(errors="replace").replace("\r", "").splitlines()[-TAIL_LINES:]
+    text = f"the guest {what}; its last lines:\n"
+    text += "\n".join("  | " + line for line in lines) or "  | (it printed nothing)"
+    if registers:
+        text += "\nprocessors:\n" + "\n".join("  " + line for line in registers)
+    return Failure(f"{text}\nkernel log: {log_path}", EXIT_MACHINE)
+
+
+def boot(guest, output=None):
+    """Runs a guest to its end: the exit status of CMD or shell. Raises Failure for anything else.
+
+    output: called with CMD's bytes; stdout when it is None.
+    """
+    nonce = secrets.token_hex(8)
+    tail = bytearray()
+    log_path = _new_log(guest.log)
+    out = output or _stdout
+
+    def remember(data):
+        tail.extend(data)
+        del tail[:-16384]
+
+    with tempfile.TemporaryDirectory(prefix="umka-") as scratch_name, open(log_path, "wb") as log:
+        scratch = pathlib.Path(scratch_name)
+
+        def to_log(data):
+            log.write(data)
+            log.flush()
+            remember(data)
+            if guest.show_boot:
+                sys.stderr.buffer.write(data)
+                sys.stderr.buffer.flush()
+
+        def to_user(data):
+            remember(data)
+            out(data)
+
+        _initrd(guest, nonce, scratch / "initrd")
+        argv, env = _argv(guest, scratch)
+        splitter = Splitter(nonce, to_user, to_log, translate=bool(guest.command))
+        with _raw_terminal(not guest.command):
+            process = subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                       stderr=open(scratch / "errors", "wb"),
+                                       preexec_fn=die_with_parent, bufsize=0)
+            registers = []
+            try:
+                run = _Run(guest, process, splitter, scratch / "monitor")
+                trouble = run.loop()
+                if trouble:
+                    registers = _registers(scratch / "monitor")
+            finally:
+                process.kill()
+                process.wait()
+        errors = (scratch / "errors").read_text(errors="replace").strip()
+    return _verdict(guest, splitter, trouble, errors, log_path, bytes(tail), registers)
+
+
+def _stdout(data):
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _verdict(guest, splitter, trouble, errors, log_path, tail, registers):
+    if splitter.state == ENDED:
+        if trouble:
+            note(f"the guest {trouble} (kernel log: {log_path})")
+        return splitter.status
+    if splitter.state == REFUSED:
+        raise _explain("could not enter its root file system", log_path, tail, registers)
+    if trouble:
+        raise _explain(trouble, log_path, tail, registers)
+    if errors and not tail:
+        raise Failure(f"QEMU: {errors}", EXIT_MACHINE)
+    what = "ended before its init started" if splitter.state == BOOTING else \
+        "ended while CMD ran" if guest.command else "ended while the shell ran"
+    raise _explain(what, log_path, tail + errors.encode(), registers)
