@@ -149,8 +149,9 @@ struct call {
 	struct list_node waiting;    /* per-slot list of waiting records, for ukfs and the sweep */
 	const struct slot *waiting_on;
 	struct call *outer;	     /* nested core call, at most 8 deep */
-	/* pages pinned by NEED_PAGES */
-	void *pinned_pages;
+	void *pinned_pages;	     /* frames that NEED_PAGES brought, core/call/need.c */
+	char *paths[3];		     /* call_path */
+	u32 path_len[3];
 };
 
 /* --- for handlers --- */
@@ -227,6 +228,11 @@ answer_t call_copy_in(struct call *c, void *dst, vaddr_t user, size_t bytes);
 answer_t call_copy_out(struct call *c, vaddr_t user, const void *src, size_t bytes);
 /* Copies a string of at most size-1 bytes; answer: its length, -ENAMETOOLONG when unterminated, -EFAULT, or NEED. */
 answer_t call_copy_string(struct call *c, char *dst, vaddr_t user, size_t size);
+/* The path string number `which` (0, 1, 2) of this call: copied from user space once, the same in every run, core-owned until the call
+ * ends. Answer: its length; -ENAMETOOLONG (PATH_MAX 4096 with terminator), -EFAULT, or NEED. An empty path is length 0. */
+answer_t call_path(struct call *c, u32 which, vaddr_t user, const char **out);
+/* A new descriptor for `file` in the caller's table (takes over the reference on success). -EMFILE, -ENOMEM. */
+answer_t call_install(struct call *c, struct file *file, u32 flags);
 /* Bytes copied (may be short when a page is absent: then call_need_user for the rest once progress is recorded). */
 size_t call_copy_in_partial(struct call *c, void *dst, vaddr_t user, size_t bytes);
 size_t call_copy_out_partial(struct call *c, vaddr_t user, const void *src, size_t bytes);

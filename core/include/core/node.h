@@ -354,6 +354,35 @@ static inline void poll_ask_add(struct poll_ask *a, struct waitable *w, u32 mask
 	}
 }
 
+/* --- mmap of a node --- */
+struct mmap_reply {
+	struct memory_object *object; /* referenced; shared by all mappings of the node */
+	u64 first_page;		      /* page of the object that offset 0 of the file means */
+	bool private_only, zero_fill; /* /dev/zero MAP_PRIVATE: anonymous */
+};
+/* vfs.open_kernel */
+struct open_request {
+	struct path_ref at;	 /* start of a relative path; mount nullptr: the context's cwd */
+	const char *kernel_path; /* or nullptr: `path` is a user address */
+	u32 mode;
+	bool exec;		 /* check MAY_EXEC, regular file, noexec mounts: exec's errors */
+	struct file *file;	 /* result, referenced */
+};
+/* net */
+struct socket_message {
+	vaddr_t name;	   /* user */
+	u32 name_bytes;	   /* in: room or length; out: length */
+	u32 flags_out;
+	struct uio io;
+	vaddr_t control;   /* user */
+	size_t control_bytes; /* in: room or length; out: used */
+};
+struct view_name {
+	char text[256];
+	u32 len;
+	u64 next_cursor;
+};
+
 /* --- directory listing --- */
 struct dirent_sink { /* core/node/dirent.c: abi/vfs decide the user layout */
 	u8 *buffer;  /* kernel staging buffer */
