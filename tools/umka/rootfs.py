@@ -11,10 +11,10 @@ import tempfile
 
 from deps import apt, fetch
 from umka import cpio, elf
-from umka.common import EXIT_USAGE, ROOT, Failure, cache_dir, file_lock, note, run
+from umka.common import EXIT_USAGE, Failure, cache_dir, file_lock, note, run
 
 DEBIAN_SUITE = "trixie"
-MINI_PACKAGES = ["busybox-static", "bash", "coreutils", "ncurses-base"]
+MINI_PACKAGES = ["busybox-static", "bash", "dash", "coreutils", "ncurses-base"]
 # What mini takes from the packages' closure: programs as they are, libraries by what those need.
 MINI_PROGRAM_DIRS = ("usr/bin", "bin", "usr/sbin", "sbin")
 MINI_TERMINFO = ("dumb", "linux", "vt100", "vt220", "xterm", "xterm-256color", "screen",
@@ -106,6 +106,10 @@ def _write_mini(owners, tree, out):
             data = path.read_bytes()
             programs.append(data)
             archive.file(f"{inside}/{path.name}", data, 0o755)
+    if "sh" not in seen:
+        seen.add("sh")
+        archive.symlink("usr/bin/sh", "dash")
+    # BusyBox serves what no other package brings, except a boot's own programs.
     busybox = _find(tree, "bin/busybox").read_bytes()
     for name in _busybox_applets(busybox):
         if name not in seen and name not in ("busybox", "init", "linuxrc"):
@@ -130,6 +134,8 @@ def mini(arch):
         if where.exists():
             return where
         note(f"building the mini root file system for {arch}")
+        for old in where.parent.glob(f"mini-{arch}-*"):
+            old.unlink()
         root = apt.Root(cache_dir(), [DEBIAN_SUITE], apt.DEB_ARCH[arch])
         debs = root.download(MINI_PACKAGES, closure=True)
         with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
@@ -142,6 +148,35 @@ def mini(arch):
             new = where.with_suffix(".new")
             with open(new, "wb") as out:
                 _write_mini(owners, tree, out)
+        new.rename(where)
+    return where
+
+
+FOLDER_MIB_MAX = 512
+
+
+def of_folder(folder):
+    """A folder as an initramfs, cached by what is in it."""
+    total = hashlib.sha256()
+    size = 0
+    for base, dirs, files in os.walk(folder):
+        dirs.sort()
+        for name in sorted(files):
+            info = os.lstat(os.path.join(base, name))
+            size += info.st_size
+            total.update(f"{base}/{name} {info.st_mtime_ns} {info.st_size} {info.st_mode}\n".encode())
+    if size > FOLDER_MIB_MAX << 20:
+        raise Failure(f"--rootfs {folder}: {size >> 20} MiB are too much to be a root in memory; make "
+                      "an image of it (mke2fs -d) and give that", EXIT_USAGE)
+    where = cache_dir() / "rootfs" / f"folder-{total.hexdigest()[:16]}.cpio"
+    if not where.exists():
+        where.parent.mkdir(parents=True, exist_ok=True)
+        new = where.with_suffix(f".{os.getpid()}")
+        with open(new, "wb") as out:
+            archive = cpio.Writer(out)
+            archive.tree(folder)
+            archive.node("dev/console", stat.S_IFCHR, 5, 1, 0o600)
+            archive.close()
         new.rename(where)
     return where
 

@@ -70,7 +70,8 @@ def _new_log(wanted):
 
 def _config(guest, nonce):
     """The NUL-terminated strings that guest/init.c reads."""
-    pairs = {"nonce": nonce, "root": guest.root_device, "rootfstype": guest.root_type}
+    pairs = {"nonce": nonce, "root": guest.root_device, "rootfstype": guest.root_type,
+             "tty": machine.console(guest.arch)}
     if not guest.command:
         size = shutil.get_terminal_size((80, 24))
         pairs |= {"rows": str(size.lines), "cols": str(size.columns),

@@ -151,9 +151,19 @@ static void mount_late(void)
 	mount("ukfs", "/ukfs", "ukfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 }
 
-static int open_console(void)
+/*
+ * Init itself stays on /dev/console, which no hangup reaches; a child gets the terminal behind it
+ * by its own name, so that ttyname(3) and the end of its session work as on any terminal.
+ */
+static int open_console(const char *tty)
 {
-	int fd = open("/dev/console", O_RDWR);
+	static char path[64] = "/dev/";
+	int fd = -1;
+
+	if (*tty && strlcat(path, tty, sizeof(path)) < sizeof(path))
+		fd = open(path, O_RDWR | O_NOCTTY);
+	if (fd < 0)
+		fd = open("/dev/console", O_RDWR | O_NOCTTY);
 
 	if (fd < 0)
 		return -1;
@@ -340,6 +350,7 @@ static pid_t start(char **words, int input, int output)
 	if (child != 0)
 		return child;
 	setsid();
+	open_console(setting("tty"));
 	ioctl(0, TIOCSCTTY_, (void *)1);
 	if (input >= 0)
 		dup2(input, 0);
@@ -497,6 +508,7 @@ static void report(int status)
 {
 	char text[32] = "exit ";
 
+	open_console("");
 	strlcat(text, itoa(exit_status(status)), sizeof(text));
 	mark(text);
 }
@@ -508,7 +520,7 @@ int main(void)
 	int kmsg, status;
 
 	mount_early();
-	open_console();
+	open_console("");
 	read_config();
 	load_modules();
 	root = setting("root");
