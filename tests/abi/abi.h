@@ -43,6 +43,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "newer_calls.h"
+
 struct abi_case {
 	const char *family;
 	const char *name;
@@ -120,7 +122,12 @@ static inline long abi_sys(long nr, long a, long b, long c, long d, long e, long
 /* A call that must succeed; its value. */
 #define OK(expr) abi_ok((long)(expr), __FILE__, __LINE__, #expr)
 /* A call that must fail with this errno. */
-#define ERR(expr, code) EQ(expr, -(code))
+#define ERR(expr, code) \
+	do { \
+		long err_got = (long)(expr); \
+		if (err_got != -(code)) \
+			abi_fail(__FILE__, __LINE__, #expr " fails with " #code, err_got, -(code)); \
+	} while (0)
 
 static inline long abi_ok(long got, const char *file, int line, const char *what)
 {
