@@ -1,12 +1,11 @@
 """Meson and Ninja: one build folder per architecture and kind, below build/."""
 
-import pathlib
-
 from deps import fetch
-from umka.common import EXIT_FAILED, ROOT, Failure, build_dir, file_lock, note, run
+from umka.common import ROOT, Failure, build_dir, file_lock, note, run
 
 CLANG_TARGET = {"x86_64": "x86_64-unknown-none-elf", "aarch64": "aarch64-unknown-none-elf"}
 CPU = {"x86_64": "x86_64", "aarch64": "aarch64"}
+LLD = "/usr/bin/ld.lld-19"
 IMAGE = "vmlinuz-umka"
 
 
@@ -33,14 +32,14 @@ def cross_file(arch):
     target = f"'--target={CLANG_TARGET[arch]}'"
     text = "\n".join([
         *_tools(), "[built-in options]", f"c_args = [{target}]",
-        f"c_link_args = [{target}, '-fuse-ld=lld', '-nostdlib']", "[host_machine]",
+        f"c_link_args = [{target}, '--ld-path={LLD}', '-nostdlib']", "[host_machine]",
         "system = 'none'", f"cpu_family = '{CPU[arch]}'", f"cpu = '{CPU[arch]}'",
         "endian = 'little'", _properties_text()])
     return _write(ROOT / "build" / f"cross-{arch}.ini", text)
 
 
 def native_file():
-    text = "\n".join([*_tools(), "[built-in options]", "c_link_args = ['-fuse-ld=lld']",
+    text = "\n".join([*_tools(), "[built-in options]", f"c_link_args = ['--ld-path={LLD}']",
                       _properties_text()])
     return _write(ROOT / "build" / "native.ini", text)
 
@@ -65,9 +64,6 @@ def ninja(where, *targets):
 
 
 def _configured(arch, kind):
-    if not (ROOT / "meson.build").exists():
-        raise Failure("there is no kernel to build in this tree yet; --kernel linux works",
-                      EXIT_FAILED)
     where = build_dir(arch, kind)
     if arch == "host":
         arguments = ["--native-file", native_file(), f"-Dkind={kind}"]
@@ -91,9 +87,9 @@ def kernel(arch, kind):
     return image
 
 
-def host_tests(kind="asan"):
+def host_tests(kind):
     """The native build whose test() targets are the unit tests."""
     with file_lock(ROOT / "build" / f".host-{kind}.lock", "this build"):
         where = _configured("host", kind)
         ninja(where)
-    return pathlib.Path(where)
+    return where

@@ -16,7 +16,7 @@ def nolibc_flags(arch):
     headers = fetch.linux_headers() / "usr/include"
     nolibc = fetch.linux_source() / "tools/include/nolibc"
     return [f"--target={TRIPLET[arch]}", "-std=gnu23", "-static", "-nostdlib", "-nostdlibinc",
-            "-fuse-ld=lld", "-fno-stack-protector", "-fno-asynchronous-unwind-tables",
+            "--ld-path=/usr/bin/ld.lld-19", "-fno-stack-protector", "-fno-asynchronous-unwind-tables",
             "-Wl,-z,noexecstack,--build-id=none,-s", "-I", str(nolibc),
             "-isystem", str(headers / TRIPLET[arch]), "-isystem", str(headers)]
 

@@ -17,7 +17,7 @@ from umka import build
 from umka.common import EXIT_FAILED, EXIT_USAGE, ROOT, Failure, die_with_parent, note
 
 TIMEOUT_SECONDS = 1800
-HOST_SUITE = "host"
+HOST_SUITES = {"host": "asan", "host-tsan": "tsan"}  # suite -> the kind of its native build
 SHOWN_FAILURES = 20
 
 
@@ -39,7 +39,7 @@ class Result:
 
 def suites():
     """name -> executable (None: the host unit tests, which the build defines)."""
-    found = {HOST_SUITE: None}
+    found = dict.fromkeys(HOST_SUITES)
     for path in sorted((ROOT / "tests").glob("*/suite")):
         if os.access(path, os.X_OK):
             found[path.parent.name] = path
@@ -55,7 +55,8 @@ def _setting(path, key, default):
 
 def list_suites():
     for name, path in suites().items():
-        print(f"{name:<16} {'unit tests of the host build' if path is None else path.relative_to(ROOT)}")
+        what = path.relative_to(ROOT) if path else f"unit tests of build/host-{HOST_SUITES[name]}"
+        print(f"{name:<16} {what}")
     return 0
 
 
@@ -133,13 +134,10 @@ def _kill_group(process, result=None, limit=0):
         pass
 
 
-def _run_host(where):
-    result = Result(HOST_SUITE)
+def _run_host(name, where):
+    result = Result(name)
     started = time.monotonic()
-    if not (ROOT / "meson.build").exists():
-        result.skipped = 1
-        return result
-    folder = build.host_tests()
+    folder = build.host_tests(HOST_SUITES[name])
     done = subprocess.run(["meson", "test", "-C", folder, "--no-rebuild", "--num-processes", "2"],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)
@@ -164,7 +162,7 @@ def _run_host(where):
 def _guarded(name, path, where, environment):
     """A suite that cannot even start is one failure, not the end of the run."""
     try:
-        return _run_host(where) if path is None else _run_suite(name, path, where, environment)
+        return _run_host(name, where) if path is None else _run_suite(name, path, where, environment)
     except (Failure, OSError) as error:
         result = Result(name)
         result.fail(str(error))
