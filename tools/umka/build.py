@@ -30,9 +30,11 @@ def cross_file(arch):
     if arch not in CLANG_TARGET:
         raise Failure(f"--arch {arch}: there is no port to it yet")
     target = f"'--target={CLANG_TARGET[arch]}'"
+    # Meson wants to see a linker at work, and clang drives one itself only for targets with a system.
+    link_target = f"'--target={CPU[arch]}-linux-gnu'"
     text = "\n".join([
         *_tools(), "[built-in options]", f"c_args = [{target}]",
-        f"c_link_args = [{target}, '--ld-path={LLD}', '-nostdlib']", "[host_machine]",
+        f"c_link_args = [{link_target}, '--ld-path={LLD}', '-nostdlib']", "[host_machine]",
         "system = 'none'", f"cpu_family = '{CPU[arch]}'", f"cpu = '{CPU[arch]}'",
         "endian = 'little'", _properties_text()])
     return _write(ROOT / "build" / f"cross-{arch}.ini", text)
