@@ -81,7 +81,8 @@ enum call_do_op : u16 {
 	DO_SWITCH_FILES, /* unshare/close_range UNSHARE */
 	DO_YIELD, DO_MEMBARRIER, DO_REBOOT, DO_TRUNCATE, DO_SET_CONTEXT, DO_PAGE_OUT,
 	DO_RELEASE_FILE,
-	DO_NR,
+	DO_CLOSE_RANGE, DO_UNSHARE,
+	DO_NR, /* arguments and results of each: core/do.h */
 };
 
 struct slot;
@@ -113,6 +114,7 @@ struct call_pin {
 #define CALLF_KERNEL	      2u /* made by core itself: no user memory, no signals */
 #define CALLF_SIGMASK	      4u /* wait with `sigmask` (ppoll, sigsuspend) */
 #define CALLF_KILLABLE_NEED   8u
+#define CALLF_REGS_SET	      16u /* a DO set the user registers whole (sigreturn, exec): entry stores no result */
 
 struct context;
 struct call {
@@ -152,6 +154,8 @@ struct call {
 	void *pinned_pages;	     /* frames that NEED_PAGES brought, core/call/need.c */
 	char *paths[3];		     /* call_path */
 	u32 path_len[3];
+	void *memory;		     /* call_memory; freed with the record's other belongings (call_memory_free) */
+	size_t memory_bytes;
 };
 
 /* --- for handlers --- */
@@ -198,6 +202,9 @@ static inline bool call_expired(const struct call *c)
 {
 	return c->reason == CALL_EXPIRED;
 }
+/* Record-owned memory: zeroed at the first asking, the same in every run and after a DO, freed when the call ends. One block a
+ * call, so its user is the level that owns the call's arguments (the personality). nullptr: answer call_need_memory(c, bytes). */
+void *call_memory(struct call *c, size_t bytes);
 /* Long locks. True: all held now. False: return ANSWER_NEED. Asking for what the frame holds already is fine. */
 bool call_hold(struct call *c, enum excl_class class, struct exclusion *e, u64 object_id, bool shared);
 bool call_hold2(struct call *c, enum excl_class class, struct exclusion *a, u64 id_a, struct exclusion *b, u64 id_b);
@@ -256,6 +263,9 @@ void call_end(struct call *c);
 		}                                                                                  \
 		_a;                                                                                \
 	})
+/* Performs c->op (core/call/do.c); the answer is its result, never a kind unless a node method of a release says so. May sleep. */
+answer_t call_do_perform(struct call *c);
+void call_memory_free(struct call *c);
 /* Serves one kind; returns ANSWER_MORE: run again; anything else is final. */
 answer_t call_serve(struct call *c, answer_t a);
 /* Why does this task wait: text for ukfs. */

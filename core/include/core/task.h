@@ -245,6 +245,7 @@ struct exec_args {
 	const char *const *kernel_argv, *const *kernel_envp;
 };
 int task_exec(const struct exec_args *args);
+int task_unshare_fs(void); /* current's root, cwd and umask become its own; -ENOMEM */
 __noreturn void task_exit(s32 code);	   /* this thread; code as exit(2) << 8 or signal */
 __noreturn void task_exit_group(s32 status); /* whole process, wait status */
 sword_t task_wait(s32 idtype, s32 id, u32 options, s32 *status, struct signal_info *info, struct rusage_counts *usage);
