@@ -9,14 +9,12 @@ struct runqueue;
 struct arch_space;
 struct slab_magazines;
 struct cpu {
-	struct task *current; /* offset 0: arch reads it (CPU_CURRENT_OFFSET) */
-	word_t stack_top;     /* core stack top of current, for entry code (offset 8 on 64-bit) */
-	word_t scratch[2];    /* entry code */
 	u32 index;
-	u32 preempt_count;    /* >0: no preemption. Low 16 bits nesting; bit 16..23 hard interrupt nesting */
+	/* The preemption count is arch's (one instruction to change): >0 forbids a switch. */
 	u32 need_resched;     /* set under the run-queue lock or locally */
 	u32 irq_depth;
 	u64 quiescent;	      /* grace periods: bumped at switch, idle and user return (core/sync/grace.c) */
+	u32 current_is_idle;  /* set while the idle loop waits: owes nothing to grace periods */
 	struct task *idle;
 	struct runqueue *rq;
 	struct arch_space *space; /* active user space or the last one (lazy) */
@@ -25,9 +23,7 @@ struct cpu {
 	void *mm_cache;	      /* core/mm per-CPU frame and slab caches */
 	u64 stat_user_ns, stat_system_ns, stat_idle_ns, stat_irq_ns, stat_switches, stat_irqs;
 	u64 stat_last_ns;
-	u8 arch_area[256] __aligned(64); /* the port's own per-CPU words */
 };
-#define PREEMPT_IRQ_UNIT 0x10000u
 extern struct cpu *cpu_data[]; /* NR_CPUS_MAX entries, nullptr when not present */
 extern u64 cpu_online_mask;    /* bit per online CPU, READ_ONCE */
 u32 cpu_nr_online(void);

@@ -35,22 +35,15 @@ enum lock_level : u8 {
 };
 
 struct __lock_type("spinlock") spinlock {
-	atomic32_t ticket; /* high 16 next, low 16 owner */
+	atomic32_t word; /* 0 free, 1 held */
 	u8 level;
-	u8 holder_cpu; /* debug: CPU + 1 */
+	u8 holder; /* debug: CPU + 1 */
 };
 #define SPINLOCK_INIT(lvl) {.level = (lvl)}
 static inline void spin_init(struct spinlock *l, enum lock_level level)
 {
 	*l = (struct spinlock){.level = level};
 }
-void spin_lock(struct spinlock *l) __acquires(*l);
-void spin_unlock(struct spinlock *l) __releases(*l);
-bool spin_trylock(struct spinlock *l) __try_acquires(true, *l);
-word_t spin_lock_irqsave(struct spinlock *l) __acquires(*l);
-void spin_unlock_irqrestore(struct spinlock *l, word_t state) __releases(*l);
-/* Debug kernels: panics unless held by this CPU. */
-void spin_assert_held(const struct spinlock *l) TSA(assert_capability(*l));
 
 static inline void preempt_disable(void)
 {
@@ -62,7 +55,7 @@ static inline void preempt_enable(void)
 {
 	barrier();
 	*arch_preempt_count_ptr() -= 1;
-	if (unlikely(this_cpu()->need_resched) && *arch_preempt_count_ptr() == 0)
+	if (unlikely(READ_ONCE(this_cpu()->need_resched)) && *arch_preempt_count_ptr() == 0)
 		preempt_schedule();
 }
 static inline void preempt_enable_no_resched(void)
@@ -70,6 +63,71 @@ static inline void preempt_enable_no_resched(void)
 	barrier();
 	*arch_preempt_count_ptr() -= 1;
 }
+
+void spin_lock_contended(struct spinlock *l);
+#if UMKA_DEBUG
+void lock_debug_acquire(struct spinlock *l); /* after taking: level order, holder */
+void lock_debug_release(struct spinlock *l);
+#else
+static inline void lock_debug_acquire(struct spinlock *l)
+{
+	(void)l;
+}
+static inline void lock_debug_release(struct spinlock *l)
+{
+	(void)l;
+}
+#endif
+/* WHY no analysis in the bodies below: they are the lock. */
+static inline void spin_lock(struct spinlock *l) __acquires(*l) __no_lock_analysis
+{
+	preempt_disable();
+	if (unlikely(atomic32_exchange(&l->word, 1)))
+		spin_lock_contended(l);
+	lock_debug_acquire(l);
+}
+static inline void spin_unlock(struct spinlock *l) __releases(*l) __no_lock_analysis
+{
+	lock_debug_release(l);
+	atomic32_store_release(&l->word, 0);
+	preempt_enable();
+}
+static inline bool spin_trylock(struct spinlock *l) __try_acquires(true, *l) __no_lock_analysis
+{
+	preempt_disable();
+	if (atomic32_exchange(&l->word, 1)) {
+		preempt_enable();
+		return false;
+	}
+	lock_debug_acquire(l);
+	return true;
+}
+static inline word_t spin_lock_irqsave(struct spinlock *l) __acquires(*l) __no_lock_analysis
+{
+	word_t state = arch_irq_save();
+
+	preempt_disable();
+	if (unlikely(atomic32_exchange(&l->word, 1)))
+		spin_lock_contended(l);
+	lock_debug_acquire(l);
+	return state;
+}
+static inline void spin_unlock_irqrestore(struct spinlock *l, word_t state) __releases(*l) __no_lock_analysis
+{
+	lock_debug_release(l);
+	atomic32_store_release(&l->word, 0);
+	arch_irq_restore(state);
+	preempt_enable();
+}
+/* Debug kernels: panics unless held by this CPU. */
+#if UMKA_DEBUG
+void spin_assert_held(const struct spinlock *l) TSA(assert_capability(*l));
+#else
+static inline void spin_assert_held(const struct spinlock *l) TSA(assert_capability(*l)) __no_lock_analysis
+{
+	(void)l;
+}
+#endif
 
 /* Sleeping lock for core operations; owner inheritance through core/wait. */
 #include <lib/list.h>
