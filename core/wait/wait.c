@@ -13,7 +13,6 @@
  */
 #include <core/wait.h>
 #include <core/call.h>
-#include <core/epoll.h>
 #include <core/log.h>
 #include <core/task.h>
 
@@ -130,7 +129,7 @@ int wait_sleep(struct waitable *w, u32 mask, u32 seq, ktime_t deadline_ns, u32 f
 		timer_start(&timer, deadline_ns);
 	}
 	for (;;) {
-		task_set_state(flags & WAITF_INTERRUPTIBLE ? TASK_SLEEPING : TASK_SLEEPING_UNINTERRUPTIBLE);
+		task_set_state(flags & WAITF_INTERRUPTIBLE ? TASK_SLEEPING : flags & WAITF_KILLABLE ? TASK_SLEEPING_KILLABLE : TASK_SLEEPING_UNINTERRUPTIBLE);
 		if (READ_ONCE(e.fired) || atomic32_load_seq(&w->seq) != seq)
 			break;
 		if ((flags & WAITF_INTERRUPTIBLE && task_signal_pending(current)) ||

@@ -64,6 +64,7 @@ struct call_hold {
 	struct exclusion *excl;
 	u64 object_id;
 	enum excl_class class;
+	u8 level; /* of the frame that holds it */
 	bool shared, held;
 };
 #define CALL_HOLDS_MAX 6
@@ -123,12 +124,15 @@ struct call {
 	word_t args[6];
 	u32 nr;			     /* system call number, ~0u in core's own calls */
 	u32 flags;
+	/* All of these are 0 between calls, so that a short call resets nothing but nr_pins. */
 	u8 level;		     /* current frame */
 	u8 nr_needs, nr_holds, nr_pins;
+	bool dirty;		     /* call_finish has something to give back */
+	bool needs_stale;	     /* needs[] are those of the run before: with their errors */
+	bool sigmask_applied, ctx_pinned;
 	enum call_reason reason;
 	u32 runs;		     /* runs without progress; the 65th is a violation */
-	struct call_frame frame0;
-	struct call_frame *more;     /* frames 1..3, allocated on demand, kept with the task */
+	struct call_frame frames[CALL_LEVELS_MAX];
 	struct call_need needs[CALL_NEEDS_MAX];
 	struct call_hold holds[CALL_HOLDS_MAX];
 	struct call_pin pins[CALL_PINS_MAX];
@@ -142,6 +146,8 @@ struct call {
 	answer_t wait_result;	     /* WAIT with a result: ends the call without another run */
 	bool wait_has_result, deadline_set;
 	u64 sigmask;
+	struct waitable *exclusive_fired; /* an exclusive wake that this call consumed: passed on if it ends without DONE */
+	u32 inject_step, inject_done;	  /* rerun=N */
 	/* DO */
 	enum call_do_op op;
 	word_t op_args[8];
@@ -159,16 +165,18 @@ struct call {
 };
 
 /* --- for handlers --- */
-/* Progress of the current frame, zeroed when the frame is fresh. T at most 64 bytes. */
-#define call_progress(c, T)                                                                        \
-	({                                                                                         \
-		static_assert(sizeof(T) <= sizeof(((struct call_frame *)0)->progress), "64 bytes"); \
-		(T *)call_frame(c)->progress;                                                      \
-	})
 static inline struct call_frame *call_frame(struct call *c)
 {
-	return c->level == 0 ? &c->frame0 : &c->more[c->level - 1];
+	return &c->frames[c->level];
 }
+/* Progress of the current frame, zeroed when the frame is fresh. T at most 64 bytes. */
+void *call_progress_begin(struct call *c);
+#define call_progress(c, T)                                                                        \
+	({                                                                                         \
+		static_assert(sizeof(T) <= sizeof(((struct call_frame *)nullptr)->progress));      \
+		struct call_frame *_f = call_frame(c);                                             \
+		(T *)(likely(_f->live) ? (void *)_f->progress : call_progress_begin(c));           \
+	})
 /* Around a call to another module (generated wrappers do it): enters the next level. A frame of the same slot, object and
  * method is resumed, any other is begun afresh. nullptr: ANSWER_NEED (NEED_FRAME) must be answered. */
 struct call_frame *call_enter(struct call *c, const struct slot *slot, u16 method, u64 object_id);
@@ -246,12 +254,15 @@ size_t call_copy_out_partial(struct call *c, vaddr_t user, const void *src, size
 
 /* --- for core --- */
 /* Serves kinds until a final answer. `again` says how to run the handler again. Context: thread, may sleep. */
-enum call_target : u8 { CALL_SYSCALL, CALL_INTERNAL };
 answer_t call_slow(struct call *c, answer_t a);
 /* Core's own calls (exec, write-back, kernel threads): a record linked to the task's current one. */
 void call_begin(struct call *c, u32 flags);
 void call_end(struct call *c);
 /* Runs `expr` (which uses c) until its answer is final; the caller may sleep. */
+/* Whatever a call left: pins, exclusions, paths, waits. */
+void call_finish(struct call *c, answer_t a);
+/* DO: core/call/do.c. Final answer, or ANSWER_MORE: run the handler again (op_result is set). */
+answer_t call_perform(struct call *c);
 #define call_run(c, expr)                                                                          \
 	({                                                                                         \
 		answer_t _a = (expr);                                                              \
@@ -272,11 +283,22 @@ answer_t call_serve(struct call *c, answer_t a);
 int call_describe_wait(struct task *t, char *buf, size_t size);
 
 /* Deferred calls: {slot, method, object}; core/call/deferred.c runs them in a core thread. */
+enum deferred_op : u8 {
+	DEFERRED_TTY_INPUT,    /* slot: tty; object: struct tty */
+	DEFERRED_TTY_OUTPUT,
+	DEFERRED_TTY_HANGUP,
+	DEFERRED_INTERRUPT,    /* object: struct component_instance; argument: vector (core/object/component.c) */
+	DEFERRED_RELEASE,      /* object_put that may sleep */
+};
 struct deferred {
 	struct list_node link;
 	const struct slot *slot;
-	u16 method;
+	enum deferred_op op;
 	bool queued;
 	struct object *object;
+	u32 argument; /* queue number */
 };
+/* Queued once; again after it has begun to run. Context: any. */
 void deferred_queue(struct deferred *d);
+/* Not queued and not running after return. Context: thread. */
+void deferred_cancel(struct deferred *d);

@@ -142,6 +142,23 @@ void mutex_lock(struct mutex *m) __acquires(*m);
 bool mutex_trylock(struct mutex *m) __try_acquires(true, *m);
 void mutex_unlock(struct mutex *m) __releases(*m);
 
+#if UMKA_DEBUG
+u32 lock_debug_depth(void);   /* spinlocks that this CPU holds: core/sched checks at a switch */
+void lock_debug_disable(void); /* panic path */
+#else
+static inline void lock_debug_disable(void)
+{
+}
+#endif
+
+/* core/sched calls it at each switch and when idle ends, core/irq at interrupts that came from user mode. */
+static inline void grace_quiescent(void)
+{
+	struct cpu *c = this_cpu();
+
+	WRITE_ONCE(c->quiescent, c->quiescent + 1);
+}
+void grace_init(void);
 /* Grace periods (core/sync/grace.c): a read section is a region with preemption off. */
 static inline void grace_read_begin(void)
 {

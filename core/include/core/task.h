@@ -20,6 +20,7 @@
 #define TASK_WORK_TRACE	   8u /* system call entry/exit work: slow entry */
 #define TASK_WORK_RSEQ	   16u
 #define TASK_WORK_SIGMASK  32u /* restore saved mask */
+#define TASK_WORK_KILL	   64u /* a fatal signal is pending */
 
 #define SIG_NR 64
 #define SIGHUP 1
@@ -163,7 +164,7 @@ struct thread_group {
 	ktime_t start_ns;
 	u32 exec_generation;
 };
-enum task_state : u8 { TASK_RUNNABLE, TASK_SLEEPING, TASK_SLEEPING_UNINTERRUPTIBLE, TASK_STOPPED, TASK_TRACED, TASK_DEAD, TASK_NEW };
+enum task_state : u8 { TASK_RUNNABLE, TASK_SLEEPING, TASK_SLEEPING_UNINTERRUPTIBLE, TASK_SLEEPING_KILLABLE, TASK_STOPPED, TASK_TRACED, TASK_DEAD, TASK_NEW };
 struct address_space;
 struct files;
 struct exec_file;
@@ -181,7 +182,6 @@ struct task {
 	char comm[16];
 	struct sched_entity se;
 	struct call call;	 /* the record of the system call in progress */
-	struct call_frame frames_more[CALL_LEVELS_MAX - 1];
 	struct call *call_now;	 /* innermost record */
 	struct context *context;
 	struct address_space *space; /* nullptr: kernel thread */
@@ -209,8 +209,7 @@ struct task {
 	s32 exit_status;
 	struct rb_root *pi;	  /* held PI futexes */
 	struct mutex *blocked_on; /* debug, inheritance */
-	u32 lock_depth;		  /* debug: held spinlock levels */
-	u8 lock_levels[16];
+	u32 in_module;		  /* debug: depth of replaceable code on the stack: sleeping there traps */
 	/* restart block: nanosleep, futex, poll with a deadline */
 	struct {
 		enum call_do_op op;
@@ -224,6 +223,15 @@ static inline bool task_signal_pending(const struct task *t)
 {
 	return READ_ONCE(t->work) & (TASK_WORK_SIGNAL | TASK_WORK_STOP);
 }
+
+/* A fatal signal is pending (SIGKILL, or the group is exiting): such a task leaves killable sleeps. */
+static inline bool task_kill_pending(const struct task *t)
+{
+	return READ_ONCE(t->work) & TASK_WORK_KILL;
+}
+/* Calls with a signal mask of their own (ppoll, sigsuspend): sets it until the exit to user mode, which restores the old one after
+ * signals are delivered (TASK_WORK_SIGMASK). Context: current. */
+void signal_mask_temporary(u64 mask);
 
 /* --- creation and end --- */
 struct clone_args {

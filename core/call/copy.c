@@ -1,0 +1,139 @@
+/* User copies of handlers: they never fault in (task->fault_disabled), a short copy becomes NEED(user range). Theory in entry.c. */
+#include <core/call.h>
+#include <core/mm.h>
+#include <core/task.h>
+#include <core/call_priv.h>
+#include <arch/ucopy.h>
+#include <lib/string.h>
+
+#define PATH_BYTES_MAX 4096
+
+static u32 rerun_every; /* rerun=N on the command line; 0: off */
+static atomic32_t rerun_count;
+
+void call_rerun_set(u32 every)
+{
+	rerun_every = every;
+}
+
+bool call_rerun_inject(struct call *c)
+{
+	if (likely(!rerun_every))
+		return false;
+	if (++c->inject_step <= c->inject_done)
+		return false;
+	if (atomic32_fetch_add(&rerun_count, 1) % rerun_every)
+		return false;
+	c->inject_done = c->inject_step;
+	c->dirty = true;
+	return true;
+}
+
+static inline void no_fault_begin(void)
+{
+	current->fault_disabled++;
+	barrier();
+}
+static inline void no_fault_end(void)
+{
+	barrier();
+	current->fault_disabled--;
+}
+
+size_t call_copy_in_partial(struct call *c, void *dst, vaddr_t user, size_t bytes)
+{
+	size_t left;
+
+	if (unlikely(c->flags & CALLF_KERNEL)) {
+		memcpy(dst, (const void *)user, bytes);
+		return bytes;
+	}
+	if (unlikely(!user_range_ok(user, bytes)))
+		return 0;
+	if (unlikely(call_rerun_inject(c)))
+		return 0;
+	no_fault_begin();
+	left = arch_copy_from_user(dst, (const void __user *)user, bytes);
+	no_fault_end();
+	return bytes - left;
+}
+
+size_t call_copy_out_partial(struct call *c, vaddr_t user, const void *src, size_t bytes)
+{
+	size_t left;
+
+	if (unlikely(c->flags & CALLF_KERNEL)) {
+		memcpy((void *)user, src, bytes);
+		return bytes;
+	}
+	if (unlikely(!user_range_ok(user, bytes)))
+		return 0;
+	if (unlikely(call_rerun_inject(c)))
+		return 0;
+	no_fault_begin();
+	left = arch_copy_to_user((void __user *)user, src, bytes);
+	no_fault_end();
+	return bytes - left;
+}
+
+answer_t call_copy_in(struct call *c, void *dst, vaddr_t user, size_t bytes)
+{
+	if (unlikely(!(c->flags & CALLF_KERNEL) && !user_range_ok(user, bytes)))
+		return -EFAULT;
+	if (likely(call_copy_in_partial(c, dst, user, bytes) == bytes))
+		return 0;
+	return call_need_user(c, (struct uspan){user, bytes}, false);
+}
+
+answer_t call_copy_out(struct call *c, vaddr_t user, const void *src, size_t bytes)
+{
+	if (unlikely(!(c->flags & CALLF_KERNEL) && !user_range_ok(user, bytes)))
+		return -EFAULT;
+	if (likely(call_copy_out_partial(c, user, src, bytes) == bytes))
+		return 0;
+	return call_need_user(c, (struct uspan){user, bytes}, true);
+}
+
+answer_t call_copy_string(struct call *c, char *dst, vaddr_t user, size_t size)
+{
+	size_t done = 0;
+
+	/* Up to the end of each page: the string may end just before an unmapped one. */
+	while (done < size) {
+		size_t chunk = MIN(size - done, PAGE_BYTES - ((user + done) & (PAGE_BYTES - 1)));
+		const char *end;
+		answer_t a = call_copy_in(c, dst + done, user + done, chunk);
+
+		if (unlikely(a))
+			return a;
+		end = memchr(dst + done, 0, chunk);
+		if (end)
+			return end - dst;
+		done += chunk;
+	}
+	return -ENAMETOOLONG;
+}
+
+answer_t call_path(struct call *c, u32 which, vaddr_t user, const char **out)
+{
+	char *copy;
+	answer_t a;
+
+	if (c->paths[which]) {
+		*out = c->paths[which];
+		return c->path_len[which];
+	}
+	copy = kmalloc(PATH_BYTES_MAX);
+	if (!copy)
+		return call_need_memory(c, PATH_BYTES_MAX);
+	a = call_copy_string(c, copy, user, PATH_BYTES_MAX);
+	if (a < 0) {
+		kfree(copy);
+		return a;
+	}
+	c->paths[which] = copy;
+	c->path_len[which] = (u32)a;
+	c->dirty = true;
+	*out = copy;
+	return a;
+}

@@ -1,0 +1,210 @@
+/* Frames, pins and what a record gives back at its end. Theory in entry.c. */
+#include <core/call.h>
+#include <core/log.h>
+#include <core/mm.h>
+#include <core/node.h>
+#include <core/task.h>
+#include <core/call_priv.h>
+#include <lib/string.h>
+
+void *call_progress_begin(struct call *c)
+{
+	struct call_frame *f = call_frame(c);
+
+	memset(f->progress, 0, sizeof(f->progress));
+	f->live = 1;
+	f->phase = 0;
+	f->nested_valid = false;
+	c->dirty = true;
+	return f->progress;
+}
+
+struct call_frame *call_enter(struct call *c, const struct slot *slot, u16 method, u64 object_id)
+{
+	struct call_frame *f;
+
+	if (unlikely(c->level + 1 >= CALL_LEVELS_MAX))
+		panic("call record: more than %u levels (method %u)", CALL_LEVELS_MAX, method);
+	c->level++;
+	f = call_frame(c);
+	if (f->live && (f->slot != slot || f->method != method || f->object_id != object_id))
+		f->live = 0;
+	f->slot = slot;
+	f->method = method;
+	f->object_id = object_id;
+#if UMKA_DEBUG
+	current->in_module++;
+#endif
+	return f;
+}
+
+static void frame_end(struct call *c, struct call_frame *f)
+{
+	f->live = 0;
+	f->effect = 0;
+	f->nested_valid = false;
+	if (f->ref) {
+		object_put(f->ref);
+		f->ref = nullptr;
+	}
+	if (c->nr_holds)
+		call_release_holds(c, c->level);
+}
+
+answer_t call_leave(struct call *c, answer_t a)
+{
+	struct call_frame *f = call_frame(c);
+
+#if UMKA_DEBUG
+	current->in_module--;
+#endif
+	if (likely(!answer_is_kind(a))) {
+		if (unlikely(f->live | c->nr_holds | f->effect))
+			frame_end(c, f);
+	}
+	c->level--;
+	return a;
+}
+
+#if UMKA_DEBUG
+void call_effect(struct call *c)
+{
+	call_frame(c)->effect = 1;
+	c->dirty = true;
+}
+void call_effect_recorded(struct call *c)
+{
+	call_frame(c)->effect = 0;
+}
+/* CALL-I5: every frame that answered a kind has recorded what it changed. */
+void call_check_effects(struct call *c, answer_t a)
+{
+	for (u32 i = 0; i < CALL_LEVELS_MAX; i++)
+		if (c->frames[i].effect)
+			panic("effect lost: call %d level %u method %u answered kind %d", (s32)c->nr, i,
+				c->frames[i].method, (int)(a - ANSWER_NEED));
+}
+#endif
+
+int call_pin_object(struct call *c, struct object *o)
+{
+	for (u32 i = 0; i < c->nr_pins; i++)
+		if (c->pins[i].object == o && c->pins[i].owned)
+			return 0;
+	if (c->nr_pins == CALL_PINS_MAX)
+		return -ENOMEM;
+	object_get(o);
+	c->pins[c->nr_pins++] = (struct call_pin){o, CALL_PIN_OBJECT, true};
+	c->dirty = true;
+	return 0;
+}
+
+struct file *call_file(struct call *c, u32 fd)
+{
+	struct files *files = c->task->files;
+	struct file *file;
+	bool shared;
+
+	for (u32 i = 0; i < c->nr_pins; i++)
+		if (unlikely(c->pins[i].key == fd))
+			return container_of(c->pins[i].object, struct file, obj);
+	shared = refcount_read(&files->obj.refs) > 1;
+	if (likely(!shared)) {
+		if (unlikely(fd >= files->capacity))
+			return nullptr;
+		file = files->table[fd].file;
+	} else {
+		file = files_get(files, fd);
+	}
+	if (!file)
+		return nullptr;
+	if (unlikely(c->nr_pins == CALL_PINS_MAX)) {
+		if (shared)
+			file_put(file);
+		return nullptr;
+	}
+	c->pins[c->nr_pins++] = (struct call_pin){&file->obj, fd, shared};
+	if (shared)
+		c->dirty = true;
+	return file;
+}
+
+/* CALL-I3: before anything may change under a record that waits. */
+void call_pin_all(struct call *c)
+{
+	for (u32 i = 0; i < c->nr_pins; i++)
+		if (!c->pins[i].owned) {
+			object_get(c->pins[i].object);
+			c->pins[i].owned = true;
+		}
+	if (!c->ctx_pinned) {
+		object_get((struct object *)&c->ctx->obj);
+		c->ctx_pinned = true;
+	}
+	c->dirty = true;
+}
+
+answer_t call_install(struct call *c, struct file *file, u32 flags)
+{
+	sword_t fd = files_install(c->task->files, file, 0, flags & O_CLOEXEC, task_rlimit(c->task, RLIMIT_NOFILE));
+
+	return fd;
+}
+
+void call_finish(struct call *c, answer_t a)
+{
+#if UMKA_DEBUG
+	if (!answer_is_kind(a))
+		for (u32 i = 0; i < CALL_LEVELS_MAX; i++)
+			c->frames[i].effect = 0;
+#endif
+	c->dirty = false;
+	if (unlikely(c->exclusive_fired)) {
+		if (answer_is_error(a))
+			waitable_wake(c->exclusive_fired, EV_ANY, 1);
+		c->exclusive_fired = nullptr;
+	}
+	for (u32 i = 0; i < CALL_LEVELS_MAX; i++) {
+		c->frames[i].live = 0;
+		if (c->frames[i].ref) {
+			object_put(c->frames[i].ref);
+			c->frames[i].ref = nullptr;
+		}
+	}
+	c->level = 0;
+	if (c->nr_holds)
+		call_release_holds(c, 0);
+	for (u32 i = 0; i < c->nr_pins; i++)
+		if (c->pins[i].owned) {
+			if (c->pins[i].key != CALL_PIN_OBJECT)
+				file_put(container_of(c->pins[i].object, struct file, obj));
+			else
+				object_put(c->pins[i].object);
+		}
+	c->nr_pins = 0;
+	call_unpin_pages(c);
+	if (c->ctx_pinned) {
+		object_put((struct object *)&c->ctx->obj);
+		c->ctx_pinned = false;
+	}
+	for (u32 i = 0; i < ARRAY_SIZE(c->paths); i++) {
+		kfree(c->paths[i]);
+		c->paths[i] = nullptr;
+	}
+	kfree(c->waits_more);
+	c->waits_more = nullptr;
+	c->waits_more_cap = 0;
+	c->nr_waits = 0;
+	c->nr_needs = 0;
+	c->needs_stale = false;
+	c->reason = CALL_FIRST;
+	c->runs = 0;
+	c->flags &= CALLF_KERNEL;
+	c->deadline_ns = KTIME_MAX;
+	c->deadline_set = false;
+	c->wait_has_result = false;
+	c->sigmask_applied = false;
+	c->op_done = false;
+	c->waiting_on = nullptr;
+	c->inject_step = c->inject_done = 0;
+}

@@ -1,0 +1,131 @@
+/* Exclusions: long locks that belong to frames. Order and rules: calls.md "Exclusions". Theory in entry.c. */
+#include <core/call.h>
+#include <core/log.h>
+#include <core/task.h>
+#include <core/call_priv.h>
+
+void exclusion_init(struct exclusion *e)
+{
+	spin_init(&e->lock, LOCK_LEVEL_WAITABLE - 1);
+	e->owner = nullptr;
+	e->nr_shared = 0;
+	waitable_init(&e->released);
+}
+
+static bool exclusion_try(struct exclusion *e, struct call *c, bool shared)
+{
+	bool ok;
+
+	spin_lock(&e->lock);
+	ok = !e->owner && (shared || !e->nr_shared);
+	if (ok) {
+		if (shared)
+			e->nr_shared++;
+		else
+			e->owner = c;
+	}
+	spin_unlock(&e->lock);
+	return ok;
+}
+
+static void exclusion_release(struct exclusion *e, bool shared)
+{
+	bool free;
+
+	spin_lock(&e->lock);
+	if (shared)
+		e->nr_shared--;
+	else
+		e->owner = nullptr;
+	free = !e->nr_shared;
+	spin_unlock(&e->lock);
+	if (free)
+		waitable_wake(&e->released, EV_ANY, 0);
+}
+
+static struct call_hold *hold_find(struct call *c, const struct exclusion *e)
+{
+	for (u32 i = 0; i < c->nr_holds; i++)
+		if (c->holds[i].excl == e)
+			return &c->holds[i];
+	return nullptr;
+}
+
+static bool hold_one(struct call *c, enum excl_class class, struct exclusion *e, u64 object_id, bool shared)
+{
+	struct call_hold *h = hold_find(c, e);
+
+	if (h) {
+		if (!shared && h->shared) { /* stronger than what it has: retaken in order */
+			if (h->held)
+				exclusion_release(e, true);
+			h->held = false;
+			h->shared = false;
+		}
+		return h->held;
+	}
+	if (c->nr_holds == CALL_HOLDS_MAX)
+		panic("call record: more than %u exclusions", CALL_HOLDS_MAX);
+	h = &c->holds[c->nr_holds++];
+	*h = (struct call_hold){e, object_id, class, c->level, shared, false};
+	c->dirty = true;
+	h->held = !call_rerun_inject(c) && exclusion_try(e, c, shared);
+	return h->held;
+}
+
+bool call_hold(struct call *c, enum excl_class class, struct exclusion *e, u64 object_id, bool shared)
+{
+	return hold_one(c, class, e, object_id, shared);
+}
+
+bool call_hold2(struct call *c, enum excl_class class, struct exclusion *a, u64 id_a, struct exclusion *b, u64 id_b)
+{
+	bool first = hold_one(c, class, a, id_a, false);
+
+	return (a == b || hold_one(c, class, b, id_b, false)) && first;
+}
+
+void call_release_holds(struct call *c, u32 level)
+{
+	u32 kept = 0;
+
+	for (u32 i = 0; i < c->nr_holds; i++) {
+		struct call_hold *h = &c->holds[i];
+
+		if (h->level < level) {
+			c->holds[kept++] = *h;
+			continue;
+		}
+		if (h->held)
+			exclusion_release(h->excl, h->shared);
+	}
+	c->nr_holds = (u8)kept;
+}
+
+static bool hold_before(const struct call_hold *a, const struct call_hold *b)
+{
+	return a->class != b->class ? a->class < b->class : a->object_id < b->object_id;
+}
+
+void call_take_holds(struct call *c)
+{
+	/* Let go of all, then retake the union in order: nothing was changed yet (calls.md), handlers check again. */
+	for (u32 i = 0; i < c->nr_holds; i++) {
+		if (c->holds[i].held)
+			exclusion_release(c->holds[i].excl, c->holds[i].shared);
+		c->holds[i].held = false;
+	}
+	for (u32 i = 1; i < c->nr_holds; i++)
+		for (u32 k = i; k > 0 && hold_before(&c->holds[k], &c->holds[k - 1]); k--) {
+			struct call_hold t = c->holds[k];
+
+			c->holds[k] = c->holds[k - 1];
+			c->holds[k - 1] = t;
+		}
+	for (u32 i = 0; i < c->nr_holds; i++) {
+		struct call_hold *h = &c->holds[i];
+
+		wait_event(&h->excl->released, EV_ANY, exclusion_try(h->excl, c, h->shared), 0);
+		h->held = true;
+	}
+}

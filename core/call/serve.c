@@ -1,0 +1,361 @@
+/* Serving the kinds of answer: NEED, WAIT, DO, MORE. Theory in entry.c. */
+#include <core/block_cache.h>
+#include <core/call.h>
+#include <core/log.h>
+#include <core/mm.h>
+#include <core/node.h>
+#include <core/sched.h>
+#include <core/task.h>
+#include <core/call_priv.h>
+#include <core/evolve.h>
+
+#define RUNS_WITHOUT_PROGRESS_MAX 64 /* calls.md "NEED" */
+#define PINNED_PAGES_MAX	  32
+
+struct pinned_pages {
+	u32 nr;
+	struct frame *frame[PINNED_PAGES_MAX];
+};
+
+void call_unpin_pages(struct call *c)
+{
+	struct pinned_pages *p = c->pinned_pages;
+
+	if (!p)
+		return;
+	for (u32 i = 0; i < p->nr; i++)
+		frame_unpin(p->frame[i]);
+	kfree(p);
+	c->pinned_pages = nullptr;
+}
+
+static struct call_need *need_add(struct call *c)
+{
+	if (c->needs_stale) {
+		c->nr_needs = 0;
+		c->needs_stale = false;
+	}
+	c->dirty = true;
+	return c->nr_needs < CALL_NEEDS_MAX ? &c->needs[c->nr_needs++] : &c->needs[CALL_NEEDS_MAX - 1];
+}
+
+int call_need_error(const struct call *c, enum need_kind kind, const void *object, u64 index)
+{
+	if (c->needs_stale)
+		for (u32 i = 0; i < c->nr_needs; i++)
+			if (c->needs[i].error && c->needs[i].kind == kind && c->needs[i].object == object && c->needs[i].index == index)
+				return c->needs[i].error;
+	return 0;
+}
+
+static answer_t need(struct call *c, enum need_kind kind, void *object, u64 index, u64 nr)
+{
+	int error = call_need_error(c, kind, object, index);
+
+	if (error)
+		return error;
+	*need_add(c) = (struct call_need){kind, object, index, nr, 0};
+	return ANSWER_NEED;
+}
+
+answer_t call_need_user(struct call *c, struct uspan span, bool write)
+{
+	return need(c, write ? NEED_USER_WRITE : NEED_USER_READ, nullptr, span.addr, span.bytes);
+}
+answer_t call_need_pages(struct call *c, enum need_kind kind, void *memory_object, u64 index, u64 nr)
+{
+	return need(c, kind, memory_object, index, nr);
+}
+answer_t call_need_blocks(struct call *c, void *superblock, u64 block, u64 nr)
+{
+	return need(c, NEED_BLOCKS, superblock, block, nr);
+}
+answer_t call_need_memory(struct call *c, size_t bytes)
+{
+	return need(c, NEED_MEMORY, nullptr, 0, bytes);
+}
+
+static int serve_pages(struct call *c, const struct call_need *n)
+{
+	struct pinned_pages *p = c->pinned_pages;
+
+	if (n->kind == NEED_PAGES_STABLE)
+		return memory_object_wait_writeback(n->object, n->index, n->nr);
+	if (!p) {
+		p = c->pinned_pages = kzalloc(sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+	}
+	for (u64 i = 0; i < n->nr; i++) {
+		struct frame *f;
+		int r = memory_page_get(n->object, n->index + i, n->kind == NEED_PAGES_WRITE, &f);
+
+		if (r)
+			return i ? 0 : r; /* the handler meets the error at that page itself */
+		if (p->nr == PINNED_PAGES_MAX) /* the newest matter: these are what it will touch next */
+			frame_unpin(p->frame[--p->nr]);
+		p->frame[p->nr++] = f;
+	}
+	return 0;
+}
+
+static int serve_need(struct call *c, const struct call_need *n)
+{
+	switch (n->kind) {
+	case NEED_USER_READ:
+	case NEED_USER_WRITE:
+		if (!c->task->space)
+			return -EFAULT;
+		return space_populate(c->task->space, (vaddr_t)n->index, (size_t)n->nr, n->kind == NEED_USER_WRITE);
+	case NEED_PAGES:
+	case NEED_PAGES_WRITE:
+	case NEED_PAGES_STABLE:
+		return serve_pages(c, n);
+	case NEED_BLOCKS:
+		return block_cache_read(n->object, n->index, n->nr);
+	case NEED_MEMORY:
+		return mm_reclaim_for((size_t)n->nr);
+	case NEED_EXCLUSIONS:
+	case NEED_FRAME:
+		break;
+	}
+	return -EIO;
+}
+
+static answer_t serve_needs(struct call *c)
+{
+	bool failed = false, wanted = false;
+
+	if (++c->runs > RUNS_WITHOUT_PROGRESS_MAX) {
+		log_err("call %d: %u runs without progress (need kind %u)\n", (s32)c->nr, c->runs, c->nr_needs ? c->needs[0].kind : 0);
+		return -EIO;
+	}
+	if (c->needs_stale)
+		c->nr_needs = 0;
+	/* Memory before exclusions is the rule for memory; user ranges and pages may be had while inode classes are held. */
+	for (u32 i = 0; i < c->nr_needs; i++) {
+		c->needs[i].error = serve_need(c, &c->needs[i]);
+		failed |= c->needs[i].error != 0;
+	}
+	for (u32 i = 0; i < c->nr_holds; i++)
+		wanted |= !c->holds[i].held;
+	if (wanted)
+		call_take_holds(c);
+	c->needs_stale = true;
+	c->reason = failed ? CALL_NEED_FAILED : CALL_AGAIN;
+	return ANSWER_MORE;
+}
+
+/* --- wait sets --- */
+static int wait_add(struct call *c, struct waitable *w, u32 mask, u32 seq, u8 flags)
+{
+	struct wait_entry *e;
+
+	c->dirty = true;
+	if (c->nr_waits < CALL_WAITS_INLINE) {
+		e = &c->waits_inline[c->nr_waits];
+	} else {
+		u32 i = c->nr_waits - CALL_WAITS_INLINE;
+
+		if (i >= c->waits_more_cap) {
+			u32 cap = MAX(16u, c->waits_more_cap * 2);
+			struct wait_entry *more = kmalloc_array(cap, sizeof(*more));
+
+			if (!more)
+				return -ENOMEM;
+			for (u32 k = 0; k < i; k++)
+				more[k] = c->waits_more[k];
+			kfree(c->waits_more);
+			c->waits_more = more;
+			c->waits_more_cap = cap;
+		}
+		e = &c->waits_more[i];
+	}
+	*e = (struct wait_entry){.on = w, .mask = mask, .fired = seq, .flags = flags, .action = WAKE_TASK, .target = c->task};
+	c->nr_waits++;
+	return 0;
+}
+int call_wait_add(struct call *c, struct waitable *w, u32 mask, u32 seq)
+{
+	return wait_add(c, w, mask, seq, 0);
+}
+int call_wait_add_exclusive(struct call *c, struct waitable *w, u32 mask, u32 seq)
+{
+	return wait_add(c, w, mask, seq, WAIT_EXCLUSIVE);
+}
+void call_wait_deadline(struct call *c, ktime_t monotonic_ns)
+{
+	if (!c->deadline_set) {
+		c->deadline_ns = monotonic_ns;
+		c->deadline_set = true;
+		c->dirty = true;
+	}
+}
+answer_t call_wait(struct call *c)
+{
+	return ANSWER_WAIT;
+}
+answer_t call_wait1(struct call *c, struct waitable *w, u32 mask, u32 seq)
+{
+	int r = wait_add(c, w, mask, seq, 0);
+
+	return r ? r : ANSWER_WAIT;
+}
+answer_t call_do(struct call *c, enum call_do_op op, bool again)
+{
+	c->op = op;
+	c->op_again = again;
+	c->dirty = true;
+	return ANSWER_DO;
+}
+
+static struct wait_entry *wait_entry_at(struct call *c, u32 i)
+{
+	return i < CALL_WAITS_INLINE ? &c->waits_inline[i] : &c->waits_more[i - CALL_WAITS_INLINE];
+}
+
+static bool any_fired(struct call *c)
+{
+	for (u32 i = 0; i < c->nr_waits; i++)
+		if (READ_ONCE(wait_entry_at(c, i)->fired))
+			return true;
+	return false;
+}
+
+/* Sleeps until an armed entry fires, the deadline passes or a signal comes. */
+static enum call_reason wait_armed(struct call *c)
+{
+	struct timer timer;
+	enum call_reason reason;
+
+	if (c->deadline_ns != KTIME_MAX) {
+		timer_init(&timer, TIMER_WAKE_TASK, c->task);
+		timer_start(&timer, c->deadline_ns);
+	}
+	for (;;) {
+		task_set_state(c->flags & CALLF_UNINTERRUPTIBLE ? TASK_SLEEPING_KILLABLE : TASK_SLEEPING);
+		reason = CALL_READY;
+		if (any_fired(c))
+			break;
+		reason = CALL_INTERRUPTED;
+		if (c->flags & CALLF_UNINTERRUPTIBLE ? task_kill_pending(c->task) : task_signal_pending(c->task))
+			break;
+		reason = CALL_EXPIRED;
+		if (c->deadline_ns != KTIME_MAX && time_monotonic_ns() >= c->deadline_ns)
+			break;
+		schedule();
+	}
+	task_set_state(TASK_RUNNABLE);
+	if (c->deadline_ns != KTIME_MAX)
+		timer_cancel(&timer);
+	return reason;
+}
+
+static enum call_reason wait_set(struct call *c)
+{
+	enum call_reason reason = CALL_READY;
+	u32 armed;
+
+	for (armed = 0; armed < c->nr_waits; armed++) {
+		struct wait_entry *e = wait_entry_at(c, armed);
+		u32 seq = e->fired; /* where wait_add kept it */
+
+		if (!wait_entry_arm(e, e->on, e->mask, seq)) {
+			e->on = nullptr;
+			break;
+		}
+	}
+	if (armed == c->nr_waits)
+		reason = wait_armed(c);
+	for (u32 i = 0; i < armed; i++) {
+		struct wait_entry *e = wait_entry_at(c, i);
+		struct waitable *w = e->on;
+		bool was_armed = READ_ONCE(e->armed);
+
+		wait_entry_disarm(e);
+		if (!was_armed && e->flags & WAIT_EXCLUSIVE && e->fired) {
+			if (reason == CALL_INTERRUPTED)
+				waitable_wake(w, e->mask, 1);
+			else
+				c->exclusive_fired = w;
+		}
+	}
+	c->nr_waits = 0;
+	return reason;
+}
+
+static answer_t serve_wait(struct call *c)
+{
+	enum call_reason before = c->reason;
+
+	call_release_holds(c, 0); /* calls.md: any WAIT but WAIT(slot) gives all back */
+	call_unpin_pages(c);
+	if (c->flags & CALLF_SIGMASK && !c->sigmask_applied) {
+		signal_mask_temporary(c->sigmask);
+		c->sigmask_applied = true;
+	}
+	if (before == CALL_INTERRUPTED && !(c->flags & CALLF_UNINTERRUPTIBLE) && task_signal_pending(c->task)) {
+		log_err("call %d waits again after it was interrupted\n", (s32)c->nr);
+		return -EINTR;
+	}
+	c->reason = wait_set(c);
+	if (c->reason == CALL_INTERRUPTED && c->flags & CALLF_UNINTERRUPTIBLE)
+		return -EINTR; /* killed: the record is dropped */
+	if (c->wait_has_result && c->reason != CALL_INTERRUPTED) {
+		c->wait_has_result = false;
+		return c->reason == CALL_READY ? c->wait_result : -ETIMEDOUT;
+	}
+	c->wait_has_result = false;
+	c->runs = 0;
+	c->needs_stale = true;
+	c->nr_needs = 0;
+	return ANSWER_MORE;
+}
+
+static answer_t serve_wait_slot(struct call *c)
+{
+	struct waitable *w = evolve_slot_opened();
+
+	for (;;) {
+		u32 seq = waitable_seq(w);
+
+		if (!evolve_any_parked())
+			break;
+		if (wait_sleep(w, EV_ANY, seq, KTIME_MAX, WAITF_KILLABLE) == -EINTR)
+			return -EINTR;
+		break;
+	}
+	c->reason = CALL_AGAIN;
+	return ANSWER_MORE;
+}
+
+answer_t call_serve(struct call *c, answer_t a)
+{
+	c->level = 0;
+	c->dirty = true;
+	c->inject_step = 0;
+	call_pin_all(c);
+#if UMKA_DEBUG
+	call_check_effects(c, a);
+#endif
+	switch (a) {
+	case ANSWER_NEED:
+		return serve_needs(c);
+	case ANSWER_WAIT:
+		return serve_wait(c);
+	case ANSWER_WAIT_SLOT:
+		return serve_wait_slot(c);
+	case ANSWER_DO:
+		return call_perform(c);
+	case ANSWER_MORE:
+		call_unpin_pages(c);
+		c->runs = 0;
+		c->nr_needs = 0;
+		c->reason = CALL_AGAIN;
+		cond_resched();
+		return ANSWER_MORE;
+	default:
+		log_err("call %d: answer %ld is of no kind that core serves\n", (s32)c->nr, (long)a);
+		return -EIO;
+	}
+}
