@@ -267,7 +267,7 @@ static bool boot_one(const void *blob, size_t blob_bytes, const char *file)
 	struct module *m;
 	int result = -ENOENT;
 
-	(void)snprintf(path, sizeof(path), "modules/%s", file);
+	(void)snprintf(path, sizeof(path), "modules/%s.uko", file);
 	if (!cpio_find(blob, blob_bytes, path, &entry)) {
 		log_err("%s: listed in modules.order, but not in the image", path);
 		return false;

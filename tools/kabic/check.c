@@ -150,14 +150,16 @@ static bool is_trusted(const struct contract *c)
 	return c->kind == KIND_SUBSYSTEM || c->kind == KIND_PERSONALITY;
 }
 
-static void check_object(struct contract *c, const struct param *p)
+static void check_object(struct contract *c, struct param *p)
 {
 	if (!is_trusted(c))
 		complain(&p->place, "core objects cross only to subsystems and personalities: "
 				    "use a handle");
 	for (struct decl *d = c->decls; d; d = d->next)
-		if (d->kind == DECL_OBJECT && !strcmp(d->name, p->type.name))
+		if (d->kind == DECL_OBJECT && !strcmp(d->name, p->type.name)) {
+			p->type.decl = d;
 			return;
+		}
 	complain(&p->type.place, "no 'object %s;' before this line", p->type.name);
 }
 

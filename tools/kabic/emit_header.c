@@ -275,7 +275,7 @@ static void emit_call_through_frame(FILE *out, const struct contract *c, const s
 	const struct param *object = nullptr;
 
 	for (int i = m->nr_params - 1; i >= 0; i--)
-		if (m->params[i].mode == MODE_OBJECT ||
+		if ((m->params[i].mode == MODE_OBJECT && !m->params[i].type.decl->lent) ||
 		    (m->params[i].mode == MODE_VALUE && m->params[i].type.base == TYPE_HANDLE))
 			object = &m->params[i];
 	if (!object)

@@ -112,6 +112,7 @@ struct decl {
 	const char *name;
 	struct place place;
 	bool imported;
+	bool lent; /* DECL_OBJECT without an identity: core lends it for the call */
 	struct member *members;
 	struct type type;   /* const: unused; enum, flags: underlying; method: result; tunable: scalar */
 	uint64_t value;	    /* const, tunable default */

@@ -477,16 +477,21 @@ static void parse_item(struct parser *p)
 		return;
 	}
 	bool removed = accept_word(p, "removed");
+	const bool lent = is_word(p, "lent");
 	const char *word = expect_name(p, "a declaration");
+
+	if (lent)
+		word = "object";
 	int kind = name_index(words, word);
 
 	if (kind < 0 || (removed && kind != DECL_METHOD))
 		fail(&place, "unknown declaration '%s' (import, slots, const, enum, flags, struct, state, "
-			     "object, method, removed method, tunable)", word);
+			     "object, lent, method, removed method, tunable)", word);
 	struct decl *d = arena(sizeof(*d));
 
 	d->kind = (enum decl_kind)kind;
 	d->removed = removed;
+	d->lent = lent;
 	d->place = token(p)->place;
 	d->name = expect_name(p, "a name");
 	switch (d->kind) {

@@ -57,6 +57,32 @@ static inline void object_get(struct object *o)
 /* Drops a reference; the last one calls the type's release in core (closed switch over type, core/object/release.c).
  * Context: any where the type's release may run; releases that may sleep are deferred to a core thread. */
 void object_put(struct object *o);
+/* The owner of a type implements its release (weak default in core/object/release.c: object_free). It ends with object_free(),
+ * which frees the memory (kmalloc's) after a grace period. */
+void object_free(struct object *o);
+void object_release_task(struct object *o);
+void object_release_thread_group(struct object *o);
+void object_release_space(struct object *o);
+void object_release_memory(struct object *o);
+void object_release_inode(struct object *o);
+void object_release_name(struct object *o);
+void object_release_mount(struct object *o);
+void object_release_superblock(struct object *o);
+void object_release_file(struct object *o);
+void object_release_pipe(struct object *o);
+void object_release_socket(struct object *o);
+void object_release_epoll(struct object *o);
+void object_release_event(struct object *o);
+void object_release_timer(struct object *o);
+void object_release_tty(struct object *o);
+void object_release_context(struct object *o);
+void object_release_files(struct object *o);
+void object_release_namespace(struct object *o);
+void object_release_device(struct object *o);
+void object_release_block_device(struct object *o);
+void object_release_component(struct object *o);
+void object_release_state(struct object *o);
+void object_release_account(struct object *o);
 /* For lock-free lookups inside a grace read section. */
 static inline bool object_get_live(struct object *o)
 {

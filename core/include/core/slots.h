@@ -1,0 +1,3 @@
+#pragma once
+/* enum slot_id and SLOT(): generated from the contracts' `slots` lines (kabi/README.md). */
+#include <kabi/slots.h>
