@@ -16,6 +16,9 @@ enum lock_level : u8 {
 	LOCK_LEVEL_MUTEX_OBJECT = 30,
 	LOCK_LEVEL_NAMESPACE = 50,
 	LOCK_LEVEL_NAME = 60,	/* name cache, inode fields */
+	LOCK_LEVEL_NAME_CHILD = 62, /* a child while the parent is held */
+	LOCK_LEVEL_INODE = 64,	/* inode fields, alias lists */
+	LOCK_LEVEL_NAME_HASH = 66, /* name, inode and mount hash buckets */
 	LOCK_LEVEL_NODE = 70,	/* pipe, socket, tty, epoll bodies */
 	LOCK_LEVEL_NODE_NESTED = 75, /* second node of a pair, in address order */
 	LOCK_LEVEL_FILES = 80,	/* descriptor tables */

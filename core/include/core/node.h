@@ -89,14 +89,15 @@ struct inode {
 	struct memory_object *pages; /* regular files: contents; size is pages->size_bytes */
 	u64 size_bytes;		     /* others (directories, symlinks) */
 	struct exclusion content, map;
-	struct list_node sb_link, dirty_link, hash_link;
+	struct list_node sb_link, dirty_link;
+	struct inode *hash_next;
 	struct list_node names;	     /* struct name.alias */
 	struct list_node locks;	     /* posix and flock locks, obj.lock */
 	struct waitable lock_event;
 	struct pipe *fifo;
 	struct object *bound_socket; /* AF_UNIX */
 	s32 writers;		     /* >0 open for writing, <0 executed (deny write) */
-	bool dirty, dead, evicting;
+	bool dirty, dead, evicting, hashed;
 	char *link_target;	     /* symlinks whose text core keeps */
 	u64 version;		     /* raised by each change of data or metadata (STATX_CHANGE, delta reads) */
 };
@@ -108,7 +109,8 @@ static inline u64 inode_size(const struct inode *i)
 {
 	return i->pages ? READ_ONCE(i->pages->size_bytes) : i->size_bytes;
 }
-struct inode *inode_new(struct superblock *sb, u64 ino, u32 mode); /* refs 1; nullptr no memory */
+struct inode *inode_new(struct superblock *sb, u64 ino, u32 mode); /* refs 1; nullptr no memory; the cached one if there is one */
+struct inode *inode_get_or_new(struct superblock *sb, u64 ino, u32 mode, bool *fresh);
 struct inode *inode_find(struct superblock *sb, u64 ino);	    /* cached, referenced */
 static inline void inode_get(struct inode *i)
 {
@@ -130,13 +132,20 @@ void inode_allow_write(struct inode *i);
 #define MAY_READ 4u
 int inode_permission(const struct context *ctx, const struct inode *i, u32 mask);
 struct timespec64 inode_now(void);
+bool inode_owner_or_capable(const struct context *ctx, const struct inode *i);
+/* Takes i off its superblock's dirty list (the list owned a reference, which passes to the caller); nullptr: list empty. */
+struct inode *inode_take_dirty(struct superblock *sb);
+void node_boot_init(void); /* after the slab works */
+/* Last reference of an object that core/node owns: core/object/release.c calls it for INODE, NAME, MOUNT, SUPERBLOCK, FILE, FILES, PIPE,
+ * EPOLL, EVENT, TIMER (timerfd), LOCKS, WALK. Sleeping parts go to the reaper thread. */
+void node_object_release(struct object *o);
+void mount_ns_release(struct object *o);
 
 /* --- names (the name cache): lookups without locks inside a grace read section --- */
 #define NAME_INLINE 40
 struct name {
 	struct object obj;
-	struct list_node hash; /* chains are changed under the bucket lock, read without */
-	struct name *hash_next;
+	struct name *hash_next; /* chains are changed under the bucket lock, read without */
 	struct name *parent;   /* itself at a root */
 	struct inode *inode;   /* nullptr: known to be absent */
 	atomic32_t seq;	       /* odd while it moves (rename) or changes inode */
@@ -144,26 +153,45 @@ struct name {
 	u32 len;
 	u32 flags;
 	atomic32_t nr_mounts;  /* mounts on top somewhere */
+	atomic32_t changes;    /* raised when a child appears, goes or moves: name_add_looked_up */
+	struct superblock *sb; /* of the file system it lies in; never changes */
 	struct list_node children, sibling; /* parent->obj.lock */
-	struct list_node alias;
+	struct list_node alias; /* inode->names, inode->obj.lock */
 	struct list_node lru;
-	char *text;
+	char *text; /* the u32 before text[0] is its length: readers without lock take both by one load */
+	u32 inline_len;
 	char inline_text[NAME_INLINE];
 };
 #define NAME_UNHASHED 1u
-#define NAME_PINNED 2u /* SB_NAMES_RESIDENT: holds one reference of its own */
+#define NAME_PINNED 2u	/* SB_NAMES_RESIDENT: never shrunk */
+#define NAME_CACHED 4u	/* hashed: the cache owns one reference */
+/*
+ * Who publishes names: vfs. fs_create, fs_unlink and fs_rename change file-system state and inodes only; vfs then calls
+ * name_set_inode, name_delete, name_move. fs_lookup answers the inode only.
+ */
 u32 name_hash(const struct name *parent, const char *text, u32 len);
 /* Grace read section. Returned name is not referenced: validate with seq, or name_get_live. */
 struct name *name_lookup_fast(const struct name *parent, const char *text, u32 len, u32 hash);
 struct name *name_lookup(struct name *parent, const char *text, u32 len); /* referenced or nullptr */
 /* Makes it known (inode may be nullptr: negative), hashed, referenced; consumes an inode reference. If another got there first, returns that one. */
 struct name *name_add(struct name *parent, const char *text, u32 len, struct inode *inode);
+/* The same for the result of a lookup begun when parent->changes was `changes`: *stale when the directory changed meanwhile (nullptr; the
+ * inode reference is dropped; look up again). */
+struct name *name_add_looked_up(struct name *parent, const char *text, u32 len, struct inode *inode, u32 changes, bool *stale);
+/* Negative and unhashed: for a name about to be made; name_set_inode hashes it and cannot fail. */
+struct name *name_alloc(struct name *parent, const char *text, u32 len);
 struct name *name_new_root(struct inode *inode);
 void name_set_inode(struct name *n, struct inode *inode); /* negative -> positive; consumes reference */
 void name_delete(struct name *n);  /* unlinked: becomes negative or unhashed when in use */
-void name_move(struct name *n, struct name *new_parent, const char *text, u32 len, struct name *replaced);
-void name_exchange(struct name *a, struct name *b);
+/* A move cannot fail: its text is made before (the move owns it then). `replaced` may be negative. */
+struct name_text *name_text_new(const char *text, u32 len);
+void name_text_drop(struct name_text *t);
+void name_move(struct name *n, struct name *new_parent, struct name_text *text, struct name *replaced);
+void name_exchange(struct name *a, struct name *b, struct name_text *new_text_a, struct name_text *new_text_b);
+extern atomic32_t name_move_seq;
 void name_invalidate(struct name *n); /* drop from the cache with its children when unused */
+void names_drop(struct superblock *sb); /* unmount: everything of sb that is cached */
+bool name_is_below(const struct name *n, const struct name *ancestor); /* or the same */
 static inline void name_get(struct name *n)
 {
 	object_get(&n->obj);
@@ -183,6 +211,7 @@ struct mount {
 	struct list_node children, sibling, in_ns, hash;
 	char *source;
 	bool detached;
+	struct mount *hash_next;
 };
 #define MNT_RDONLY 1u
 #define MNT_NOSUID 2u
@@ -192,6 +221,7 @@ struct mount {
 #define MNT_NODIRATIME 32u
 #define MNT_RELATIME 64u
 #define MNT_STRICTATIME 128u
+#define MNT_INTERNAL 0x100u /* pipes, sockets, anonymous inodes: a path there is the bare label */
 struct mount_ns {
 	struct object obj;
 	struct mount *root;
@@ -202,6 +232,28 @@ struct mount_ns {
 };
 /* Mount on top of (m, n); referenced, or nullptr. Lock-free fast check is n->nr_mounts. */
 struct mount *mount_lookup(struct mount *m, struct name *n);
+/* The same in a grace read section, without a reference. */
+struct mount *mount_lookup_fast(const struct mount *m, const struct name *n);
+/* Raised by every change of any mount tree. */
+extern atomic32_t mount_seq;
+/* A mount of sb's tree below `root` (a name of it), not yet attached; refs 1. Takes its own references. */
+struct mount *mount_new(struct superblock *sb, struct name *root, u32 flags, const char *source);
+int mount_attach(struct mount *m, const struct path_ref *at); /* consumes nothing; -EINVAL when `at` is detached */
+/* Takes a mount (and what is mounted below it) out of the tree. lazy: MNT_DETACH. -EBUSY. Context: thread. */
+int mount_detach(struct mount *m, bool lazy);
+int mount_move(struct mount *m, const struct path_ref *to);
+struct mount *mount_clone(struct mount *m, struct name *root, bool recursive, struct mount_ns *ns); /* unattached copy */
+bool mount_busy(struct mount *m);
+int mount_pivot(struct mount_ns *ns, const struct path_ref *new_root, const struct path_ref *put_old);
+struct mount_ns *mount_ns_new(struct mount *root); /* takes over the reference on root */
+struct mount_ns *mount_ns_clone(struct mount_ns *from, struct fs_context *fs); /* moves fs's root and cwd into the copy */
+/* Mounts of a namespace in order: the next with id > after; referenced. */
+struct mount *mount_next(struct mount_ns *ns, u32 after);
+/* The root of the first namespace: mounts `sb` there and makes the boot context's root and cwd. Context: thread. */
+int mount_root(struct superblock *sb, struct mount_ns **ns);
+struct superblock *superblock_new(const char *type, u32 flags); /* refs 1, own anonymous device number; nullptr */
+struct superblock *superblock_next(u64 after_id); /* all superblocks, by id; referenced */
+u32 superblock_anonymous_dev(void);
 static inline void mount_get(struct mount *m)
 {
 	object_get(&m->obj);
@@ -288,6 +340,14 @@ static inline void file_get(struct file *f)
 	object_get(&f->obj);
 }
 void file_put(struct file *f); /* last one: node.release through a record of core's own */
+int file_sync(struct file *f, bool data_only); /* DO_SYNC_FILE: op_args[0] file, [1] data_only. Thread, may sleep. */
+/* A descriptor of f was closed by the owner of `files`: POSIX locks go. Core operations (close, exec, exit) call it, then node.flush. */
+void file_closing(struct file *f, struct files *files);
+/* Limits and signals of the calling task, for handlers that know no task. */
+u64 call_rlimit(const struct call *c, u32 which);
+void call_signal(struct call *c, s32 signo);
+/* The owner of POSIX locks of this call: its descriptor table. */
+struct files *call_files(struct call *c);
 struct file *file_new_anonymous(enum node_type type, u32 flags, const char *label, struct object *body); /* "anon_inode:[eventfd]" */
 
 /* --- descriptor tables --- */
@@ -316,6 +376,15 @@ struct file *files_remove(struct files *f, u32 fd); /* reference passes to the c
 bool files_cloexec_get(struct files *f, u32 fd);
 int files_cloexec_set(struct files *f, u32 fd, bool on);
 s32 files_next_open(struct files *f, u32 from); /* -1 none; for /proc/PID/fd, close_range */
+/* Without a reference: only for the task's own table while nobody shares it (obj.refs 1). */
+static inline struct file *files_peek(const struct files *f, u32 fd)
+{
+	return likely(fd < f->capacity) ? f->table[fd].file : nullptr;
+}
+static inline bool files_shared(const struct files *f)
+{
+	return refcount_read(&f->obj.refs) != 1;
+}
 
 /* --- user ranges of one transfer --- */
 struct uio {
@@ -389,6 +458,8 @@ struct dirent_sink { /* core/node/dirent.c: abi/vfs decide the user layout */
 	size_t size, used;
 	u32 format;  /* 0 getdents64 */
 	bool full;
+	u32 nr;	     /* entries added */
+	off64_t start; /* file->pos before this listing: put it back when the copy to the user fails for good */
 };
 /* false: full, nothing added. */
 bool dirent_add(struct dirent_sink *s, const char *name, u32 len, u64 ino, u64 next_cursor, u32 mode);

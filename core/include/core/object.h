@@ -33,6 +33,8 @@ enum object_type : u16 {
 	OBJECT_COMPONENT, /* an instance of a component */
 	OBJECT_STATE,	  /* a component's own state object */
 	OBJECT_ACCOUNT,
+	OBJECT_WALK, /* path walks in progress of one call (core/walk.h) */
+	OBJECT_FILE_EVENT, /* signalfd, pidfd bodies (core/event.h) */
 	OBJECT_NR_TYPES,
 };
 struct account;

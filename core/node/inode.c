@@ -1,0 +1,331 @@
+/* Inodes: the cache by (superblock, number), permissions, times, writers, the end of unlinked ones. Theory: core/node/name.c. */
+#include <lib/string.h>
+#include <core/log.h>
+#include <core/task.h>
+#include <core/time.h>
+#include <core/fs_call.h>
+#include "node_priv.h"
+
+#define INODE_BUCKETS (1u << 13)
+#define INODE_LOCKS   128u
+static struct inode *buckets[INODE_BUCKETS];
+static struct spinlock bucket_locks[INODE_LOCKS];
+struct slab_cache *slab_inode;
+
+void inode_boot_init(void)
+{
+	for (u32 i = 0; i < INODE_LOCKS; i++)
+		spin_init(&bucket_locks[i], LOCK_LEVEL_NAME_HASH);
+	slab_inode = slab_create("inode", sizeof(struct inode), 64);
+}
+
+static u32 inode_hash(const struct superblock *sb, u64 ino)
+{
+	return (u32)(((ino ^ sb->obj.id << 40) * 0x9e3779b97f4a7c15ull) >> 40);
+}
+static struct inode *find_locked(struct superblock *sb, u64 ino, u32 hash)
+{
+	for (struct inode *i = buckets[hash % INODE_BUCKETS]; i; i = i->hash_next)
+		if (i->ino == ino && i->sb == sb && object_get_live(&i->obj))
+			return i;
+	return nullptr;
+}
+
+struct inode *inode_find(struct superblock *sb, u64 ino)
+{
+	u32 hash = inode_hash(sb, ino);
+	struct spinlock *lock = &bucket_locks[hash % INODE_LOCKS];
+	struct inode *i;
+
+	spin_lock(lock);
+	i = find_locked(sb, ino, hash);
+	spin_unlock(lock);
+	return i;
+}
+
+static struct inode *inode_create(struct superblock *sb, u64 ino, u32 mode)
+{
+	struct inode *i = slab_zalloc(slab_inode);
+	struct timespec64 now = inode_now();
+
+	if (!i)
+		return nullptr;
+	object_init(&i->obj, OBJECT_INODE, LOCK_LEVEL_INODE, &account_root);
+	i->sb = sb;
+	i->ino = ino;
+	i->mode = mode;
+	i->nlink = 1;
+	i->atime = i->mtime = i->ctime = i->btime = now;
+	exclusion_init(&i->content);
+	exclusion_init(&i->map);
+	list_init(&i->sb_link);
+	list_init(&i->dirty_link);
+	list_init(&i->names);
+	list_init(&i->locks);
+	waitable_init(&i->lock_event);
+	return i;
+}
+
+struct inode *inode_get_or_new(struct superblock *sb, u64 ino, u32 mode, bool *fresh)
+{
+	u32 hash = inode_hash(sb, ino);
+	struct spinlock *lock = &bucket_locks[hash % INODE_LOCKS];
+	struct inode *i = inode_find(sb, ino), *other;
+
+	*fresh = false;
+	if (i)
+		return i;
+	i = inode_create(sb, ino, mode);
+	if (!i)
+		return nullptr;
+	spin_lock(lock);
+	other = find_locked(sb, ino, hash);
+	if (!other) {
+		i->hash_next = buckets[hash % INODE_BUCKETS];
+		buckets[hash % INODE_BUCKETS] = i;
+		i->hashed = true;
+	}
+	spin_unlock(lock);
+	if (other) {
+		slab_free(slab_inode, i);
+		return other;
+	}
+	spin_lock(&sb->obj.lock);
+	list_add_tail(&sb->inodes, &i->sb_link);
+	spin_unlock(&sb->obj.lock);
+	*fresh = true;
+	return i;
+}
+struct inode *inode_new(struct superblock *sb, u64 ino, u32 mode)
+{
+	bool fresh;
+
+	return inode_get_or_new(sb, ino, mode, &fresh);
+}
+
+void inode_put(struct inode *i)
+{
+	if (refcount_dec_and_test(&i->obj.refs))
+		node_object_release(&i->obj);
+}
+
+static void inode_unhash(struct inode *i)
+{
+	u32 hash = inode_hash(i->sb, i->ino);
+	struct spinlock *lock = &bucket_locks[hash % INODE_LOCKS];
+	struct inode **link;
+
+	spin_lock(lock);
+	for (link = &buckets[hash % INODE_BUCKETS]; *link && *link != i;)
+		link = &(*link)->hash_next;
+	if (*link)
+		*link = i->hash_next;
+	i->hashed = false;
+	spin_unlock(lock);
+	spin_lock(&i->sb->obj.lock);
+	list_del(&i->sb_link);
+	if (i->dirty) {
+		list_del(&i->dirty_link);
+		i->dirty = false;
+	}
+	spin_unlock(&i->sb->obj.lock);
+}
+
+static void inode_free(struct inode *i)
+{
+	if (i->pages)
+		object_put(&i->pages->obj);
+	if (i->fifo)
+		object_put((struct object *)i->fifo);
+	if (i->bound_socket)
+		object_put(i->bound_socket);
+	kfree(i->link_target);
+	kfree(i->obj.body);
+	grace_defer(&i->obj.grace, GRACE_SLAB_FREE, i);
+}
+
+/* An unlinked inode of a file system with blocks gives them back first, which may sleep. */
+void inode_release(struct inode *i)
+{
+	bool blocks = i->nlink == 0 && i->sb->fs && !(i->sb->flags & SB_NAMES_RESIDENT) && !i->dead;
+
+	if (blocks) {
+		reaper_queue(&i->obj);
+		return;
+	}
+	inode_unhash(i);
+	inode_free(i);
+}
+
+/* Reaper: the inode stays findable by number until its blocks are free, so that the number is not taken up again before. */
+void inode_evict(struct inode *i)
+{
+	struct call *c = kmalloc(sizeof(*c));
+	answer_t a;
+
+	i->evicting = true;
+	refcount_set(&i->obj.refs, 1);
+	if (i->pages)
+		memory_object_truncate(i->pages, 0);
+	if (c) {
+		call_begin(c, CALLF_KERNEL | CALLF_UNINTERRUPTIBLE);
+		a = call_run(c, fs_evict(c, i));
+		call_end(c);
+		kfree(c);
+		if (a < 0)
+			log_err("%s: inode %llu: its blocks could not be freed (%d)\n", i->sb->type_name, (unsigned long long)i->ino, (int)a);
+	}
+	i->dead = true;
+	inode_put(i);
+}
+
+/* --- dirty inodes: the list owns a reference --- */
+void inode_mark_dirty(struct inode *i)
+{
+	struct superblock *sb = i->sb;
+
+	if (!sb->fs || sb->flags & SB_NAMES_RESIDENT || READ_ONCE(i->dirty))
+		return;
+	spin_lock(&sb->obj.lock);
+	if (!i->dirty && !i->evicting) {
+		i->dirty = true;
+		inode_get(i);
+		list_add_tail(&sb->dirty_inodes, &i->dirty_link);
+	}
+	spin_unlock(&sb->obj.lock);
+}
+
+struct inode *inode_take_dirty(struct superblock *sb)
+{
+	struct inode *i = nullptr;
+
+	spin_lock(&sb->obj.lock);
+	if (!list_empty(&sb->dirty_inodes)) {
+		i = list_first_entry(&sb->dirty_inodes, struct inode, dirty_link);
+		list_del(&i->dirty_link);
+		i->dirty = false;
+	}
+	spin_unlock(&sb->obj.lock);
+	return i;
+}
+
+struct timespec64 inode_now(void)
+{
+	ktime_t ns = time_realtime_ns();
+
+	return (struct timespec64){ns / NSEC_PER_SEC, (u32)(ns % NSEC_PER_SEC)};
+}
+
+void inode_touch(struct inode *i, u32 which)
+{
+	struct timespec64 now = inode_now();
+
+	spin_lock(&i->obj.lock);
+	if (which & INODE_ATIME)
+		i->atime = now;
+	if (which & INODE_MTIME)
+		i->mtime = now;
+	if (which & INODE_CTIME)
+		i->ctime = now;
+	i->version++;
+	spin_unlock(&i->obj.lock);
+	inode_mark_dirty(i);
+}
+
+/* --- text file busy --- */
+int inode_write_get(struct inode *i)
+{
+	int error = 0;
+
+	spin_lock(&i->obj.lock);
+	if (i->writers < 0)
+		error = -ETXTBSY;
+	else
+		i->writers++;
+	spin_unlock(&i->obj.lock);
+	return error;
+}
+void inode_write_put(struct inode *i)
+{
+	spin_lock(&i->obj.lock);
+	i->writers--;
+	spin_unlock(&i->obj.lock);
+}
+int inode_deny_write(struct inode *i)
+{
+	int error = 0;
+
+	spin_lock(&i->obj.lock);
+	if (i->writers > 0)
+		error = -ETXTBSY;
+	else
+		i->writers--;
+	spin_unlock(&i->obj.lock);
+	return error;
+}
+void inode_allow_write(struct inode *i)
+{
+	spin_lock(&i->obj.lock);
+	i->writers++;
+	spin_unlock(&i->obj.lock);
+}
+
+/* --- permissions --- */
+int inode_permission(const struct context *ctx, const struct inode *i, u32 mask)
+{
+	u32 mode = READ_ONCE(i->mode), bits = mode;
+
+	if (mask & MAY_WRITE && i->sb->flags & SB_RDONLY &&
+		(S_TYPE(mode) == S_IFREG || S_TYPE(mode) == S_IFDIR || S_TYPE(mode) == S_IFLNK))
+		return -EROFS;
+	if (kuid_eq(i->uid, ctx->cred.fsuid))
+		bits >>= 6;
+	else if ((bits & 070) >> 3 != (bits & 07) && context_in_group(ctx, i->gid))
+		bits >>= 3;
+	if ((bits & mask) == mask)
+		return 0;
+	/* capabilities(7): DAC_OVERRIDE, except execution of a file that nobody may execute; DAC_READ_SEARCH. */
+	if (S_TYPE(mode) == S_IFDIR) {
+		if (!(mask & MAY_WRITE) && context_capable(ctx, CAP_DAC_READ_SEARCH))
+			return 0;
+		return context_capable(ctx, CAP_DAC_OVERRIDE) ? 0 : -EACCES;
+	}
+	if (mask == MAY_READ && context_capable(ctx, CAP_DAC_READ_SEARCH))
+		return 0;
+	if ((!(mask & MAY_EXEC) || mode & 0111) && context_capable(ctx, CAP_DAC_OVERRIDE))
+		return 0;
+	return -EACCES;
+}
+
+bool inode_owner_or_capable(const struct context *ctx, const struct inode *i)
+{
+	return kuid_eq(i->uid, ctx->cred.fsuid) || context_capable(ctx, CAP_FOWNER);
+}
+
+void inode_stat(const struct inode *i, struct stat_info *out)
+{
+	struct inode *w = (struct inode *)i; /* WHY: the lock is not part of the value */
+
+	*out = (struct stat_info){.dev = i->sb->dev, .ino = i->ino, .rdev = i->rdev, .blksize = i->sb->block_bytes ? i->sb->block_bytes : 4096};
+	spin_lock(&w->obj.lock);
+	out->mode = i->mode;
+	out->nlink = i->nlink;
+	out->uid = i->uid;
+	out->gid = i->gid;
+	out->atime = i->atime;
+	out->mtime = i->mtime;
+	out->ctime = i->ctime;
+	out->btime = i->btime;
+	out->blocks_512 = i->blocks_512;
+	out->size = inode_size(i);
+	spin_unlock(&w->obj.lock);
+	/* Core keeps the pages of a resident file system, so it counts them too. */
+	if (i->sb->flags & SB_NAMES_RESIDENT && i->pages)
+		out->blocks_512 = READ_ONCE(i->pages->nr_resident) * 8;
+	out->result_mask = 0xfff; /* STATX_BASIC_STATS | STATX_BTIME */
+	if (i->fs_flags & 0x10) /* FS_IMMUTABLE_FL */
+		out->attributes |= 0x10;
+	if (i->fs_flags & 0x20) /* FS_APPEND_FL */
+		out->attributes |= 0x20;
+	out->attributes_mask = 0x30;
+}

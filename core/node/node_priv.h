@@ -1,0 +1,40 @@
+#pragma once
+/* Shared inside core/node. */
+#include <core/node.h>
+#include <core/walk.h>
+
+struct name_text { /* a text that a rename gave */
+	struct grace_head grace;
+	u32 len;
+	char text[];
+};
+extern struct slab_cache *slab_name, *slab_inode, *slab_file, *slab_mount;
+/* Hands an object to the reaper thread (its refs are 0). Context: any. */
+void reaper_queue(struct object *o);
+void reaper_start(void);
+/* reaper.c calls these, thread context. */
+void inode_evict(struct inode *i);
+void superblock_shutdown(struct superblock *sb);
+void file_destroy(struct file *f);
+
+void name_boot_init(void);
+void inode_boot_init(void);
+void mount_boot_init(void);
+void file_boot_init(void);
+void name_release(struct name *n);
+void inode_release(struct inode *i);
+void mount_release(struct mount *m);
+void file_release(struct file *f);
+void files_release(struct files *f);
+void superblock_release(struct superblock *sb);
+void walk_set_release(struct walk_set *s);
+void inode_locks_drop_file(struct file *f);
+void inode_locks_drop_owner(struct inode *i, const void *owner);
+/* The internal mount and pseudo root of anonymous nodes. */
+extern struct mount *anon_mount;
+extern struct inode *anon_inode;
+void pipe_file_gone(struct file *f);
+void pipe_release(struct object *o);
+void epoll_file_gone(struct file *f);
+void epoll_release(struct object *o);
+void event_release(struct object *o);
