@@ -32,7 +32,7 @@ def ensure(groups, yes):
     packages = missing(groups)
     if not packages:
         return
-    confirm(f"umka: these packages are needed and not installed: {' '.join(packages)}\n"
+    confirm(f"these packages are needed and not installed: {' '.join(packages)}\n"
             "Install them with apt-get?", yes)
     root = []
     if os.geteuid() != 0:
