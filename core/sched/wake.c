@@ -1,6 +1,7 @@
 /* Making tasks runnable. Theory: runqueue.c. */
 #include "runqueue.h"
 #include <core/time.h>
+#include <lib/errno.h>
 #include <core/mm.h>
 
 #define STATE_BIT(s) (1u << (s))
