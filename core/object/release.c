@@ -92,6 +92,9 @@ static void release(struct object *o)
 		return object_release_state(o);
 	case OBJECT_ACCOUNT:
 		return object_release_account(o);
+	case OBJECT_WALK:
+	case OBJECT_FILE_EVENT:
+		return object_free(o);
 	case OBJECT_NONE:
 	case OBJECT_NR_TYPES:
 		break;

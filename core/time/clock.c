@@ -140,7 +140,7 @@ int time_clock_get(s32 clock, ktime_t *out)
 		*out = time_boottime_ns() + boottime_offset();
 		return 0;
 	case CLOCK_PROCESS_CPUTIME_ID:
-		return cpu_clock_get(~0 << 3 | 2, out);
+		return cpu_clock_get(-6 /* ~0 << 3 | 2: this process */, out);
 	case CLOCK_THREAD_CPUTIME_ID:
 		*out = (ktime_t)sched_task_runtime_ns(current);
 		return 0;
