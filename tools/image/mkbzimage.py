@@ -9,7 +9,6 @@ Every file offset equals the relative virtual address of the PE view, so the two
 """
 import argparse
 import struct
-import subprocess
 import sys
 
 SETUP_BYTES = 0x2000
@@ -112,41 +111,6 @@ def load_stub(path):
     return flat, symbols
 
 
-def cpio_newc(files):
-    out = bytearray()
-    for number, (name, data, mode) in enumerate(files + [("TRAILER!!!", b"", 0)], 1):
-        raw = name.encode() + b"\0"
-        fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(raw), 0)
-        out += b"070701" + b"".join(b"%08X" % f for f in fields) + raw
-        out += b"\0" * (-len(out) % 4)
-        out += data
-        out += b"\0" * (-len(out) % 4)
-    return bytes(out)
-
-
-def kernel_symbols(nm, kernel):
-    text = subprocess.run([nm, "-n", "--defined-only", kernel], check=True,
-                          capture_output=True).stdout.decode()
-    keep = [l for l in text.splitlines() if len(l.split()) == 3 and not l.split()[2].startswith("$")]
-    return ("\n".join(keep) + "\n").encode()
-
-
-def build_blob(args):
-    if args.blob:
-        with open(args.blob, "rb") as f:
-            return f.read()
-    files = [("kernel.sym", kernel_symbols(args.nm, args.kernel), 0o100444)]
-    order = []
-    for path in args.module:
-        order.append(path.rsplit("/", 1)[-1])
-    files.append(("modules.order", "".join(n + "\n" for n in order).encode(), 0o100444))
-    files.append(("modules", b"", 0o040555))
-    for path, name in zip(args.module, order):
-        with open(path, "rb") as f:
-            files.append(("modules/" + name, f.read(), 0o100444))
-    return cpio_newc(files)
-
-
 def write_pe_header(image, text_end, entry):
     """PE/COFF specification, sections 3.3 to 4: PE32+, two sections, no relocations needed."""
     total = len(image)
@@ -170,15 +134,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stub", required=True, help="stub ELF, linked with --emit-relocs")
     parser.add_argument("--kernel", required=True, help="kernel ELF, linked -pie")
-    parser.add_argument("--module", action="append", default=[], help=".uko files, in load order")
-    parser.add_argument("--blob", help="a ready cpio instead of kernel.sym and modules")
-    parser.add_argument("--nm", default="llvm-nm-19")
+    parser.add_argument("--blob", required=True, help="cpio of tools/image/mkblob.py")
     parser.add_argument("-o", "--output", required=True)
     args = parser.parse_args()
 
     image, symbols = load_stub(args.stub)
     flat, mem_bytes, link, entry, slides = load_kernel(args.kernel)
-    blob = build_blob(args)
+    with open(args.blob, "rb") as f:
+        blob = f.read()
 
     def append(data):
         image.extend(b"\0" * (align(len(image), PAYLOAD_ALIGN) - len(image)))

@@ -69,10 +69,6 @@ def _guest(parser):
     parser.add_argument("--net", action="store_true", help="a network card with QEMU's user network")
     parser.add_argument("--overlay", metavar="DIR", help="appears in the guest as /overlay")
     parser.add_argument("--append", default="", metavar="STR", help="more kernel command line")
-    parser.add_argument("--firmware", default="", choices=("bios", "uefi"),
-                        help="boot by GRUB from a disk image instead of QEMU's -kernel")
-    parser.add_argument("--initrd-compression", default="", metavar="METHOD",
-                        choices=("gzip", "xz", "zstd"), help="gzip, xz or zstd; default none")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="an end for CMD")
     parser.add_argument("--boot-timeout", type=float, default=180, metavar="SECONDS",
                         help="an end for the boot; default 180")
@@ -200,8 +196,6 @@ def _groups_of_run(options):
         groups.append("build")
     if options.rootfs == "debian":
         groups.append("image")
-    if options.firmware:
-        groups.append("grub")
     return groups
 
 
@@ -216,8 +210,7 @@ def _make_guest(options, command):
                   timeout=options.timeout, boot_timeout=options.boot_timeout, log=options.log,
                   extra=list(options.qemu), show_boot=options.show_boot,
                   overlay=pathlib.Path(options.overlay) if options.overlay else None,
-                  disks=_drives(options.drive), firmware=options.firmware,
-                  compression=options.initrd_compression)
+                  disks=_drives(options.drive))
     _root(options, guest)
     return guest
 
@@ -248,7 +241,7 @@ def do_test(options, _):
     from umka import tests
     if options.list:
         return tests.list_suites()
-    _need(options, "fetch", "guest", "build", "image", "grub", "test")
+    _need(options, "fetch", "guest", "build", "image", "test")
     return tests.run_suites(options.names, options.lanes, options.arch, options.build)
 
 

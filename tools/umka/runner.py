@@ -18,9 +18,8 @@ import termios
 import time
 import tty
 
-from image import grubdisk
 from umka import cpio, guestinit, machine
-from umka.common import EXIT_MACHINE, EXIT_USAGE, ROOT, Failure, die_with_parent, note
+from umka.common import EXIT_MACHINE, ROOT, Failure, die_with_parent, note
 from umka.guest_stream import BOOTING, ENDED, REFUSED, RUNNING, Splitter
 
 BOOT_SECONDS = 180          # from power-on to the start of CMD or shell
@@ -51,8 +50,6 @@ class Guest:
     log: pathlib.Path | None = None
     extra: list = dataclasses.field(default_factory=list)
     show_boot: bool = False
-    firmware: str = ""          # "": QEMU's -kernel; "bios", "uefi": GRUB from a disk image
-    compression: str = ""       # of the whole initrd: "", "gzip", "xz", "zstd"
 
 
 def _new_log(wanted):
@@ -99,37 +96,11 @@ def _initrd(guest, nonce, path):
         archive.close()
 
 
-# xz with the one check that kernels have.
-COMPRESSORS = {"gzip": ["gzip", "-1"], "xz": ["xz", "-0", "--check=crc32"], "zstd": ["zstd", "-q", "-3"]}
-
-
-def _compress(method, path):
-    if not method:
-        return
-    if method not in COMPRESSORS:
-        raise Failure(f"there is no compression '{method}': {' '.join(COMPRESSORS)}", EXIT_USAGE)
-    packed = path.with_suffix(".packed")
-    with open(path, "rb") as source, open(packed, "wb") as out:
-        subprocess.run([*COMPRESSORS[method], "-c"], stdin=source, stdout=out, check=True)
-    packed.rename(path)
-
-
 def _argv(guest, scratch):
     argv, env = machine.base(guest.arch, guest.cpus, guest.memory_mib)
     append = f"console={machine.console(guest.arch)} panic=-1 {guest.append}".strip()
-    disks = list(guest.disks)
-    if guest.firmware:
-        if guest.arch != "x86_64":
-            raise Failure("--firmware: Debian's GRUB for other machines than x86_64 does not install here",
-                          EXIT_USAGE)
-        image = scratch / "grub.img"
-        grubdisk.make(image, guest.kernel, scratch / "initrd", append, scratch)
-        # Last of the disks by name, first by boot order, so that the root stays /dev/vda.
-        disks.append(machine.Disk(str(image), boot=True))
-        argv += machine.firmware(guest.firmware, scratch)
-    else:
-        argv += ["-kernel", str(guest.kernel), "-initrd", str(scratch / "initrd"), "-append", append]
-    argv += machine.disks(disks)
+    argv += ["-kernel", str(guest.kernel), "-initrd", str(scratch / "initrd"), "-append", append]
+    argv += machine.disks(guest.disks)
     argv += machine.network() if guest.network else ["-nic", "none"]
     argv += machine.monitor(scratch / "monitor")
     return argv + guest.extra, env
@@ -296,7 +267,6 @@ def boot(guest, output=None):
             out(data)
 
         _initrd(guest, nonce, scratch / "initrd")
-        _compress(guest.compression, scratch / "initrd")
         argv, env = _argv(guest, scratch)
         splitter = Splitter(nonce, to_user, to_log, translate=bool(guest.command))
         with _raw_terminal(not guest.command):

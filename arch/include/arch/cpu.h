@@ -48,5 +48,8 @@ struct cpu;
 /* (inline) arch_this_cpu_data(): struct cpu * of this CPU. */
 /* Sets it, early on each CPU before any use of the inlines above. */
 void arch_cpu_data_set(struct cpu *data);
+/* The idle task that the boot CPU's first thread of control becomes. Other CPUs get theirs by arch_cpu_start. Context: boot
+ * CPU, once. */
+void arch_current_set(struct task *t);
 
 #include <arch/impl/cpu.h>

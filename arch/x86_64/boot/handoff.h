@@ -8,6 +8,7 @@
 #define X86_HANDOFF_MAGIC	0x31464f444e4148ull
 #define X86_HANDOFF_REGIONS	1024
 #define X86_HANDOFF_CMDLINE	4096
+#define X86_HANDOFF_EARLY	0x200000ull
 
 enum x86_region_type : uint32_t {
 	X86_REGION_RAM = 1,		/* the numbers of ACPI 6.5, table 15.6 */
@@ -30,7 +31,9 @@ struct x86_handoff {
 	uint64_t kernel_phys;		/* where the image lies, 2 MiB aligned */
 	uint64_t kernel_virt;		/* where it runs */
 	uint64_t kernel_bytes;		/* with .bss */
-	uint64_t reserved_bytes;	/* from kernel_phys on: the image, this struct, boot tables */
+	uint64_t early_phys;		/* free pages behind the image for the kernel's first tables */
+	uint64_t early_bytes;
+	uint64_t reserved_bytes;	/* from kernel_phys on: image, early pages, this struct, tables */
 	uint64_t blob_phys;
 	uint64_t blob_bytes;
 	uint64_t initrd_phys;

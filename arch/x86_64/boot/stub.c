@@ -149,13 +149,13 @@ static void stub_e820_read(const uint8_t *params)
 		stub_die("the loader gave no memory map");
 }
 
-/* What stub_launch() needs at the place it is told: image, handoff, tables. */
+/* What stub_launch() needs at the place it is told: image, early pages, handoff, tables. */
 uint64_t stub_kernel_room(void)
 {
 	uint64_t image = (stub_payload.kernel_mem_bytes + STUB_PAGE - 1) & ~(STUB_PAGE - 1);
 	uint64_t handoff = (sizeof(struct x86_handoff) + STUB_PAGE - 1) & ~(STUB_PAGE - 1);
 
-	return image + handoff + STUB_TABLE_PAGES * STUB_PAGE;
+	return image + X86_HANDOFF_EARLY + handoff + STUB_TABLE_PAGES * STUB_PAGE;
 }
 
 static bool stub_overlaps(uint64_t base, uint64_t end, uint64_t other, uint64_t bytes,
@@ -309,6 +309,9 @@ void stub_launch(uint64_t phys)
 		h->seed[i] ^= stub_random();
 
 	at = (p->kernel_mem_bytes + STUB_PAGE - 1) & ~(STUB_PAGE - 1);
+	h->early_phys = phys + at;
+	h->early_bytes = X86_HANDOFF_EARLY;
+	at += X86_HANDOFF_EARLY;
 	memcpy((void *)(phys + at), h, sizeof(*h));
 	root = stub_build_tables(phys + h->reserved_bytes - STUB_TABLE_PAGES * STUB_PAGE, phys,
 				 h->kernel_virt, h->reserved_bytes);

@@ -1,31 +1,30 @@
 #pragma once
 /*
- * Per-CPU state that entry code and the inlines reach through the GS base. It is core-private: entry
- * from a domain restores core's rights before the first GS access. Offsets are asserted in entry.S's
- * generated constants (asm_offsets.h).
+ * The GS base is the address of this CPU's struct x86_cpu, which is core-private: entry from a domain
+ * restores core's rights before the first GS access. Entry code knows the first offsets (asm.h).
  */
 #include <lib/types.h>
 
 struct task;
 struct cpu;
-struct x86_trap_area;
+struct arch_space;
+struct x86_trap_tables;
 
 struct x86_cpu {
+	struct task *task; /* arch_current() */
+	word_t kernel_sp; /* where entry from user mode starts to push: 8 below the top of current's stack */
+	word_t user_sp;	  /* of the system call entry */
 	struct x86_cpu *self;
-	struct task *current;
-	struct cpu *data;
 	u32 index;
 	u32 preempt_count;
-	word_t kernel_sp;  /* end of the current task's user frame: where entry starts to push */
-	word_t user_sp;	   /* scratch of the system call entry */
-	struct task *fpu_owner; /* whose FP state is in the registers */
-	struct x86_trap_area *trap;
+	struct cpu *data;		/* core's */
+	struct arch_space *active;	/* whose root is loaded; nullptr: the kernel's, since boot */
+	struct task *fpu_owner;		/* whose FP state is in the registers */
+	struct x86_trap_tables *tables; /* writable through the direct map */
 	u32 apic_id;
-	u32 online;
-	u64 stopped;
+	u32 online;  /* 1: reached core */
+	u32 stopped; /* 1: the next NMI means halt */
 } __aligned(128);
-
-#define X86_GS ((struct x86_cpu __attribute__((address_space(256))) *)0)
 
 /* volatile: a preempted caller may go on elsewhere */
 static inline u32 arch_this_cpu(void)
@@ -41,7 +40,7 @@ static inline struct task *arch_current(void)
 {
 	struct task *t;
 
-	__asm__("movq %%gs:%c1, %0" : "=r"(t) : "i"(offsetof(struct x86_cpu, current)));
+	__asm__("movq %%gs:%c1, %0" : "=r"(t) : "i"(offsetof(struct x86_cpu, task)));
 	return t;
 }
 
@@ -53,16 +52,9 @@ static inline struct cpu *arch_this_cpu_data(void)
 	return c;
 }
 
-static inline struct x86_cpu *x86_this_cpu(void)
-{
-	struct x86_cpu *c;
-
-	__asm__ volatile("movq %%gs:%c1, %0" : "=r"(c) : "i"(offsetof(struct x86_cpu, self)));
-	return c;
-}
-
 /* A GS-relative pointer: `++*arch_preempt_count_ptr()` is one instruction and cannot be torn by migration. */
-#define arch_preempt_count_ptr() (&((volatile struct x86_cpu __attribute__((address_space(256))) *)0)->preempt_count)
+#define arch_preempt_count_ptr()                                                                   \
+	((volatile u32 __attribute__((address_space(256))) *)offsetof(struct x86_cpu, preempt_count))
 
 static inline void arch_irq_disable(void)
 {
