@@ -83,6 +83,6 @@ def confirm(question, yes):
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Failure(f"{question}\nThere is no terminal to ask on: run again with --yes.",
                       EXIT_USAGE)
-    print(f"{question} [Y/n] ", end="", file=sys.stderr, flush=True)
+    print(f"umka: {question} [Y/n] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("", "y", "yes"):
         raise Failure("nothing was changed", EXIT_USAGE)

@@ -13,8 +13,8 @@ GROUPS = {
     "build": ["clang-19", "lld-19", "llvm-19", "libclang-rt-19-dev", "meson", "ninja-build",
               "xz-utils", "zstd", "libc6-dev", "binutils"],
     "image": ["e2fsprogs", "mmdebstrap"],
-    "test": ["python3-pexpect", "e2fsprogs", "mtools", "dosfstools", "xorriso", "cpio", "zstd",
-             "gzip", "libcmocka-dev", "grub-pc-bin", "grub-efi-amd64-bin", "grub-common"],
+    "grub": ["mtools", "grub-common", "grub-pc-bin", "grub-efi-amd64-bin"],
+    "test": ["python3-pexpect", "zstd", "gzip", "libcmocka-dev"],
     "gdb": ["gdb-multiarch"],
 }
 
@@ -32,7 +32,7 @@ def ensure(groups, yes):
     packages = missing(groups)
     if not packages:
         return
-    confirm(f"umka: these packages are needed and not installed: {' '.join(packages)}\n"
+    confirm(f"these packages are needed and not installed: {' '.join(packages)}\n"
             "Install them with apt-get?", yes)
     root = []
     if os.geteuid() != 0:

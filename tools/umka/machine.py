@@ -1,6 +1,7 @@
 """The virtual machine of each architecture: QEMU's command line."""
 
 import dataclasses
+import shutil
 
 from deps import fetch
 from umka.common import Failure
@@ -20,6 +21,7 @@ class Disk:
     path: str
     format: str = "raw"
     throwaway: bool = False
+    boot: bool = False
 
 
 def console(arch):
@@ -50,8 +52,19 @@ def disks(wanted):
         path = str(disk.path).replace(",", ",,")
         snapshot = ",snapshot=on" if disk.throwaway else ""
         argv += ["-drive", f"if=none,id=disk{i},format={disk.format},file={path}{snapshot}",
-                 "-device", f"virtio-blk-pci,drive=disk{i},id=vd{chr(ord('a') + i)}"]
+                 "-device", f"virtio-blk-pci,drive=disk{i},id=vd{chr(ord('a') + i)}"
+                 + (",bootindex=0" if disk.boot else "")]
     return argv
+
+
+def firmware(kind, scratch):
+    """SeaBIOS is QEMU's default; UEFI firmware is two flash chips, of which the variables are a copy."""
+    if kind == "bios":
+        return []
+    top = fetch.ovmf() / "usr/share/OVMF"
+    shutil.copy(top / "OVMF_VARS_4M.fd", scratch / "vars.fd")
+    return ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={top / 'OVMF_CODE_4M.fd'}",
+            "-drive", f"if=pflash,unit=1,format=raw,file={scratch / 'vars.fd'}"]
 
 
 def network():

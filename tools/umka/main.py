@@ -69,6 +69,11 @@ def _guest(parser):
     parser.add_argument("--net", action="store_true", help="a network card with QEMU's user network")
     parser.add_argument("--overlay", metavar="DIR", help="appears in the guest as /overlay")
     parser.add_argument("--append", default="", metavar="STR", help="more kernel command line")
+    parser.add_argument("--firmware", default="", choices=("bios", "uefi"),
+                        help="boot by GRUB from a disk image instead of QEMU's -kernel")
+    parser.add_argument("--initrd-compression", default="", metavar="METHOD",
+                        choices=("gzip", "xz", "zstd"), help="gzip, xz or zstd; default none")
+    parser.add_argument("--raw-initrd", metavar="FILE", help=argparse.SUPPRESS)
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="an end for CMD")
     parser.add_argument("--boot-timeout", type=float, default=180, metavar="SECONDS",
                         help="an end for the boot; default 180")
@@ -97,6 +102,10 @@ def _verbs():
     test.add_argument("names", nargs="*", metavar="NAME", help="suites (see ./umka test --list)")
     test.add_argument("--list", action="store_true", help="lists the suites")
     test.add_argument("--lanes", type=_count, default=2, help="suites at a time; default 2")
+    for name, text in (("--count", "how many, for suites that count something"),
+                       ("--seed", "where random choices start"),
+                       ("--resume", "a ledger to go on from")):
+        test.add_argument(name, metavar=name[2:].upper(), help=text)
     test.set_defaults(arch=None, build=None)
     verb("build", "Builds the kernel and its modules below build/ARCH-KIND.", _target)
     verb("list", "Lists architectures, kernels, root file systems and what is built.")
@@ -196,6 +205,8 @@ def _groups_of_run(options):
         groups.append("build")
     if options.rootfs == "debian":
         groups.append("image")
+    if options.firmware:
+        groups.append("grub")
     return groups
 
 
@@ -210,8 +221,12 @@ def _make_guest(options, command):
                   timeout=options.timeout, boot_timeout=options.boot_timeout, log=options.log,
                   extra=list(options.qemu), show_boot=options.show_boot,
                   overlay=pathlib.Path(options.overlay) if options.overlay else None,
-                  disks=_drives(options.drive))
-    _root(options, guest)
+                  disks=_drives(options.drive), firmware=options.firmware,
+                  compression=options.initrd_compression)
+    if options.raw_initrd:
+        guest.raw_initrd = pathlib.Path(options.raw_initrd)
+    else:
+        _root(options, guest)
     return guest
 
 
@@ -241,8 +256,10 @@ def do_test(options, _):
     from umka import tests
     if options.list:
         return tests.list_suites()
-    _need(options, "fetch", "guest", "build", "image", "test")
-    return tests.run_suites(options.names, options.lanes, options.arch, options.build)
+    _need(options, "fetch", "guest", "build", "image", "grub", "test")
+    settings = {"UMKA_" + name.upper(): value for name in ("arch", "build", "count", "seed", "resume")
+                if (value := getattr(options, name)) is not None}
+    return tests.run_suites(options.names, options.lanes, settings)
 
 
 def do_list(options, _):

@@ -22,6 +22,7 @@ MINI_TERMINFO = ("dumb", "linux", "vt100", "vt220", "xterm", "xterm-256color", "
 DEBIAN_PACKAGES = ["python3", "gcc", "libc6-dev", "make", "git", "perl", "procps", "e2fsprogs",
                    "stress-ng", "sqlite3", "tmux", "strace", "gdb"]
 DEBIAN_IMAGE_MIB = 2560
+SECOND_STAGE_SECONDS = 1800
 # No orphan file (a feature newer than what we read); everything else as mke2fs' own "ext4" type.
 EXT4_OPTIONS = ["-t", "ext4", "-b", "4096", "-O",
                 "extents,dir_index,metadata_csum,64bit,has_journal,^orphan_file",
@@ -189,14 +190,14 @@ def make_ext4(folder, image, mib, label="root"):
         f"making an ext4 image of {folder}")
 
 
-def _image_of_tar(tar, scratch, image, mib, foreign):
+def _image_of_tar(tar, scratch, image, foreign):
     """An ext4 image with a tar's owners and modes, as root or not."""
     tree = scratch / "tree"
     tree.mkdir()
     run(["tar", "-x", "-p", "--numeric-owner", "--exclude=./dev/*", "-C", tree, "-f", tar],
         "unpacking the debian root")
     if foreign:
-        _complete_extracted_root(tree)
+        (tree / "second-stage").write_text(SECOND_STAGE, encoding="utf-8")
     # Without root the files are ours while they lie unpacked; the image gets the owners of the tar.
     owners = []
     if os.geteuid() != 0:
@@ -205,28 +206,51 @@ def _image_of_tar(tar, scratch, image, mib, foreign):
                 name = "/" + member.name.removeprefix(".").strip("/")
                 if not name.startswith("/dev/"):
                     owners += [f'sif "{name}" uid {member.uid}', f'sif "{name}" gid {member.gid}']
-    make_ext4(tree, image, mib)
+    make_ext4(tree, image, DEBIAN_IMAGE_MIB)
     if owners:
         script = scratch / "owners"
         script.write_text("\n".join(owners) + "\n", encoding="utf-8")
         run(["/sbin/debugfs", "-w", "-f", script, image], "setting owners in the image")
 
 
-def _complete_extracted_root(tree):
-    """What maintainer scripts would have made, where they could not run (a foreign root)."""
-    for name, source in (("passwd", "passwd.master"), ("group", "group.master")):
-        path = tree / "etc" / name
-        if not path.exists():
-            shutil.copy(tree / "usr/share/base-passwd" / source, path)
-    for link, target in (("bin/awk", "mawk"), ("bin/sh", "dash"), ("usr/bin/which", "which.debianutils")):
-        if not (tree / link).exists() and (tree / "usr/bin" / target).exists():
-            (tree / link).symlink_to(target)
+# What a foreign root's guest runs on Debian's kernel, once: the packages lie unpacked, but nothing
+# has been configured. The order is debootstrap's: what all maintainer scripts need comes first.
+SECOND_STAGE = """#!/bin/sh
+export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true LC_ALL=C.UTF-8
+cd /var/cache/apt/archives || exit 1
+[ -e /etc/passwd ] || cp /usr/share/base-passwd/passwd.master /etc/passwd
+[ -e /etc/group ] || cp /usr/share/base-passwd/group.master /etc/group
+[ -e /usr/bin/awk ] || ln -s mawk /usr/bin/awk
+touch /var/lib/dpkg/available
+first='--force-depends --force-unsafe-io --install'
+for name in base-passwd base-files libc6 dpkg perl-base mawk debconf; do
+	dpkg $first "$name"_*.deb || exit 1
+done
+dpkg --force-depends --force-unsafe-io --unpack *.deb || exit 1
+dpkg --force-depends --force-unsafe-io --configure --pending || dpkg --configure -a || exit 1
+rm -f /var/cache/apt/archives/*.deb /second-stage
+dpkg --audit
+"""
+
+
+def _configure_in_guest(arch, image):
+    """Runs the maintainer scripts of a foreign root where they can run: on Linux, in the machine."""
+    from umka import linuxkernel, machine, runner
+    output = bytearray()
+    guest = runner.Guest(arch=arch, kernel=linuxkernel.image(arch), cpus=2, memory_mib=1024,
+                         initrds=[mini(arch), linuxkernel.modules(arch)],
+                         disks=[machine.Disk(str(image))], root_device="/dev/vda",
+                         root_type="ext4", command=["sh", "/second-stage"], timeout=SECOND_STAGE_SECONDS)
+    if runner.boot(guest, output=output.extend) != 0:
+        text = "\n".join(output.decode(errors="replace").splitlines()[-25:])
+        raise Failure(f"configuring the debian root for {arch} failed:\n{text}")
+    run(["/sbin/e2fsck", "-fn", image], "checking the debian root")
 
 
 def debian(arch):
     """The cached ext4 image of a Debian 13 with the packages that the project tests with."""
     key = hashlib.sha256(json.dumps([DEBIAN_PACKAGES, EXT4_OPTIONS, DEBIAN_IMAGE_MIB,
-                                     DEBIAN_SUITE]).encode()).hexdigest()[:12]
+                                     DEBIAN_SUITE, SECOND_STAGE]).encode()).hexdigest()[:12]
     where = cache_dir() / "rootfs" / f"debian-{arch}-{key}.ext4"
     if where.exists():
         return where
@@ -235,24 +259,21 @@ def debian(arch):
             return where
         note(f"building the debian root file system for {arch} (some minutes, once)")
         foreign = apt.DEB_ARCH[arch] != fetch.host_deb_arch()
-        # Foreign maintainer scripts would need an emulator registered with the host's kernel.
-        variant = "extract" if foreign else "minbase"
-        packages = list(DEBIAN_PACKAGES)
+        packages, variant, more = DEBIAN_PACKAGES, "minbase", []
         if foreign:
-            packages += ["base-files", "base-passwd", "bash", "coreutils", "dash", "debianutils",
-                         "diffutils", "dpkg", "apt", "findutils", "grep", "gzip", "hostname",
-                         "init-system-helpers", "libc-bin", "login", "mount", "ncurses-base",
-                         "ncurses-bin", "passwd", "perl-base", "sed", "tar", "util-linux"]
+            packages = [*packages, "apt", "?essential", "?priority(required)"]
+            variant, more = "extract", ["--skip=cleanup/apt"]
         new = where.with_suffix(".new")
         with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
             tar = pathlib.Path(scratch) / "root.tar"
             source = f"deb {apt.mirrors()[0]} {DEBIAN_SUITE} main"
             run(["mmdebstrap", f"--mode={'root' if os.geteuid() == 0 else 'unshare'}",
-                 f"--variant={variant}", f"--architectures={apt.DEB_ARCH[arch]}",
-                 f"--include={','.join(packages)}", "--aptopt=Acquire::Languages \"none\"",
-                 "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*",
-                 "--dpkgopt=path-exclude=/usr/share/locale/*",
+                 f"--variant={variant}", f"--architectures={apt.DEB_ARCH[arch]}", *more,
+                 *(f"--include={p}" for p in packages), "--aptopt=Acquire::Languages \"none\"",
+                 *(f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("doc", "man", "locale")),
                  DEBIAN_SUITE, tar, source], "mmdebstrap")
-            _image_of_tar(tar, pathlib.Path(scratch), new, DEBIAN_IMAGE_MIB, foreign)
+            _image_of_tar(tar, pathlib.Path(scratch), new, foreign)
+        if foreign:
+            _configure_in_guest(arch, new)
         new.rename(where)
     return where

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import re
 import secrets
 import selectors
 import shutil
@@ -18,14 +19,16 @@ import termios
 import time
 import tty
 
+from image import grubdisk
 from umka import cpio, guestinit, machine
-from umka.common import EXIT_MACHINE, ROOT, Failure, die_with_parent, note
+from umka.common import EXIT_MACHINE, EXIT_USAGE, ROOT, Failure, die_with_parent, note
 from umka.guest_stream import BOOTING, ENDED, REFUSED, RUNNING, Splitter
 
 BOOT_SECONDS = 180          # from power-on to the start of CMD or shell
 POWER_OFF_SECONDS = 20      # from CMD's end to the machine's end
 TAIL_LINES = 25
 LOGS_KEPT = 40
+CAUSE = re.compile(r"panic|\bBUG\b|Oops|KASAN|UBSAN|[Aa]ssertion|sanitizer", re.I)
 ESCAPE = 0x01               # Ctrl-A, as QEMU's own console has it
 
 
@@ -50,6 +53,9 @@ class Guest:
     log: pathlib.Path | None = None
     extra: list = dataclasses.field(default_factory=list)
     show_boot: bool = False
+    firmware: str = ""          # "": QEMU's -kernel; "bios", "uefi": GRUB from a disk image
+    raw_initrd: pathlib.Path | None = None      # instead of all archives: what a test wants to break
+    compression: str = ""       # of the whole initrd: "", "gzip", "xz", "zstd"
 
 
 def _new_log(wanted):
@@ -96,11 +102,37 @@ def _initrd(guest, nonce, path):
         archive.close()
 
 
+# xz with the one check that kernels have.
+COMPRESSORS = {"gzip": ["gzip", "-1"], "xz": ["xz", "-0", "--check=crc32"], "zstd": ["zstd", "-q", "-3"]}
+
+
+def _compress(method, path):
+    if not method:
+        return
+    if method not in COMPRESSORS:
+        raise Failure(f"there is no compression '{method}': {' '.join(COMPRESSORS)}", EXIT_USAGE)
+    packed = path.with_suffix(".packed")
+    with open(path, "rb") as source, open(packed, "wb") as out:
+        subprocess.run([*COMPRESSORS[method], "-c"], stdin=source, stdout=out, check=True)
+    packed.rename(path)
+
+
 def _argv(guest, scratch):
     argv, env = machine.base(guest.arch, guest.cpus, guest.memory_mib)
     append = f"console={machine.console(guest.arch)} panic=-1 {guest.append}".strip()
-    argv += ["-kernel", str(guest.kernel), "-initrd", str(scratch / "initrd"), "-append", append]
-    argv += machine.disks(guest.disks)
+    disks = list(guest.disks)
+    if guest.firmware:
+        if guest.arch != "x86_64":
+            raise Failure("--firmware: Debian's GRUB for other machines than x86_64 does not install here",
+                          EXIT_USAGE)
+        image = scratch / "grub.img"
+        grubdisk.make(image, guest.kernel, scratch / "initrd", append, scratch)
+        # Last of the disks by name, first by boot order, so that the root stays /dev/vda.
+        disks.append(machine.Disk(str(image), boot=True))
+        argv += machine.firmware(guest.firmware, scratch)
+    else:
+        argv += ["-kernel", str(guest.kernel), "-initrd", str(scratch / "initrd"), "-append", append]
+    argv += machine.disks(disks)
     argv += machine.network() if guest.network else ["-nic", "none"]
     argv += machine.monitor(scratch / "monitor")
     return argv + guest.extra, env
@@ -229,8 +261,12 @@ def _raw_terminal(wanted):
 
 
 def _explain(what, log_path, tail, registers):
-    lines = tail.decode(errors="replace").replace("\r", "").splitlines()[-TAIL_LINES:]
-    text = f"the guest {what}; its last lines:\n"
+    lines = tail.decode(errors="replace").replace("\r", "").splitlines()
+    # A cause that the kernel named tells more than the last lines, which are often registers.
+    cause = next((i for i, line in enumerate(lines) if CAUSE.search(line)), None)
+    shown = "its last lines:\n" if cause is None else "what it said:\n"
+    lines = lines[-TAIL_LINES:] if cause is None else lines[max(cause - 3, 0):cause + 2 * TAIL_LINES]
+    text = f"the guest {what}; {shown}"
     text += "\n".join("  | " + line for line in lines) or "  | (it printed nothing)"
     if registers:
         text += "\nprocessors:\n" + "\n".join("  " + line for line in registers)
@@ -266,7 +302,11 @@ def boot(guest, output=None):
             remember(data)
             out(data)
 
-        _initrd(guest, nonce, scratch / "initrd")
+        if guest.raw_initrd:
+            shutil.copy(guest.raw_initrd, scratch / "initrd")
+        else:
+            _initrd(guest, nonce, scratch / "initrd")
+        _compress(guest.compression, scratch / "initrd")
         argv, env = _argv(guest, scratch)
         splitter = Splitter(nonce, to_user, to_log, translate=bool(guest.command))
         with _raw_terminal(not guest.command):

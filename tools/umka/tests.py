@@ -180,7 +180,8 @@ def _report(result, where):
         print(f"    see {where.relative_to(ROOT)}/", flush=True)
 
 
-def run_suites(names, lanes, arch, kind):
+def run_suites(names, lanes, settings):
+    """settings: what suites are told by their environment, UMKA_ARCH and the like."""
     known = suites()
     unknown = [n for n in names if n not in known]
     if unknown:
@@ -188,11 +189,7 @@ def run_suites(names, lanes, arch, kind):
     chosen = {n: p for n, p in known.items() if not names or n in names}
     top = ROOT / "build" / "test"
     environment = dict(os.environ, UMKA=str(ROOT / "umka"), PYTHONPATH=str(ROOT / "tools"),
-                       PYTHONDONTWRITEBYTECODE="1")
-    if arch:
-        environment["UMKA_ARCH"] = arch
-    if kind:
-        environment["UMKA_BUILD"] = kind
+                       PYTHONDONTWRITEBYTECODE="1", **settings)
     # The longest first, so that the lanes end together: as a suite says, or by its limit.
     order = sorted(chosen, key=lambda n: 0 if chosen[n] is None else
                    -_setting(chosen[n], "minutes", 1))
