@@ -1,7 +1,8 @@
 #pragma once
 #include <core/evolve.h>
 
-#define MODULE_BYTES_MAX (16u << 20)
+#define MODULE_BYTES_MAX   (16u << 20)
+#define INSTANCE_BYTES_MAX (16u << 20)
 struct module_memory {
 	u8 *base;
 	size_t bytes, text_bytes;

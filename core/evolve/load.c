@@ -183,6 +183,19 @@ static int read_match_note(struct module_elf *elf, struct module *m, const void 
 	return 0;
 }
 
+static int read_memory_note(struct module_elf *elf, struct module *m, const void *raw, u32 bytes)
+{
+	if (bytes != sizeof(m->memory) || m->memory.head.type)
+		return module_refuse(elf, "malformed memory note, or a second one");
+	memcpy(&m->memory, raw, sizeof(m->memory));
+	if (m->kind != KABI_KIND_COMPONENT || m->memory.state_bytes > INSTANCE_BYTES_MAX ||
+		m->memory.device_bytes > INSTANCE_BYTES_MAX || m->memory.scratch_bytes > INSTANCE_BYTES_MAX ||
+		m->memory.answer_bytes > INSTANCE_BYTES_MAX)
+		return module_refuse(elf, "memory note: not a component, or more than %u MiB",
+			INSTANCE_BYTES_MAX >> 20);
+	return 0;
+}
+
 /* One pass for each type: the module's own note says what the others may claim. */
 static int read_notes(struct module_elf *elf, struct module *m, const struct module_place *place, u32 type)
 {
@@ -206,7 +219,9 @@ static int read_notes(struct module_elf *elf, struct module *m, const struct mod
 			error = read_vtable_note(elf, m, place, raw + at, bytes);
 		else if (head.type == type && type == KABI_NOTE_MATCH)
 			error = read_match_note(elf, m, raw + at, bytes);
-		else if (head.type == 0 || head.type > KABI_NOTE_MATCH)
+		else if (head.type == type && type == KABI_NOTE_MEMORY)
+			error = read_memory_note(elf, m, raw + at, bytes);
+		else if (head.type == 0 || head.type > KABI_NOTE_MEMORY)
 			error = module_refuse(elf, "unknown note %u", head.type);
 		if (error)
 			return error;
@@ -255,6 +270,8 @@ int module_place_and_check(struct module *m, const void *image, size_t bytes, ch
 		result = read_notes(&elf, m, &place, KABI_NOTE_VTABLE);
 	if (!result)
 		result = read_notes(&elf, m, &place, KABI_NOTE_MATCH);
+	if (!result)
+		result = read_notes(&elf, m, &place, KABI_NOTE_MEMORY);
 	if (!result && m->nr_vtables == 0)
 		result = module_refuse(&elf, "implements no contract");
 	if (!result)

@@ -18,6 +18,7 @@ void object_free(struct object *o)
 	}
 PLAIN_RELEASE(task)
 PLAIN_RELEASE(thread_group)
+PLAIN_RELEASE(pid)
 PLAIN_RELEASE(space)
 PLAIN_RELEASE(memory)
 PLAIN_RELEASE(inode)
@@ -47,6 +48,8 @@ static void release(struct object *o)
 		return object_release_task(o);
 	case OBJECT_THREAD_GROUP:
 		return object_release_thread_group(o);
+	case OBJECT_PID:
+		return object_release_pid(o);
 	case OBJECT_SPACE:
 		return object_release_space(o);
 	case OBJECT_MEMORY:
@@ -89,6 +92,9 @@ static void release(struct object *o)
 		return object_release_state(o);
 	case OBJECT_ACCOUNT:
 		return object_release_account(o);
+	case OBJECT_WALK:
+	case OBJECT_FILE_EVENT:
+		return object_free(o);
 	case OBJECT_NONE:
 	case OBJECT_NR_TYPES:
 		break;

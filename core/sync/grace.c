@@ -15,8 +15,6 @@ static struct grace_head **grace_tail = &grace_pending;
 static struct waitable grace_work;
 static bool grace_ready;
 
-void object_free(struct object *o); /* core/object: by type */
-
 void grace_defer(struct grace_head *h, enum grace_action action, void *object)
 {
 	word_t irq = spin_lock_irqsave(&grace_lock);
@@ -68,7 +66,7 @@ static void grace_run(struct grace_head *h)
 		kfree(h->object);
 		break;
 	case GRACE_OBJECT_FREE:
-		object_free(h->object);
+		kfree(h->object);
 		break;
 	case GRACE_FRAME_FREE:
 		frame_unpin(h->object);

@@ -48,7 +48,7 @@ void lock_debug_acquire(struct spinlock *l)
 	for (u32 i = 0; l->level && i < h->depth && i < 16; i++) {
 		struct spinlock *o = h->lock[i];
 
-		if (o->level > l->level || (o->level == l->level && o->level != LOCK_LEVEL_NODE_NESTED && o > l)) {
+		if (o->level > l->level || (o->level == l->level && o->level != LOCK_LEVEL_NODE_NESTED && o->level != LOCK_LEVEL_RUNQUEUE && o > l)) {
 			lock_debug_on = false;
 			panic("lock inversion: level %u taken under level %u", l->level, o->level);
 		}

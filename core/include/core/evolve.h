@@ -34,6 +34,7 @@ struct module { /* immutable once published */
 	u32 nr_vtables, nr_matches;
 	struct module_vtable vtables[MODULE_VTABLES_MAX];
 	struct kabi_note_match matches[MODULE_MATCHES_MAX];
+	struct kabi_note_memory memory; /* components: what each instance gets */
 	atomic32_t nr_instances;
 };
 

@@ -22,7 +22,10 @@ enum lock_level : u8 {
 	LOCK_LEVEL_NODE = 70,	/* pipe, socket, tty, epoll bodies */
 	LOCK_LEVEL_NODE_NESTED = 75, /* second node of a pair, in address order */
 	LOCK_LEVEL_FILES = 80,	/* descriptor tables */
+	LOCK_LEVEL_TASK_LIST = 88, /* families, pid numbers */
 	LOCK_LEVEL_TASK = 90,	/* task, thread group, signals */
+	LOCK_LEVEL_SIGNAL_ACTION = 92,
+	LOCK_LEVEL_USER = 94,	/* counts per user */
 	LOCK_LEVEL_SPACE = 100, /* address-space page tables */
 	LOCK_LEVEL_MEMOBJ = 110,
 	LOCK_LEVEL_BLOCK = 115,

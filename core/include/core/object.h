@@ -12,6 +12,7 @@ enum object_type : u16 {
 	OBJECT_NONE,
 	OBJECT_TASK,
 	OBJECT_THREAD_GROUP,
+	OBJECT_PID,
 	OBJECT_SPACE,
 	OBJECT_MEMORY, /* memory object */
 	OBJECT_INODE,
@@ -64,6 +65,7 @@ void object_put(struct object *o);
 void object_free(struct object *o);
 void object_release_task(struct object *o);
 void object_release_thread_group(struct object *o);
+void object_release_pid(struct object *o);
 void object_release_space(struct object *o);
 void object_release_memory(struct object *o);
 void object_release_inode(struct object *o);

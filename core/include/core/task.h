@@ -6,6 +6,7 @@
 #include <core/time.h>
 #include <core/sched.h>
 #include <arch/context.h>
+#include <arch/cpu.h>
 
 #if UMKA_ASAN
 #define KERNEL_STACK_BYTES 65536
@@ -20,6 +21,7 @@
 #define TASK_WORK_TRACE	   8u /* system call entry/exit work: slow entry */
 #define TASK_WORK_RSEQ	   16u
 #define TASK_WORK_SIGMASK  32u /* restore saved mask */
+#define TASK_WORK_CPUTIME  128u /* CPU-time timers and limits are due for a look */
 #define TASK_WORK_KILL	   64u /* a fatal signal is pending */
 
 #define SIG_NR 64
@@ -83,10 +85,13 @@ struct signal_action {
 	u64 flags; /* Linux SA_* values */
 	vaddr_t restorer;
 };
+struct posix_timer;
+struct user_count;
 struct signal_queue_entry {
 	struct list_node link;
 	struct signal_info info;
-	struct account *account;
+	struct user_count *user;   /* whose RLIMIT_SIGPENDING it counts against; nullptr: the timer's own entry */
+	struct posix_timer *timer; /* the entry belongs to this timer: not freed when taken */
 };
 struct signal_pending {
 	u64 set;
@@ -95,7 +100,7 @@ struct signal_pending {
 /* CLONE_SIGHAND */
 struct signal_handlers {
 	refcount_t refs;
-	struct spinlock lock;
+	struct spinlock lock; /* level SIGNAL_ACTION: inside the group's lock */
 	struct signal_action action[SIG_NR];
 };
 
@@ -106,13 +111,21 @@ struct pid {
 	s32 number;		 /* in the boot pid namespace (levels come with namespaces) */
 	struct pid_ns *ns;
 	struct rb_node in_ns;
-	struct task *task;	 /* thread with this id */
+	struct task *task;	 /* thread with this id; task_list_lock */
+	struct thread_group *group; /* whose leader has (or had) this id, until reaped; task_list_lock */
 	struct list_node group_members;	  /* thread groups whose process group this is */
 	struct list_node session_members;
 	struct waitable exited;	 /* pidfd */
 };
 struct rusage_counts {
 	u64 user_ns, system_ns, minor_faults, major_faults, switches_voluntary, switches_involuntary, max_rss_pages, in_blocks, out_blocks;
+};
+/* What RLIMIT_NPROC and RLIMIT_SIGPENDING count: per real user id (core/task/user.c). */
+struct user_count {
+	struct rb_node node;
+	kuid_t uid;
+	u32 refs; /* user_lock */
+	atomic32_t nr_tasks, nr_signals;
 };
 struct tty;
 struct rlimit {
@@ -137,28 +150,43 @@ struct rlimit {
 #define RLIMIT_RTTIME 15
 #define RLIM_INFINITY (~0ull)
 struct interval_timers;
+/*
+ * A process. Signal state (pending, of its threads too; stop and exit flags) is guarded by obj.lock (interrupts off); family, threads and
+ * identity by task_list_lock, changes to `threads` by both.
+ */
 struct thread_group {
 	struct object obj;
 	struct task *leader;
-	struct list_node threads; /* struct task.in_group; guarded by the global task lock */
+	struct list_node threads; /* struct task.in_group */
 	u32 nr_threads;
-	struct thread_group *parent;
+	struct thread_group *parent; /* nullptr: the first program's, and kernel threads' */
 	struct list_node children, sibling;
 	struct pid *pid, *pgrp, *session;
 	struct list_node in_pgrp, in_session;
+	struct list_node all; /* every group, task_list_lock */
 	struct tty *ctty; /* controlling terminal, a reference */
 	bool session_leader, execed, child_subreaper;
 	struct signal_handlers *handlers;
 	struct signal_pending pending;
 	struct waitable child_event;  /* wait4: woken at child state changes */
-	struct waitable signal_event; /* signalfd, sigtimedwait */
+	struct waitable signal_event; /* signalfd, sigtimedwait: a signal was queued */
+	struct waitable threads_event; /* exec waits for the other threads to end */
 	struct rlimit rlimit[RLIMIT_NR];
 	struct rusage_counts dead_threads, dead_children;
-	s32 exit_code; /* wait status */
-	s32 exit_signal;
-	bool group_exit, stopped, continued_event, stop_event, zombie;
-	u32 stop_signal, nr_stopped;
-	struct interval_timers *timers; /* setitimer, timer_create */
+	s32 exit_code; /* wait status of the whole group */
+	s32 exit_signal; /* told to the parent; 0: none; -1: a thread of another group's... never */
+	bool group_exit, stopped, continued_event, stop_event, zombie, reaped;
+	bool is_init;   /* of its pid namespace: default signal actions do not kill it */
+	struct task *exec_task; /* exec kills the others; not the group */
+	u32 stop_signal, nr_stopped, nr_live;
+	/* interval timers, obj.lock */
+	struct timer real_timer;
+	ktime_t real_interval_ns;
+	struct itimer_value cpu_itimer[2]; /* VIRTUAL, PROF: value_ns is the CPU time of expiry, 0 off */
+	bool cpu_timers_armed;
+	struct list_node posix_timers;
+	s32 posix_timer_next;
+	u64 cpu_limit_warned_s;
 	s16 oom_score_adj;
 	bool dumpable;
 	ktime_t start_ns;
@@ -191,8 +219,8 @@ struct task {
 	struct pid *pid;
 	struct list_node all; /* every task, global task lock */
 	/* signals */
-	struct spinlock signal_lock;
-	u64 blocked, saved_blocked;
+	u64 blocked, saved_blocked; /* blocked: written by the task itself, under the group's lock */
+	bool stop_counted; /* in group->nr_stopped */
 	struct signal_pending pending;
 	vaddr_t altstack_sp;
 	size_t altstack_bytes;
@@ -205,6 +233,9 @@ struct task {
 	struct waitable vfork_done;
 	struct waitable wake; /* private: sleeps that nobody else names */
 	struct rusage_counts usage;
+	u64 user_cycles, system_cycles, mode_stamp; /* since the last charge: task_account_* */
+	struct user_count *user;
+	struct task *vfork_child_of; /* who waits in vfork for this one, a reference */
 	ktime_t start_ns, sleep_start_ns;
 	s32 exit_status;
 	struct rb_root *pi;	  /* held PI futexes */
@@ -219,6 +250,32 @@ struct task {
 	bool no_new_privs_unused;
 	u64 personality_word;
 };
+/*
+ * User and system time: entry code (call_entry, traps from user mode) calls _entry, the way out _exit; switches charge the rest to the
+ * system. Both are a handful of instructions. Where nobody calls them all time counts as user time.
+ */
+static inline void task_account_entry(struct task *t)
+{
+	u64 now = arch_cycles();
+
+	t->user_cycles += now - t->mode_stamp;
+	t->mode_stamp = now;
+}
+static inline void task_account_exit(struct task *t)
+{
+	u64 now = arch_cycles();
+
+	t->system_cycles += now - t->mode_stamp;
+	t->mode_stamp = now;
+}
+static inline void task_account_switch_out(struct task *t)
+{
+	task_account_exit(t);
+}
+static inline void task_account_switch_in(struct task *t)
+{
+	t->mode_stamp = arch_cycles();
+}
 static inline bool task_signal_pending(const struct task *t)
 {
 	return READ_ONCE(t->work) & (TASK_WORK_SIGNAL | TASK_WORK_STOP);
@@ -254,13 +311,22 @@ struct exec_args {
 };
 int task_exec(const struct exec_args *args);
 int task_unshare_fs(void); /* current's root, cwd and umask become its own; -ENOMEM */
-__noreturn void task_exit(s32 code);	   /* this thread; code as exit(2) << 8 or signal */
+__noreturn void task_exit(s32 code); /* this thread; code as a wait status: exit(2)'s << 8, or a signal */
 __noreturn void task_exit_group(s32 status); /* whole process, wait status */
 sword_t task_wait(s32 idtype, s32 id, u32 options, s32 *status, struct signal_info *info, struct rusage_counts *usage);
 /* A kernel thread, runnable at once; nullptr: no memory. */
 struct task *task_kernel_thread(void (*entry)(void *), void *arg, const char *name);
-__noreturn void task_child_start_user(void);
+/* arch: first run of a task made by clone, after sched_finish_switch. Interrupts off. */
+void task_child_start(void);
+/* core/sched: the switch away from a task that has ended is complete. No sleeping. */
+void task_finish_dead(struct task *t);
 extern struct task *task_init; /* pid 1 */
+/* core/init. task_boot: caches, the first context, and the boot CPU's own task (becomes its idle task): before the first spinlock
+ * that may schedule, after the allocators. task_create_idle: for another CPU; nullptr: no memory. */
+struct task *task_boot(void);
+struct task *task_create_idle(u32 cpu);
+/* The thread that will become pid 1: starts as a kernel thread that calls task_exec. */
+struct task *task_start_init(void (*entry)(void *), void *arg);
 
 /* --- lookup --- */
 struct pid *pid_find(struct pid_ns *ns, s32 number); /* takes a reference */

@@ -172,6 +172,7 @@ struct kabi_contract {
 #define KABI_NOTE_MODULE     1u
 #define KABI_NOTE_VTABLE     2u
 #define KABI_NOTE_MATCH	     3u
+#define KABI_NOTE_MEMORY     4u
 #define KABI_NOTE_VERSION    1u
 #define KABI_NAME_SIZE	     32
 struct kabi_note_head {
@@ -191,6 +192,12 @@ struct kabi_note_vtable {
 	u32 version, size, nr_methods;
 	char contract[KABI_NAME_SIZE];
 	char slot[KABI_NAME_SIZE];
+};
+/* What core allocates for each instance; 0: nothing. Zeroed at first, `state` by its schema's defaults. */
+struct kabi_note_memory {
+	struct kabi_note_head head;
+	u32 state_bytes, state_version; /* as the schema file says */
+	u32 device_bytes, scratch_bytes, answer_bytes;
 };
 enum kabi_bus : u32 {
 	KABI_BUS_PLATFORM, /* matched by `compatible` (device tree) or an ACPI id */
@@ -247,6 +254,11 @@ struct kabi_note_match {
 	[[gnu::section(".kabi.vtable"), gnu::used, gnu::retain]]                                   \
 	const struct contract##_vtable symbol = {                                                  \
 		.head = KABI_VTABLE_HEAD(contract), __VA_ARGS__}
+
+/* KABI_MEMORY(.scratch_bytes = sizeof(struct scratch)); at most once in a component. */
+#define KABI_MEMORY(...)                                                                           \
+	KABI_NOTE struct kabi_note_memory kabi_memory_note = {                                     \
+		KABI_NOTE_HEAD(kabi_note_memory, KABI_NOTE_MEMORY), __VA_ARGS__}
 
 #define KABI_MATCH_(...)                                                                           \
 	KABI_NOTE struct kabi_note_match KABI_JOIN(kabi_match_, __COUNTER__) = {                   \

@@ -1,0 +1,21 @@
+#pragma once
+/*
+ * Test double: the kernel as a component sees it, for host tests. Registers are an array; DMA memory comes from malloc; log lines
+ * are kept. A test makes one, calls handlers with &double.ctx, and looks.
+ */
+#include <kabi/kernel_services.h>
+
+#define SDK_DOUBLE_LOG_BYTES 4096
+struct sdk_double {
+	struct kabi_ctx ctx; /* first: services find the double by it */
+	u8 registers[4096];  /* region 0, and configuration space behind pci_config_* */
+	char log[SDK_DOUBLE_LOG_BYTES];
+	u32 log_bytes;
+	u64 now_ns;
+	u32 nr_dma, nr_irqs_enabled;
+	u32 fail_after; /* services that can fail do so from this many calls on; UINT32_MAX: never */
+};
+void sdk_double_init(struct sdk_double *d, const void *state, u32 state_bytes, u32 scratch_bytes, u32 answer_bytes);
+void sdk_double_destroy(struct sdk_double *d);
+/* Before each call: a fresh frame, no needs. */
+void sdk_double_call(struct sdk_double *d);
