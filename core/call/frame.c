@@ -58,6 +58,8 @@ answer_t call_leave(struct call *c, answer_t a)
 #if UMKA_DEBUG
 	current->in_module--;
 #endif
+	if (unlikely(a == ANSWER_WAIT_SLOT && !c->waiting_on))
+		c->waiting_on = f->slot;
 	if (likely(!answer_is_kind(a))) {
 		if (unlikely(f->live | c->nr_holds | f->effect))
 			frame_end(c, f);

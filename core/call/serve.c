@@ -7,10 +7,12 @@
 #include <core/sched.h>
 #include <core/task.h>
 #include <core/call_priv.h>
-#include <core/evolve.h>
+#include <kabi/slots.h>
 
 #define RUNS_WITHOUT_PROGRESS_MAX 64 /* calls.md "NEED" */
 #define PINNED_PAGES_MAX	  32
+
+struct waitable call_slots_opened;
 
 struct pinned_pages {
 	u32 nr;
@@ -314,17 +316,12 @@ static answer_t serve_wait(struct call *c)
 
 static answer_t serve_wait_slot(struct call *c)
 {
-	struct waitable *w = evolve_slot_opened();
+	const struct slot *slot = c->waiting_on ? c->waiting_on : SLOT(PERSONALITY_LINUX);
+	int r = wait_event(&call_slots_opened, EV_ANY, !slot_is_parked(slot), WAITF_KILLABLE);
 
-	for (;;) {
-		u32 seq = waitable_seq(w);
-
-		if (!evolve_any_parked())
-			break;
-		if (wait_sleep(w, EV_ANY, seq, KTIME_MAX, WAITF_KILLABLE) == -EINTR)
-			return -EINTR;
-		break;
-	}
+	if (r)
+		return r;
+	c->waiting_on = nullptr;
 	c->reason = CALL_AGAIN;
 	return ANSWER_MORE;
 }

@@ -235,6 +235,8 @@ static inline void call_effect_recorded(struct call *c)
 	(void)c;
 }
 #endif
+/* rerun=N of the command line; 0: off. */
+void call_rerun_set(u32 every);
 /* rerun=N: true when this hold/pin/copy should fail without need. */
 bool call_rerun_inject(struct call *c);
 
@@ -255,6 +257,11 @@ size_t call_copy_out_partial(struct call *c, vaddr_t user, const void *src, size
 /* --- for core --- */
 /* Serves kinds until a final answer. `again` says how to run the handler again. Context: thread, may sleep. */
 answer_t call_slow(struct call *c, answer_t a);
+/* The record of a new task, before it runs. */
+void call_init_task(struct task *t);
+void deferred_init(void);
+/* Woken when a parked slot opens (core/evolve). */
+extern struct waitable call_slots_opened;
 /* Core's own calls (exec, write-back, kernel threads): a record linked to the task's current one. */
 void call_begin(struct call *c, u32 flags);
 void call_end(struct call *c);

@@ -104,6 +104,10 @@ void memory_object_drop_range(struct memory_object *o, u64 first, u64 nr); /* pu
 int memory_object_sync(struct memory_object *o, u64 first, u64 nr);
 u64 memory_object_next_data(struct memory_object *o, u64 from_page); /* SEEK_DATA for shmem; ~0 none */
 void mm_drop_caches(void);
+/* Waits until no page of [first, first+nr) is under write-back. 0. May sleep. */
+int memory_object_wait_writeback(struct memory_object *o, u64 first, u64 nr);
+/* NEED(memory): frees until `bytes` can be had; -ENOMEM. May sleep. */
+int mm_reclaim_for(size_t bytes);
 
 /* --- mappers --- */
 enum mapper_kind : u8 { MAPPER_SPACE, MAPPER_WINDOW, MAPPER_IOMMU };

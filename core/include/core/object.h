@@ -4,6 +4,7 @@
  * Core header + one body pointer whose layout the owning contract declares (schema version). Ids are 64-bit, never reused.
  */
 #include <lib/types.h>
+#include <lib/errno.h>
 #include <lib/list.h>
 #include <lib/atomic.h>
 #include <core/lock.h>

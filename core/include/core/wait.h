@@ -14,6 +14,7 @@
  * through a per-CPU queue, never recursion. Wake actions are a closed enum (no code address in data).
  */
 #include <lib/types.h>
+#include <lib/errno.h>
 #include <lib/list.h>
 #include <core/lock.h>
 

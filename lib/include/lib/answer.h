@@ -4,6 +4,7 @@
  * range, so that one unsigned compare finds the slow path. Operands lie in the call record, a
  * component's in its context.
  */
+#include <lib/errno.h>
 #include <lib/types.h>
 
 typedef sword_t answer_t;

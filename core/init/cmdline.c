@@ -1,0 +1,178 @@
+/* Command line: Linux's words (kernel-parameters.txt in Linux's documentation) and our rerun= and isolation=. Bad values are named in the
+ * log and ignored, as Linux does; unknown words go to init as arguments or environment. */
+#include <core/cmdline.h>
+#include <core/log.h>
+#include <core/cpu.h>
+#include <lib/string.h>
+
+struct boot_parameters boot_parameters = {.loglevel = LOG_INFO + 1, .max_cpus = NR_CPUS_MAX};
+char boot_command_line[4096];
+static char words[4096];
+
+static bool number(const char *name, const char *value, u64 max, u64 *out)
+{
+	u64 v;
+
+	if (!parse_u64(value, strlen(value), &v) || v > max) {
+		log_warn("command line: bad value for %s: \"%s\", ignored\n", name, value);
+		return false;
+	}
+	*out = v;
+	return true;
+}
+
+/* memparse: a number with K, M, G. */
+static bool memory_size(const char *value, u64 *out)
+{
+	size_t len = strlen(value);
+	u32 shift = 0;
+
+	if (len == 0)
+		return false;
+	switch (value[len - 1]) {
+	case 'K':
+	case 'k':
+		shift = 10;
+		break;
+	case 'M':
+	case 'm':
+		shift = 20;
+		break;
+	case 'G':
+	case 'g':
+		shift = 30;
+		break;
+	}
+	if (!parse_u64(value, shift ? len - 1 : len, out) || *out > UINT64_MAX >> shift)
+		return false;
+	*out <<= shift;
+	return *out != 0;
+}
+
+static bool parse_number_word(const char *name, const char *value)
+{
+	struct boot_parameters *b = &boot_parameters;
+	u64 v;
+
+	if (!strcmp(name, "loglevel")) {
+		if (number(name, value, 8, &v))
+			b->loglevel = (u32)v;
+	} else if (!strcmp(name, "panic")) {
+		if (!strcmp(value, "-1"))
+			b->panic_seconds_plus_1 = 1; /* at once */
+		else if (number(name, value, 86400, &v))
+			b->panic_seconds_plus_1 = v ? (u32)v + 1 : 0;
+	} else if (!strcmp(name, "maxcpus")) {
+		if (number(name, value, NR_CPUS_MAX, &v))
+			b->max_cpus = v ? (u32)v : 1;
+	} else if (!strcmp(name, "rerun")) {
+		if (number(name, value, 1000000, &v))
+			b->rerun = (u32)v;
+	} else if (!strcmp(name, "mem")) {
+		if (!memory_size(value, &b->mem_bytes))
+			log_warn("command line: bad value for mem: \"%s\", ignored\n", value);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static bool parse_text_word(const char *name, const char *value)
+{
+	struct boot_parameters *b = &boot_parameters;
+
+	if (!strcmp(name, "root"))
+		b->root = value;
+	else if (!strcmp(name, "rootfstype"))
+		b->rootfstype = value;
+	else if (!strcmp(name, "rootflags"))
+		b->rootflags = value;
+	else if (!strcmp(name, "init"))
+		b->init = value;
+	else if (!strcmp(name, "rdinit"))
+		b->rdinit = value;
+	else if (!strcmp(name, "console"))
+		b->console = value;
+	else if (!strcmp(name, "isolation"))
+		b->isolation_off = !strcmp(value, "off");
+	else
+		return false;
+	return true;
+}
+
+static bool parse_flag_word(const char *word)
+{
+	struct boot_parameters *b = &boot_parameters;
+
+	if (!strcmp(word, "ro"))
+		b->read_write = false;
+	else if (!strcmp(word, "rw"))
+		b->read_write = true;
+	else if (!strcmp(word, "quiet"))
+		b->quiet = true, b->loglevel = LOG_WARNING;
+	else if (!strcmp(word, "rootwait"))
+		b->rootwait = true;
+	else if (!strcmp(word, "nokaslr"))
+		b->nokaslr = true;
+	else if (!strcmp(word, "debug"))
+		b->loglevel = LOG_DEBUG + 1;
+	else
+		return false;
+	return true;
+}
+
+/* Words of Linux that mean nothing here but must not reach init's arguments. */
+static bool known_elsewhere(const char *name)
+{
+	static const char *const names[] = {"BOOT_IMAGE", "initrd", "earlycon", "earlyprintk", "printk.time", "tsc", "mitigations", "nopti"};
+
+	for (u32 i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return strchr(name, '.') != nullptr; /* module parameters */
+}
+
+void cmdline_parse(const char *line)
+{
+	struct boot_parameters *b = &boot_parameters;
+	char *p = words;
+	bool for_init = false;
+
+	strlcpy(boot_command_line, line, sizeof(boot_command_line));
+	strlcpy(words, line, sizeof(words));
+	while (*p) {
+		char *word, *value;
+
+		while (*p == ' ' || *p == '\n' || *p == '\t')
+			*p++ = 0;
+		if (!*p)
+			break;
+		word = p;
+		for (bool quoted = false; *p && (quoted || (*p != ' ' && *p != '\n' && *p != '\t')); p++)
+			if (*p == '"')
+				quoted = !quoted;
+		if (*p)
+			*p++ = 0;
+		if (for_init) {
+			if (b->nr_user < ARRAY_SIZE(b->user))
+				b->user[b->nr_user++] = word;
+			continue;
+		}
+		if (!strcmp(word, "--")) {
+			for_init = true;
+			continue;
+		}
+		value = strchr(word, '=');
+		if (!value) {
+			if (!parse_flag_word(word) && !known_elsewhere(word) && b->nr_user < ARRAY_SIZE(b->user))
+				b->user[b->nr_user++] = word;
+			continue;
+		}
+		*value = 0;
+		if (parse_text_word(word, value + 1) || parse_number_word(word, value + 1) || known_elsewhere(word))
+			continue;
+		*value = '=';
+		if (b->nr_user_env < ARRAY_SIZE(b->user_env))
+			b->user_env[b->nr_user_env++] = word;
+	}
+}
