@@ -64,9 +64,6 @@ static void deferred_run(struct deferred *d)
 	case DEFERRED_INTERRUPT:
 		component_interrupt(&c, d);
 		break;
-	case DEFERRED_RELEASE:
-		object_release_deferred(d->object);
-		break;
 	}
 	call_end(&c);
 	if (a < 0)

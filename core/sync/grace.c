@@ -63,8 +63,6 @@ static void grace_run(struct grace_head *h)
 {
 	switch (h->action) {
 	case GRACE_SLAB_FREE:
-		kfree(h->object);
-		break;
 	case GRACE_OBJECT_FREE:
 		kfree(h->object);
 		break;

@@ -295,7 +295,6 @@ enum deferred_op : u8 {
 	DEFERRED_TTY_OUTPUT,
 	DEFERRED_TTY_HANGUP,
 	DEFERRED_INTERRUPT,    /* object: struct component_instance; argument: vector (core/object/component.c) */
-	DEFERRED_RELEASE,      /* object_put that may sleep */
 };
 struct deferred {
 	struct list_node link;

@@ -1,0 +1,18 @@
+#pragma once
+/* Readers of the kernel log: /dev/kmsg, syslog(2). */
+#include <core/log.h>
+#include <core/wait.h>
+#define LOG_RING_BYTES (256 * 1024)
+struct log_record {
+	u64 number;
+	ktime_t time_ns;
+	u8 level;
+	u16 len;
+	char text[513];
+};
+extern struct waitable log_waitable; /* EV_IN at each record */
+void log_init(void);
+u64 log_next_number(void);
+/* The record *number or the oldest after it; advances *number. False: none yet. Any context. */
+bool log_read(u64 *number, struct log_record *out);
+void log_write(enum log_level level, const char *text, size_t len);

@@ -1,0 +1,131 @@
+/*
+ * Kernel log (log.c), where it is shown (console.c), panic (panic.c), symbols (symbols.c).
+ *
+ * Purpose: records of level, time and text in one ring that survives everything but a reset; /dev/kmsg, syslog(2) and the console read it.
+ * Objects: LOG_RING_BYTES of text, a record each with its 64-bit number. Invariants: LOG-I1 records are written whole under log_lock;
+ *   LOG-I2 a reader that fell behind is told how many it lost. Locks: log_lock is the last level of all: anybody may log.
+ * Failure: when the ring is full the oldest go. Replacement: none. Cost: one format into a stack buffer, one copy.
+ */
+#include <core/cmdline.h>
+#include <core/console.h>
+#include <core/log.h>
+#include <core/log_ring.h>
+#include <core/lock.h>
+#include <core/time.h>
+#include <core/wait.h>
+#include <lib/fmt.h>
+#include <lib/string.h>
+
+#define RECORDS 4096
+#define LINE_BYTES_MAX 512
+
+struct record {
+	u64 number;
+	ktime_t time_ns;
+	u32 offset;
+	u16 len;
+	u8 level;
+};
+static struct spinlock log_lock = SPINLOCK_INIT(LOCK_LEVEL_LOG);
+static char ring[LOG_RING_BYTES];
+static struct record records[RECORDS];
+static u64 next_number; /* of the record to come; READ_ONCE by readers */
+static u64 first_number;
+static u32 ring_head;
+struct waitable log_waitable;
+static bool log_waitable_ready;
+
+static void drop_overwritten(u32 offset, u32 len)
+{
+	while (first_number < next_number) {
+		struct record *r = &records[first_number % RECORDS];
+
+		if (next_number - first_number < RECORDS && (r->offset >= offset + len || r->offset + r->len <= offset))
+			break;
+		first_number++;
+	}
+}
+
+static u64 append(enum log_level level, const char *text, u32 len)
+{
+	struct record *r;
+
+	if (ring_head + len > LOG_RING_BYTES)
+		ring_head = 0;
+	drop_overwritten(ring_head, len);
+	memcpy(ring + ring_head, text, len);
+	r = &records[next_number % RECORDS];
+	*r = (struct record){next_number, arch_time_now_ns(), ring_head, (u16)len, (u8)level};
+	ring_head += len;
+	return next_number++;
+}
+
+void log_write(enum log_level level, const char *text, size_t len)
+{
+	char line[48];
+	word_t irq;
+	ktime_t now = arch_time_now_ns();
+	int n;
+
+	while (len && text[len - 1] == '\n')
+		len--;
+	len = MIN(len, (size_t)LINE_BYTES_MAX);
+	irq = spin_lock_irqsave(&log_lock);
+	append(level, text, (u32)len);
+	if ((u32)level < boot_parameters.loglevel) {
+		n = snprintf(line, sizeof(line), "[%5lld.%06lld] ", (long long)(now / NSEC_PER_SEC),
+			(long long)(now % NSEC_PER_SEC / NSEC_PER_USEC));
+		console_write(line, (size_t)n);
+		console_write(text, len);
+		console_write("\n", 1);
+	}
+	spin_unlock_irqrestore(&log_lock, irq);
+	if (log_waitable_ready)
+		waitable_wake(&log_waitable, EV_IN, 0);
+}
+
+void log_printf(enum log_level level, const char *fmt, ...)
+{
+	char text[LINE_BYTES_MAX];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_write(level, text, MIN((size_t)MAX(n, 0), sizeof(text) - 1));
+}
+
+void log_init(void)
+{
+	waitable_init(&log_waitable);
+	log_waitable_ready = true;
+}
+
+u64 log_next_number(void)
+{
+	return READ_ONCE(next_number);
+}
+
+bool log_read(u64 *number, struct log_record *out)
+{
+	word_t irq = spin_lock_irqsave(&log_lock);
+	bool found = false;
+
+	if (*number < first_number)
+		*number = first_number;
+	if (*number < next_number) {
+		struct record *r = &records[*number % RECORDS];
+
+		out->number = r->number;
+		out->time_ns = r->time_ns;
+		out->level = r->level;
+		out->len = r->len;
+		memcpy(out->text, ring + r->offset, r->len);
+		out->text[r->len] = 0;
+		(*number)++;
+		found = true;
+	}
+	spin_unlock_irqrestore(&log_lock, irq);
+	return found;
+}
