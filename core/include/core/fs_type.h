@@ -1,0 +1,30 @@
+#pragma once
+/* Calls into one file-system component: shared by fs_call.c, fs_mount.c, fs_view.c and the delta code. */
+#include <core/fs_call.h>
+#include <kabi/filesystem.h>
+
+/* One component call in progress: the context in the component's window and what core keeps beside it. */
+struct fs_invoke {
+	struct kabi_ctx ctx;
+	struct call *call;
+	struct superblock *sb;
+};
+/* Prepares. 0, or an answer to return. */
+answer_t fs_invoke_begin(struct fs_invoke *v, struct call *c, struct superblock *sb);
+/* Turns the component's answer into the record's: NEED(blocks) becomes call_need_blocks, a delta is checked and applied. */
+answer_t fs_invoke_end(struct fs_invoke *v, answer_t a);
+void fs_inode_view(const struct inode *i, struct fs_inode *out);
+/* Takes over what the component said of an inode (new or changed). */
+void fs_inode_update(struct inode *i, const struct fs_inode *from);
+/* The cached inode `ino` of a file system that has read_inode; referenced. */
+answer_t fs_inode_get(struct call *c, struct superblock *sb, u64 ino, struct inode **out);
+bool sb_names_resident(const struct superblock *sb);
+
+/* Views (fs_view.c). */
+answer_t fs_view_lookup(struct call *c, struct inode *dir, const char *name, u32 len, struct inode **out);
+answer_t fs_view_readdir(struct call *c, struct inode *dir, u64 *cursor, struct dirent_sink *sink);
+answer_t fs_view_mount(struct call *c, struct superblock *sb);
+answer_t fs_view_create(struct call *c, struct inode *dir, const char *name, u32 len, const struct fs_create_args *a, struct inode **out);
+
+/* Block devices of mounts: core/block_io.h's side. -ENODEV, -ENOTBLK, -ENOENT, -EBUSY. */
+struct block_device;

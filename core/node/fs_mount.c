@@ -1,0 +1,219 @@
+/* Mounting, file-system types, statfs, sync. Theory in fs_call.c. */
+#include <core/evolve.h>
+#include <core/fs_type.h>
+#include <core/log.h>
+#include <core/task.h>
+#include <kabi/slots.h>
+#include <kabi/view.h>
+#include <lib/string.h>
+#include "node_priv.h"
+
+/* Views: name in /proc/filesystems and its slot. */
+static const struct view_type {
+	const char *name;
+	enum slot_id slot;
+	u64 magic; /* linux/magic.h */
+	u32 flags;
+} view_types[] = {
+	{"proc", SLOT_VIEW_PROC, 0x9fa0, SB_VOLATILE},
+	{"sysfs", SLOT_VIEW_SYS, 0x62656572, SB_VOLATILE},
+	{"ukfs", SLOT_VIEW_UKFS, 0x756b6673, SB_VOLATILE},
+	{"devtmpfs", SLOT_VIEW_DEVTMPFS, 0x01021994, SB_VOLATILE},
+	{"devpts", SLOT_VIEW_DEVPTS, 0x1cd1, SB_VOLATILE},
+	{"cgroup2", SLOT_VIEW_CGROUP, 0x63677270, SB_VOLATILE},
+};
+
+static const struct view_type *view_type_find(const char *name)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(view_types); i++)
+		if (!strcmp(view_types[i].name, name) && !slot_is_parked(&nucleus.slots[view_types[i].slot]))
+			return &view_types[i];
+	return nullptr;
+}
+
+bool fs_type_at(u32 n, const char **name, bool *nodev)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(view_types); i++)
+		if (!slot_is_parked(&nucleus.slots[view_types[i].slot]) && n-- == 0) {
+			*name = view_types[i].name;
+			*nodev = true;
+			return true;
+		}
+	for (struct module *m = module_next(nullptr); m; m = module_next(m))
+		for (u32 i = 0; i < m->nr_matches; i++)
+			if (m->matches[i].bus == KABI_BUS_NONE && n-- == 0) {
+				*name = m->matches[i].compatible;
+				*nodev = !(m->matches[i].class_mask & KABI_FILESYSTEM_ON_DEVICE);
+				return true;
+			}
+	return false;
+}
+
+__attribute__((weak)) answer_t fs_device_open(struct call *c, const char *source, u32 sb_flags, struct superblock *sb)
+{
+	return -ENOTBLK;
+}
+__attribute__((weak)) void fs_device_close(struct superblock *sb)
+{
+}
+
+static answer_t view_mount_type(struct call *c, const struct view_type *t, u32 sb_flags, const char *options, struct superblock **out)
+{
+	struct superblock *sb = superblock_new(t->name, sb_flags | t->flags);
+	answer_t a;
+
+	if (!sb)
+		return -ENOMEM;
+	sb->view = &nucleus.slots[t->slot];
+	sb->magic = t->magic;
+	sb->block_bytes = PAGE_BYTES;
+	sb->name_max = 255;
+	sb->pid_ns = c->ctx->pid_ns;
+	strlcpy(sb->options, options, sizeof(sb->options));
+	a = fs_view_mount(c, sb);
+	if (a) {
+		object_put(&sb->obj);
+		return a;
+	}
+	*out = sb;
+	return 0;
+}
+
+/* Every mount of a component's type is an instance with a slot of its own. */
+static struct superblock *component_superblock(struct module *m, const char *type, u32 sb_flags, const struct module_vtable *vt)
+{
+	struct superblock *sb = superblock_new(type, sb_flags);
+
+	if (!sb)
+		return nullptr;
+	sb->fs = instance_slot_create(vt->contract, m->unit);
+	if (!sb->fs || !slot_open(sb->fs, vt->vtable)) {
+		object_put(&sb->obj);
+		return nullptr;
+	}
+	sb->handle = sb->obj.id;
+	return sb;
+}
+
+static void take_mount_info(struct superblock *sb, const struct fs_mount_info *info)
+{
+	if (info->features & FS_FEATURES_NAMES_RESIDENT)
+		sb->flags |= SB_NAMES_RESIDENT;
+	sb->flags |= info->mount_flags & SB_RDONLY;
+	sb->block_bytes = info->block_bytes;
+	sb->magic = info->magic;
+	sb->max_file_bytes = MIN(info->max_file_bytes, (u64)INT64_MAX);
+	sb->total_blocks = info->total_blocks;
+	sb->free_blocks = info->free_blocks;
+	sb->reserved_blocks = info->reserved_blocks;
+	sb->total_inodes = info->total_inodes;
+	sb->free_inodes = info->free_inodes;
+	sb->name_max = MIN(info->name_max, 255u);
+	sb->next_ino = info->next_ino;
+}
+
+static bool mount_info_valid(const struct fs_mount_info *info)
+{
+	return info->block_bytes >= 512 && info->block_bytes <= PAGE_BYTES && !(info->block_bytes & (info->block_bytes - 1)) &&
+		info->name_max && info->free_blocks <= info->total_blocks && info->free_inodes <= info->total_inodes;
+}
+
+answer_t fs_mount(struct call *c, const char *type, const char *source, u32 sb_flags, const char *options, struct superblock **out)
+{
+	const struct view_type *view = view_type_find(type);
+	const struct module_match want = {.bus = KABI_BUS_NONE, .compatible = type};
+	struct module *m = view ? nullptr : module_match(&want, nullptr);
+	const struct module_vtable *vt = m ? module_vtable_find(m, "filesystem") : nullptr;
+	struct fs_mount_info info = {};
+	struct fs_inode root = {};
+	struct superblock *sb;
+	struct fs_invoke v;
+	u64 device_bytes = 0;
+	answer_t a;
+
+	if (view)
+		return view_mount_type(c, view, sb_flags, options, out);
+	if (!vt)
+		return -ENODEV;
+	sb = component_superblock(m, type, sb_flags, vt);
+	if (!sb)
+		return -ENOMEM;
+	for (u32 i = 0; i < m->nr_matches; i++)
+		if (m->matches[i].class_mask & KABI_FILESYSTEM_ON_DEVICE) {
+			a = fs_device_open(c, source, sb_flags, sb);
+			if (a)
+				goto fail;
+			device_bytes = sb->device_bytes;
+			break;
+		}
+	strlcpy(sb->options, options, sizeof(sb->options));
+	/* The mount is a core operation: it waits for the component's blocks here, with a record of its own inside c's caller. */
+	a = call_run(c, (a = fs_invoke_begin(&v, c, sb)) ? a :
+		fs_invoke_end(&v, filesystem_mount(sb->fs, &v.ctx, options, (u32)strlen(options), sb_flags, device_bytes, &info, &root)));
+	if (!a && (!mount_info_valid(&info) || S_TYPE(root.mode) != S_IFDIR))
+		a = -EINVAL;
+	if (a)
+		goto fail;
+	take_mount_info(sb, &info);
+	if (sb_names_resident(sb))
+		root.atime = root.mtime = root.ctime = root.btime = (struct fs_time){.seconds = inode_now().sec};
+	sb->root = fs_inode_make(sb, &root);
+	if (!sb->root) {
+		a = -ENOMEM;
+		goto fail;
+	}
+	*out = sb;
+	return 0;
+fail:
+	fs_device_close(sb);
+	object_put(&sb->obj);
+	return a;
+}
+
+answer_t fs_statfs(struct call *c, struct superblock *sb, struct fs_statfs *out)
+{
+	struct fs_usage u = {};
+	struct fs_invoke v;
+	answer_t a;
+
+	*out = (struct fs_statfs){.type = sb->magic, .block_bytes = sb->block_bytes, .name_max = sb->name_max, .flags = sb->flags & 15,
+		.fsid = sb->dev};
+	if (sb->view)
+		return 0;
+	out->blocks = sb->total_blocks;
+	out->blocks_free = out->blocks_available = sb->free_blocks;
+	out->files = sb->total_inodes;
+	out->files_free = sb->free_inodes;
+	a = fs_invoke_begin(&v, c, sb);
+	if (a)
+		return a;
+	a = fs_invoke_end(&v, filesystem_usage(sb->fs, &v.ctx, &u));
+	if (answer_is_error(a))
+		return a;
+	if (u.total_blocks) {
+		out->blocks = u.total_blocks;
+		out->blocks_free = u.free_blocks;
+		out->blocks_available = u.available_blocks;
+		out->files = u.total_inodes;
+		out->files_free = u.free_inodes;
+	}
+	return 0;
+}
+
+answer_t fs_remount(struct call *c, struct superblock *sb, u32 sb_flags, const char *options)
+{
+	struct fs_invoke v;
+	answer_t a = 0;
+
+	if (sb->fs) {
+		a = fs_invoke_begin(&v, c, sb);
+		if (!a)
+			a = fs_invoke_end(&v, filesystem_remount(sb->fs, &v.ctx, options, (u32)strlen(options), sb_flags));
+	}
+	if (a)
+		return a;
+	spin_lock(&sb->obj.lock);
+	sb->flags = (sb->flags & ~15u) | (sb_flags & 15u);
+	spin_unlock(&sb->obj.lock);
+	return 0;
+}
