@@ -2,6 +2,7 @@
 #include <core/fs_type.h>
 #include <core/task.h>
 #include <core/time.h>
+#include <kabi/view.h>
 #include <lib/string.h>
 #include "node_priv.h"
 

@@ -13,6 +13,7 @@
 #include <core/task.h>
 #include <core/time.h>
 #include <lib/string.h>
+#include <kabi/view.h>
 #include "node_priv.h"
 
 bool sb_names_resident(const struct superblock *sb)
@@ -148,6 +149,11 @@ fail:
 	i->nlink = 0;
 	inode_put(i);
 	return nullptr;
+}
+
+struct inode *fs_inode_make(struct superblock *sb, const struct fs_inode *f)
+{
+	return inode_make(sb, f, nullptr, 0);
 }
 
 answer_t fs_inode_get(struct call *c, struct superblock *sb, u64 ino, struct inode **out)

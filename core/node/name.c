@@ -284,6 +284,7 @@ static void publish_locked(struct name *n)
 
 	name_get(n); /* the cache's */
 	list_add_tail(&n->parent->children, &n->sibling);
+	n->dir_cursor = ++n->parent->last_cursor;
 	spin_lock(lock);
 	n->flags = (n->flags & ~NAME_UNHASHED) | NAME_CACHED;
 	chain_insert(n);
@@ -445,6 +446,7 @@ static struct name *move_end(struct name *n, struct name *parent)
 	lock = bucket_lock(n->hash_value);
 	atomic32_fetch_add(&parent->changes, 1);
 	list_add_tail(&parent->children, &n->sibling);
+	n->dir_cursor = ++parent->last_cursor;
 	spin_lock(lock);
 	if (n->flags & NAME_CACHED)
 		chain_insert(n);

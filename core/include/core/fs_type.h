@@ -14,6 +14,8 @@ answer_t fs_invoke_begin(struct fs_invoke *v, struct call *c, struct superblock 
 /* Turns the component's answer into the record's: NEED(blocks) becomes call_need_blocks, a delta is checked and applied. */
 answer_t fs_invoke_end(struct fs_invoke *v, answer_t a);
 void fs_inode_view(const struct inode *i, struct fs_inode *out);
+/* A new or newly read inode becomes core's; nullptr: no memory. */
+struct inode *fs_inode_make(struct superblock *sb, const struct fs_inode *f);
 /* Takes over what the component said of an inode (new or changed). */
 void fs_inode_update(struct inode *i, const struct fs_inode *from);
 /* The cached inode `ino` of a file system that has read_inode; referenced. */
@@ -26,5 +28,9 @@ answer_t fs_view_readdir(struct call *c, struct inode *dir, u64 *cursor, struct 
 answer_t fs_view_mount(struct call *c, struct superblock *sb);
 answer_t fs_view_create(struct call *c, struct inode *dir, const char *name, u32 len, const struct fs_create_args *a, struct inode **out);
 
-/* Block devices of mounts: core/block_io.h's side. -ENODEV, -ENOTBLK, -ENOENT, -EBUSY. */
-struct block_device;
+/* The device of a mount (weak defaults until block/ exists): finds `source`, claims it, sets sb->bdev, sb->dev, sb->device_bytes.
+ * -ENOENT, -ENOTBLK, -EBUSY, -EACCES. May sleep. */
+answer_t fs_device_open(struct call *c, const char *source, u32 sb_flags, struct superblock *sb);
+void fs_device_close(struct superblock *sb);
+/* Checks and applies the delta on the answer page (core/node/delta.c; weak default: nothing to apply). */
+answer_t fs_delta_apply(struct fs_invoke *v);

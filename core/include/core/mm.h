@@ -102,6 +102,8 @@ void memory_object_truncate(struct memory_object *o, u64 new_size);
 void memory_object_drop_range(struct memory_object *o, u64 first, u64 nr); /* punch, invalidate clean cache */
 /* Starts/waits write-back of dirty pages of [first, first+nr); -errno of the first failure. May sleep. */
 int memory_object_sync(struct memory_object *o, u64 first, u64 nr);
+/* Punches [offset, offset+bytes): whole pages go, edges are zeroed; mappers see it. */
+void memory_object_zero_range(struct memory_object *o, u64 offset, u64 bytes);
 u64 memory_object_next_data(struct memory_object *o, u64 from_page); /* SEEK_DATA for shmem; ~0 none */
 void mm_drop_caches(void);
 /* Waits until no page of [first, first+nr) is under write-back. 0. May sleep. */

@@ -11,6 +11,7 @@
 #include <core/context.h>
 
 struct slot;
+struct files;
 struct timespec64 {
 	s64 sec;
 	u32 nsec;
@@ -54,6 +55,7 @@ struct superblock {
 	struct list_node dirty_inodes;
 	struct list_node all;
 	u64 free_blocks, total_blocks, reserved_blocks, free_inodes, total_inodes; /* core's counters; bound given by the component */
+	u64 device_bytes;
 	u64 next_ino;		   /* file systems without own numbering */
 	struct pid_ns *pid_ns;	   /* proc */
 	void *block_cache;	   /* core/node/block_cache.c */
@@ -156,6 +158,7 @@ struct name {
 	atomic32_t changes;    /* raised when a child appears, goes or moves: name_add_looked_up */
 	struct superblock *sb; /* of the file system it lies in; never changes */
 	struct list_node children, sibling; /* parent->obj.lock */
+	u64 dir_cursor, last_cursor; /* place in the parent, last place given to a child: grows, parent->obj.lock */
 	struct list_node alias; /* inode->names, inode->obj.lock */
 	struct list_node lru;
 	char *text; /* the u32 before text[0] is its length: readers without lock take both by one load */

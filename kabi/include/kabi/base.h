@@ -271,4 +271,5 @@ struct kabi_note_match {
 #define KABI_MATCH_VIRTIO(device_type)                                                             \
 	KABI_MATCH_(.bus = KABI_BUS_VIRTIO, .vendor = KABI_ANY_ID, .device = (device_type))
 #define KABI_MATCH_COMPATIBLE(text) KABI_MATCH_(.bus = KABI_BUS_PLATFORM, .compatible = text)
+#define KABI_FILESYSTEM_ON_DEVICE 1u /* in class_mask: mounting it needs a block device */
 #define KABI_MATCH_FILESYSTEM(text) KABI_MATCH_(.bus = KABI_BUS_NONE, .compatible = text)
