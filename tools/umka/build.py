@@ -1,11 +1,17 @@
 """Meson and Ninja: one build folder per architecture and kind, below build/."""
 
+import os
+import re
+import shutil
+import subprocess
+
 from deps import fetch
 from umka.common import ROOT, Failure, build_dir, file_lock, note, run
 
 CLANG_TARGET = {"x86_64": "x86_64-unknown-none-elf", "aarch64": "aarch64-unknown-none-elf"}
 CPU = {"x86_64": "x86_64", "aarch64": "aarch64"}
 LLD = "/usr/bin/ld.lld-19"
+SHOWN_LINES = 60
 IMAGE = "vmlinuz-umka"
 
 
@@ -54,15 +60,25 @@ def _write(path, text):
 
 
 def configure(where, arguments):
-    """meson setup once; a folder whose setup failed half-way is made anew."""
-    if (where / "build.ninja").exists():
+    """meson setup, once for each content of the files and options that it is given."""
+    said = "\n".join(a.read_text() if hasattr(a, "read_text") else a for a in arguments)
+    stamp = where / "umka-setup"
+    if (where / "build.ninja").exists() and stamp.exists() and stamp.read_text() == said:
         return
-    run(["meson", "setup", where, ROOT, *(["--wipe"] if (where / "meson-private").exists() else []),
-         *arguments], "meson setup")
+    shutil.rmtree(where, ignore_errors=True)
+    run(["meson", "setup", where, ROOT, *arguments], "meson setup")
+    stamp.write_text(said)
 
 
 def ninja(where, *targets):
-    run(["ninja", "-C", where, *targets], f"building {where.name}")
+    """Builds; what it shows of a failure is the compiler's words, not its command lines."""
+    done = subprocess.run(["ninja", "-C", where, f"-j{os.cpu_count()}", *targets], check=False,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace")
+    if done.returncode != 0:
+        lines = [line for line in done.stdout.splitlines()
+                 if not re.match(r"\[\d+/\d+\]|/?\S*(clang|python3|ninja)\S* -|ninja: Entering", line)]
+        raise Failure(f"building {where.name} failed:\n" + "\n".join(lines[:SHOWN_LINES]))
 
 
 def _configured(arch, kind):
