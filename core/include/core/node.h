@@ -279,7 +279,7 @@ static inline void path_put(struct path_ref *p)
 	p->name = nullptr;
 	p->mount = nullptr;
 }
-/* Text of a path as seen from `root`: start in buf, or negative -ENAMETOOLONG. "(unreachable)" prefix and " (deleted)" as Linux. */
+/* Text of a path as seen from `root`: start in buf, or nullptr: too long. "(unreachable)" prefix and " (deleted)" as Linux. */
 char *path_text(const struct path_ref *p, const struct path_ref *root, char *buf, size_t size);
 
 /* --- open files --- */
@@ -303,6 +303,7 @@ struct file {
 	u32 error_seq_seen;  /* fsync errors */
 	s32 ra_prev; u64 ra_next_page; u32 ra_window_pages; /* read-ahead words */
 	struct list_node in_sb;
+	bool wrote; /* counted in inode->writers */
 };
 /* Open flags: Linux generic values. */
 #define O_ACCMODE 3u

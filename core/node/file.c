@@ -1,0 +1,241 @@
+/*
+ * Open files: making, sharing, ending. What an open file does is behind its slot (contract node); core ends it.
+ *
+ * Objects and lifetimes: a file holds its path, its inode and its body. Its last reference may go anywhere a thread runs; ending it never
+ * waits without bound (contract: release answers DONE or MORE only), so it is done on the spot, except where preemption is off: then by
+ * the reaper. Memory is freed after a grace period, because shared descriptor tables are read without lock.
+ * Invariants: FILE-I1 a file on an epoll has left it before its body goes. FILE-I2 inode->writers counts the regular files open for writing.
+ */
+#include <lib/string.h>
+#include <lib/fmt.h>
+#include <core/fs_call.h>
+#include <core/log.h>
+#include <core/task.h>
+#include <kabi/node.h>
+#include <kabi/slots.h>
+#include "node_priv.h"
+
+struct slab_cache *slab_file;
+
+void file_boot_init(void)
+{
+	slab_file = slab_create("file", sizeof(struct file), 64);
+}
+
+const struct slot *node_slot(enum node_type type)
+{
+	switch (type) {
+	case NODE_FILE:
+	case NODE_DIR:
+	case NODE_PATH:
+		return SLOT(NODE_FILE);
+	case NODE_PIPE:
+		return SLOT(NODE_PIPE);
+	case NODE_EVENT:
+	case NODE_TIMER:
+	case NODE_SIGNAL:
+	case NODE_PID:
+		return SLOT(NODE_EVENT);
+	case NODE_EPOLL:
+		return SLOT(NODE_EPOLL);
+	case NODE_SOCKET:
+		return SLOT(NODE_SOCKET);
+	case NODE_TTY:
+		return SLOT(NODE_TTY);
+	case NODE_CHAR:
+		return SLOT(NODE_CHAR);
+	case NODE_BLOCK:
+		return SLOT(NODE_BLOCK);
+	case NODE_VIEW:
+		return SLOT(NODE_VIEW);
+	case NODE_NR:
+		break;
+	}
+	panic("node type %u", type);
+}
+
+struct file *file_new(enum node_type type, u32 flags, const struct path_ref *path, struct inode *inode, struct object *body)
+{
+	struct file *f = slab_zalloc(slab_file);
+
+	if (!f)
+		return nullptr;
+	object_init(&f->obj, OBJECT_FILE, LOCK_LEVEL_NODE, &account_root);
+	f->obj.body = body;
+	f->slot = node_slot(type);
+	f->type = type;
+	f->flags = flags;
+	f->path = *path;
+	path_get(path);
+	f->inode = inode;
+	if (inode)
+		inode_get(inode);
+	exclusion_init(&f->pos_excl);
+	list_init(&f->epolls);
+	list_init(&f->in_sb);
+	return f;
+}
+
+struct file *file_new_anonymous(enum node_type type, u32 flags, const char *label, struct object *body)
+{
+	bool shared = !strncmp(label, "anon_inode:", 11);
+	struct superblock *sb = anon_mount->sb;
+	struct path_ref path = {.mount = anon_mount};
+	struct inode *inode = anon_inode;
+	struct file *f = nullptr;
+	char text[64];
+
+	if (shared) {
+		inode_get(inode);
+		strlcpy(text, label, sizeof(text));
+	} else {
+		u64 ino;
+
+		spin_lock(&sb->obj.lock);
+		ino = sb->next_ino++;
+		spin_unlock(&sb->obj.lock);
+		inode = inode_new(sb, ino, type == NODE_PIPE ? S_IFIFO | 0600 : type == NODE_SOCKET ? S_IFSOCK | 0777 : 0600);
+		if (!inode)
+			return nullptr;
+		inode->uid = current->context->cred.fsuid;
+		inode->gid = current->context->cred.fsgid;
+		snprintf(text, sizeof(text), "%s:[%llu]", label, (unsigned long long)ino);
+	}
+	path.name = name_alloc(anon_mount->root, text, (u32)strlen(text));
+	if (path.name) {
+		f = file_new(type, flags, &path, inode, body);
+		name_put(path.name);
+	}
+	inode_put(inode);
+	return f;
+}
+
+void file_put(struct file *f)
+{
+	if (refcount_dec_and_test(&f->obj.refs))
+		file_release(f);
+}
+
+void file_release(struct file *f)
+{
+	if (this_cpu()->preempt_count)
+		reaper_queue(&f->obj);
+	else
+		file_destroy(f);
+}
+
+static __noinline void file_call_release(struct file *f)
+{
+	struct call *c = kmalloc(sizeof(*c));
+
+	refcount_set(&f->obj.refs, 1); /* the call's */
+	if (!c)
+		panic("no memory to end an open file"); /* the reserve of core/mm serves sizes of a page and below */
+	call_begin(c, CALLF_KERNEL | CALLF_UNINTERRUPTIBLE);
+	(void)call_run(c, node_release(f->slot, c, f));
+	call_end(c);
+	kfree(c);
+}
+
+/* Context: thread; no lock held. */
+void file_destroy(struct file *f)
+{
+	const struct node_vtable *vtable = slot_vtable(f->slot);
+	struct inode *i = f->inode;
+
+	if (unlikely(!list_empty(&f->epolls)))
+		epoll_file_gone(f);
+	if (unlikely(i && !list_empty(&i->locks)))
+		inode_locks_drop_file(f);
+	if (unlikely(vtable->release) && f->type != NODE_PATH)
+		file_call_release(f);
+	if (f->type == NODE_PIPE)
+		pipe_file_gone(f);
+	if (i && f->wrote)
+		inode_write_put(i);
+	if (f->obj.body)
+		object_put(f->obj.body);
+	path_put(&f->path);
+	if (i)
+		inode_put(i);
+	kfree(f->private_data);
+	grace_defer(&f->obj.grace, GRACE_SLAB_FREE, f);
+}
+
+void file_closing(struct file *f, struct files *files)
+{
+	if (unlikely(f->inode && !list_empty(&f->inode->locks)))
+		inode_locks_drop_owner(f->inode, files);
+}
+
+int file_sync(struct file *f, bool data_only)
+{
+	struct inode *i = f->inode;
+	struct call *c;
+	answer_t a = 0;
+	int error;
+
+	(void)data_only; /* the file system's commit is one for both */
+	if (!i || !i->sb->fs || i->sb->flags & SB_NAMES_RESIDENT)
+		return 0;
+	error = i->pages ? memory_object_sync(i->pages, 0, ~0ull) : 0;
+	c = kmalloc(sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	call_begin(c, CALLF_KERNEL | CALLF_UNINTERRUPTIBLE);
+	a = call_run(c, fs_sync(c, i->sb, true));
+	call_end(c);
+	kfree(c);
+	/* errseq: each open file reports a write-back error once (fsync(2)). */
+	if (i->pages && i->pages->write_error_seq != f->error_seq_seen) {
+		f->error_seq_seen = i->pages->write_error_seq;
+		if (!error)
+			error = i->pages->write_error;
+	}
+	return error ? error : (int)a;
+}
+
+u64 call_rlimit(const struct call *c, u32 which)
+{
+	return c->flags & CALLF_KERNEL ? RLIM_INFINITY : task_rlimit(c->task, which);
+}
+void call_signal(struct call *c, s32 signo)
+{
+	if (!(c->flags & CALLF_KERNEL))
+		signal_send_kernel(c->task, signo);
+}
+struct files *call_files(struct call *c)
+{
+	return c->task->files;
+}
+
+/* --- walks kept over reruns (core/walk.h) --- */
+struct walk_set *walk_set_new(void)
+{
+	struct walk_set *s = kzalloc(sizeof(*s));
+
+	if (s)
+		object_init(&s->obj, OBJECT_WALK, LOCK_LEVEL_NONE, &account_root);
+	return s;
+}
+void walk_drop(struct walk *w)
+{
+	if (w->owned) {
+		path_put(&w->at);
+		if (w->root.mount)
+			path_put(&w->root);
+	}
+	kfree(w->buffer);
+	*w = (struct walk){};
+}
+void walk_set_release(struct walk_set *s)
+{
+	for (u32 i = 0; i < WALKS_PER_CALL; i++) {
+		walk_drop(&s->walk[i]);
+		if (s->name[i])
+			name_put(s->name[i]);
+	}
+	if (s->file)
+		file_put(s->file);
+	kfree(s);
+}

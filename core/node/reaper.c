@@ -1,0 +1,117 @@
+/*
+ * The reaper: a core thread that ends objects whose end may sleep (inodes with blocks to free, superblocks). Theory: core/node/name.c.
+ * An object in the queue has no references; the queue is linked through its grace head, which nobody else uses until it is freed.
+ */
+#include <core/log.h>
+#include <core/task.h>
+#include "node_priv.h"
+
+static struct spinlock lock = SPINLOCK_INIT(LOCK_LEVEL_NAME_HASH + 2);
+static struct grace_head *queue guarded_by(&lock);
+static struct waitable work;
+
+void reaper_queue(struct object *o)
+{
+	o->grace.object = o;
+	spin_lock(&lock);
+	o->grace.next = queue;
+	queue = &o->grace;
+	spin_unlock(&lock);
+	waitable_wake(&work, EV_ANY, 0);
+}
+
+static struct object *reaper_take(void)
+{
+	struct grace_head *h;
+
+	spin_lock(&lock);
+	h = queue;
+	if (h)
+		queue = h->next;
+	spin_unlock(&lock);
+	return h ? h->object : nullptr;
+}
+
+static void reap(struct object *o)
+{
+	switch ((u32)o->type) {
+	case OBJECT_INODE:
+		inode_evict(container_of(o, struct inode, obj));
+		break;
+	case OBJECT_SUPERBLOCK:
+		superblock_shutdown(container_of(o, struct superblock, obj));
+		break;
+	case OBJECT_FILE:
+		file_destroy(container_of(o, struct file, obj));
+		break;
+	default:
+		panic("reaper: object type %u", o->type);
+	}
+}
+
+static void reaper_thread(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		struct object *o;
+
+		wait_event(&work, EV_ANY, (o = reaper_take()) != nullptr, 0);
+		if (o)
+			reap(o);
+	}
+}
+
+void reaper_start(void)
+{
+	if (!task_kernel_thread(reaper_thread, nullptr, "node-reaper"))
+		panic("no memory for the reaper thread");
+}
+
+void node_object_release(struct object *o)
+{
+	switch ((u32)o->type) {
+	case OBJECT_NAME:
+		name_release(container_of(o, struct name, obj));
+		break;
+	case OBJECT_INODE:
+		inode_release(container_of(o, struct inode, obj));
+		break;
+	case OBJECT_MOUNT:
+		mount_release(container_of(o, struct mount, obj));
+		break;
+	case OBJECT_SUPERBLOCK:
+		superblock_release(container_of(o, struct superblock, obj));
+		break;
+	case OBJECT_FILE:
+		file_release(container_of(o, struct file, obj));
+		break;
+	case OBJECT_FILES:
+		files_release(container_of(o, struct files, obj));
+		break;
+	case OBJECT_WALK:
+		walk_set_release(container_of(o, struct walk_set, obj));
+		break;
+	case OBJECT_PIPE:
+		pipe_release(o);
+		break;
+	case OBJECT_EPOLL:
+		epoll_release(o);
+		break;
+	case OBJECT_EVENT:
+	case OBJECT_TIMER:
+	case OBJECT_FILE_EVENT:
+		event_release(o);
+		break;
+	default:
+		panic("core/node does not own objects of type %u", o->type);
+	}
+}
+
+void node_boot_init(void)
+{
+	waitable_init(&work);
+	name_boot_init();
+	inode_boot_init();
+	mount_boot_init();
+	file_boot_init();
+}
