@@ -118,7 +118,7 @@ void file_put(struct file *f)
 
 void file_release(struct file *f)
 {
-	if (this_cpu()->preempt_count)
+	if (*arch_preempt_count_ptr())
 		reaper_queue(&f->obj);
 	else
 		file_destroy(f);

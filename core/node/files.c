@@ -56,7 +56,7 @@ struct files *files_create(void)
 }
 
 /* Makes room for descriptor fd. -ENOMEM. Locks: obj.lock, let go while memory is taken. */
-static int files_grow(struct files *f, u32 fd)
+static int files_grow(struct files *f, u32 fd) __requires(f->obj.lock)
 {
 	while (fd >= f->capacity) {
 		u32 old_capacity = f->capacity, capacity = old_capacity;

@@ -230,7 +230,7 @@ int mount_attach(struct mount *m, const struct path_ref *at)
 
 	spin_lock(&tree_lock);
 	ns = at->mount->ns;
-	if (!ns || at->name->flags & NAME_UNHASHED && at->name->parent != at->name) {
+	if (!ns || (at->name->flags & NAME_UNHASHED && at->name->parent != at->name)) {
 		error = -EINVAL;
 	} else {
 		attach_locked(m, at->mount, at->name);

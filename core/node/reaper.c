@@ -115,3 +115,19 @@ void node_boot_init(void)
 	mount_boot_init();
 	file_boot_init();
 }
+
+#define RELEASE(type)                                                                              \
+	void object_release_##type(struct object *o)                                               \
+	{                                                                                          \
+		node_object_release(o);                                                            \
+	}
+RELEASE(name)
+RELEASE(inode)
+RELEASE(mount)
+RELEASE(superblock)
+RELEASE(file)
+RELEASE(files)
+RELEASE(pipe)
+RELEASE(epoll)
+RELEASE(event)
+RELEASE(timer)

@@ -12,6 +12,7 @@
  * Cost: a wake without waiters is an atomic add and a load.
  */
 #include <core/wait.h>
+#include <lib/errno.h>
 #include <core/call.h>
 #include <core/log.h>
 #include <core/task.h>
@@ -65,6 +66,7 @@ void waitable_wake(struct waitable *w, u32 mask, u32 nr_exclusive)
 		wake_entry(e, mask);
 	}
 	spin_unlock_irqrestore(&w->lock, irq);
+	epoll_propagate(); /* WAIT-I3: what epoll items were woken above */
 }
 
 bool wait_entry_arm(struct wait_entry *e, struct waitable *w, u32 mask, u32 seq)

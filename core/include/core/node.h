@@ -4,6 +4,7 @@
  * net/, tty/ behind the `node` contract (one slot per node type) and in file systems behind core/fs_call.h.
  */
 #include <lib/types.h>
+#include <lib/errno.h>
 #include <lib/list.h>
 #include <core/object.h>
 #include <core/call.h>

@@ -57,6 +57,7 @@ struct wait_entry {
 
 struct epoll_item; /* core/node/epoll.c: puts the item on its epoll's ready list; called under the waitable's lock */
 void epoll_item_wake(struct epoll_item *item, u32 mask);
+void epoll_propagate(void); /* moves woken items to their epolls; after the waitable's lock */
 
 void waitable_init(struct waitable *w);
 static inline u32 waitable_seq(const struct waitable *w)

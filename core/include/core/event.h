@@ -1,0 +1,50 @@
+#pragma once
+/* Bodies of event nodes (core/node/event.c): eventfd, timerfd, signalfd, pidfd. Behaviour: vfs/event.c. */
+#include <core/node.h>
+#include <core/time.h>
+
+struct eventfd { /* NODE_EVENT, OBJECT_EVENT */
+	struct object obj;
+	u64 count; /* obj.lock */
+	bool semaphore;
+	struct waitable readable, writable;
+};
+struct eventfd *eventfd_new(u64 initial, bool semaphore);
+
+struct timerfd { /* NODE_TIMER, OBJECT_TIMER */
+	struct object obj;
+	u32 clock;
+	bool armed, expired_once;     /* obj.lock, as the rest */
+	bool absolute, cancel_on_set, cancelled;
+	ktime_t next_ns;      /* monotonic */
+	ktime_t interval_ns;  /* 0: once */
+	ktime_t wall_offset;  /* CLOCK_REALTIME timers: offset when set */
+	struct timer timer;
+	struct waitable fired;
+};
+struct timerfd *timerfd_new(u32 clock);
+/* Expirations since the last call; 0: none. Arms the next one of an interval. */
+u64 timerfd_take(struct timerfd *t, bool consume);
+void timerfd_set(struct timerfd *t, ktime_t next_monotonic_ns, ktime_t interval_ns);
+void timerfd_get(struct timerfd *t, ktime_t *remaining_ns, ktime_t *interval_ns);
+void timerfd_expired(struct timerfd *t); /* core/time */
+
+struct signalfd { /* NODE_SIGNAL, OBJECT_FILE_EVENT */
+	struct object obj;
+	u64 mask;
+};
+struct signalfd *signalfd_new(u64 mask);
+/* Signals of `mask` pending for the calling task; the waitable to watch. */
+bool call_signal_pending(struct call *c, u64 mask);
+struct waitable *call_signal_event(struct call *c);
+
+struct pid;
+struct pidfd { /* NODE_PID, OBJECT_FILE_EVENT */
+	struct object obj;
+	struct pid *pid; /* reference */
+};
+struct pidfd *pidfd_new(struct pid *pid); /* takes a reference */
+bool pidfd_exited(const struct pidfd *p);
+struct waitable *pidfd_event(const struct pidfd *p);
+/* pidfd_open(2): the body for process `number`. nullptr and *error. */
+struct pidfd *call_pidfd(struct call *c, s32 number, bool thread, int *error);
