@@ -20,6 +20,7 @@ static answer_t do_release_file(struct file *file)
 	struct call inner;
 	answer_t a;
 
+	file_closing(file, current->files);
 	call_begin(&inner, CALLF_KERNEL);
 	a = call_run(&inner, node_flush(file->slot, &inner, file));
 	call_end(&inner);
@@ -201,7 +202,7 @@ static answer_t do_space(struct call *c)
 	}
 }
 
-answer_t call_do_perform(struct call *c)
+static answer_t perform(struct call *c)
 {
 	const word_t *a = c->op_args;
 
@@ -255,11 +256,12 @@ answer_t call_do_perform(struct call *c)
 		return do_unshare(DO_UNSHARE_FILES);
 	case DO_SYNC_ALL:
 		return do_sync_all(c);
+	case DO_SYNC_FILE:
+		return file_sync((struct file *)a[0], a[1]);
 	case DO_NONE:
 	case DO_PTRACE:
 	case DO_FUTEX_WAITV:
 	case DO_SLEEP:
-	case DO_SYNC_FILE:
 	case DO_SYNC_SUPER:
 	case DO_MOUNT:
 	case DO_UMOUNT:
@@ -271,4 +273,18 @@ answer_t call_do_perform(struct call *c)
 		break;
 	}
 	panic("call: operation %u is not served here", c->op);
+}
+
+answer_t call_perform(struct call *c)
+{
+	answer_t a = perform(c);
+
+	if (!c->op_again)
+		return a;
+	c->op_result = a;
+	c->op_done = true;
+	c->reason = CALL_AGAIN;
+	c->runs = 0;
+	c->nr_needs = 0;
+	return ANSWER_MORE;
 }

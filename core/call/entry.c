@@ -71,8 +71,13 @@ void call_entry(struct arch_regs *regs)
 	a = run_syscall(c);
 	if (unlikely(answer_is_kind(a)))
 		a = entry_slow(c, a);
-	if (unlikely(c->dirty))
+	if (unlikely(c->dirty)) {
+		bool regs_set = c->flags & CALLF_REGS_SET;
+
 		call_finish(c, a);
+		if (regs_set)
+			return;
+	}
 	c->nr_pins = 0;
 	arch_syscall_set_return(regs, (word_t)a);
 }

@@ -193,6 +193,8 @@ void call_finish(struct call *c, answer_t a)
 		kfree(c->paths[i]);
 		c->paths[i] = nullptr;
 	}
+	if (c->memory)
+		call_memory_free(c);
 	kfree(c->waits_more);
 	c->waits_more = nullptr;
 	c->waits_more_cap = 0;

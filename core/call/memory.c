@@ -11,8 +11,10 @@ void *call_memory(struct call *c, size_t bytes)
 		return c->memory;
 	}
 	c->memory = kzalloc(bytes);
-	if (c->memory)
+	if (c->memory) {
 		c->memory_bytes = bytes;
+		c->dirty = true;
+	}
 	return c->memory;
 }
 

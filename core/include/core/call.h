@@ -281,8 +281,6 @@ answer_t call_perform(struct call *c);
 		}                                                                                  \
 		_a;                                                                                \
 	})
-/* Performs c->op (core/call/do.c); the answer is its result, never a kind unless a node method of a release says so. May sleep. */
-answer_t call_do_perform(struct call *c);
 void call_memory_free(struct call *c);
 /* Serves one kind; returns ANSWER_MORE: run again; anything else is final. */
 answer_t call_serve(struct call *c, answer_t a);

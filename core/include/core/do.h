@@ -32,6 +32,8 @@
  * DO_RELEASE_FILE	struct file * (its reference is consumed, flushed as a closed descriptor), result to answer
  * DO_CLOSE_RANGE	first, last
  * DO_UNSHARE		DO_UNSHARE_* bits
+ * DO_SYNC_ALL		none
+ * DO_SYNC_FILE		struct file *, data only
  * DO_SWITCH_FILES	as DO_UNSHARE with DO_UNSHARE_FILES
  */
 enum do_mlock : u8 { DO_MLOCK_RANGE, DO_MUNLOCK_RANGE, DO_MLOCK_ALL, DO_MUNLOCK_ALL };
