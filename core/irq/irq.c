@@ -104,3 +104,8 @@ void irq_dispatch(u32 irq)
 	if (event)
 		deferred_queue(event);
 }
+
+void irq_timer(void)
+{
+	timer_interrupt();
+}

@@ -41,6 +41,8 @@ struct memory_stats {
 };
 void mm_stats(struct memory_stats *out);
 void mm_boot_init(const void *boot_info);
+/* Boot memory that is no longer needed (initrd) becomes free. */
+void mm_boot_free_range(paddr_t base, u64 bytes);
 
 /* --- kernel memory --- */
 /* Slab caches: per-CPU magazines. Name is for /proc/slabinfo. */

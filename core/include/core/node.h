@@ -255,6 +255,8 @@ struct mount_ns *mount_ns_clone(struct mount_ns *from, struct fs_context *fs); /
 struct mount *mount_next(struct mount_ns *ns, u32 after);
 /* The root of the first namespace: mounts `sb` there and makes the boot context's root and cwd. Context: thread. */
 int mount_root(struct superblock *sb, struct mount_ns **ns);
+/* Mounts sb over the first root and makes it current's (and every later task's) root and cwd. */
+int mount_root_switch(struct superblock *sb);
 struct superblock *superblock_new(const char *type, u32 flags); /* refs 1, own anonymous device number; nullptr */
 struct superblock *superblock_next(u64 after_id); /* all superblocks, by id; referenced */
 u32 superblock_anonymous_dev(void);

@@ -1,0 +1,11 @@
+#pragma once
+/* Boot (core/init). */
+#include <arch/boot.h>
+/* The boot_info that the port handed over, kept. */
+const struct boot_info *init_boot_info(void);
+/* newc archive(s), possibly compressed, into the root. 0, or -EINVAL with the reason logged. Thread. */
+int initramfs_unpack(const void *data, size_t bytes);
+/* Buses: platform devices, PCI, virtio (core/object/bus_*.c): fills the device table and binds components. Thread. */
+void devices_probe(void);
+/* root= and its friends; panics with the cause. Thread. */
+void root_mount(void);
