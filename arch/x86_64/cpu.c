@@ -24,6 +24,7 @@ struct x86_features x86_features;
 struct x86_cpu x86_cpus[NR_CPUS_MAX];
 
 #define X86_TRAP_STRIDE 0x10000ul
+#define X86_CPU_SELECTOR 0x7bu
 #define CR0_VALUE	0x80050033ul /* PG AM WP NE ET MP PE */
 #define CR4_PAE		(1ul << 5)
 #define CR4_MCE		(1ul << 6)
@@ -154,7 +155,7 @@ void x86_idt_build(void)
 }
 
 /* SDM volume 3, 3.4.5 (segments) and 8.7 (64-bit TSS). Accessed bits are set beforehand: X86-C1. */
-static void x86_tables_fill(struct x86_trap_tables *t, const struct x86_trap_area *at)
+static void x86_tables_fill(u32 index, struct x86_trap_tables *t, const struct x86_trap_area *at)
 {
 	u64 tss = (u64)at->tables.tss;
 	u64 stacks[5] = {
@@ -172,6 +173,8 @@ static void x86_tables_fill(struct x86_trap_tables *t, const struct x86_trap_are
 	t->gdt[X86_USER_CS / 8] = 0x00affb000000ffff;
 	t->gdt[7] = (sizeof(t->tss) - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
 	t->gdt[8] = tss >> 32;
+	/* read-only data of user privilege whose limit is the CPU's number: the vDSO's getcpu reads it */
+	t->gdt[X86_CPU_SELECTOR / 8] = 0x0040f10000000000 | index;
 	memcpy(t->tss + 36, stacks, sizeof(stacks));
 	memcpy(t->tss + 102, &no_io_bitmap, sizeof(no_io_bitmap));
 }
@@ -187,7 +190,7 @@ void x86_trap_area_create(u32 index, paddr_t (*alloc)(void))
 	if (index == 0)
 		x86_map_kernel_page(X86_TRAP_BASE, x86_image_phys(x86_idt), MMU_READ | MMU_TRAP_AREA);
 	x86_cpus[index].tables = arch_phys_to_virt(tables);
-	x86_tables_fill(x86_cpus[index].tables, x86_trap_va(index));
+	x86_tables_fill(index, x86_cpus[index].tables, x86_trap_va(index));
 	x86_trap_area_owner(x86_trap_va(index), &x86_cpus[index]);
 }
 

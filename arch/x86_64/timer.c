@@ -187,6 +187,17 @@ void arch_clock_params(struct arch_clock_params *out)
 	};
 }
 
+extern const u8 x86_vdso_begin[], x86_vdso_end[];
+
+/* The C library brings its own restorer (SA_RESTORER), so there is no sigreturn here. */
+struct arch_vdso arch_vdso_image(void)
+{
+	return (struct arch_vdso){
+		.image = x86_vdso_begin,
+		.bytes = (size_t)(x86_vdso_end - x86_vdso_begin),
+	};
+}
+
 /* MC146818: registers by ports 70h and 71h. Read twice until equal, so that no update falls between. */
 static u8 x86_cmos(u8 reg)
 {
