@@ -34,7 +34,7 @@ def main():
     parser.add_argument("--tmp", default="/tmp")
     parser.add_argument("--call", action="append")
     parser.add_argument("cases", nargs="*")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     users = {}
     for case in abilib.read_cases().values():
         if case.both and (not args.cases or case.name in args.cases or case.family in args.cases):
