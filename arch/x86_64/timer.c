@@ -65,31 +65,65 @@ static u32 x86_pm_read(void)
 	return x86_in32(x86_acpi.pm_timer_port) & 0xffffff;
 }
 
-/* Waits CALIBRATE_NS by the PM timer; returns the exact count that passed. */
-static u64 x86_wait_pm(void)
-{
-	u32 start = x86_pm_read(), now, want = PM_TIMER_HZ * CALIBRATE_NS / NSEC_PER_SEC;
+struct x86_sample {
+	u64 tsc, apic, reference;
+};
 
-	do {
-		now = (x86_pm_read() - start) & 0xffffff;
-	} while (now < want);
-	return now;
+/* All counters at one instant: of several tries the one with the least time between its ends. */
+static struct x86_sample x86_sample_pm(void)
+{
+	struct x86_sample best = {};
+	u64 least = ~0ull;
+
+	for (u32 i = 0; i < 8; i++) {
+		u64 before = x86_tsc_ordered(), span;
+		u32 reference = x86_pm_read(), apic = x86_apic_read(APIC_TIMER_CURRENT);
+
+		span = x86_tsc_ordered() - before;
+		if (span >= least)
+			continue;
+		least = span;
+		best = (struct x86_sample){before + span / 2, apic, reference};
+	}
+	return best;
 }
 
-/* 8254 channel 2 in mode 0, gate by port 61h bit 0, output in bit 5. Returns the count. */
-static u64 x86_wait_pit(void)
+/* What passed in CALIBRATE_NS by the PM timer. The APIC timer counts down from its maximum. */
+static struct x86_sample x86_measure_pm(void)
+{
+	struct x86_sample start = x86_sample_pm(), end;
+	u32 want = PM_TIMER_HZ * CALIBRATE_NS / NSEC_PER_SEC;
+
+	while (((x86_pm_read() - start.reference) & 0xffffff) < want)
+		arch_cpu_relax();
+	end = x86_sample_pm();
+	return (struct x86_sample){end.tsc - start.tsc, start.apic - end.apic,
+		(end.reference - start.reference) & 0xffffff};
+}
+
+/* 8254 channel 2 in mode 0, gate by port 61h bit 0, output in bit 5. Disturbances only lengthen a
+ * round: the shortest of three counts. */
+static struct x86_sample x86_measure_pit(void)
 {
 	u32 count = PIT_HZ * CALIBRATE_NS / NSEC_PER_SEC;
 	u8 gate = (x86_in8(0x61) & 0xfc) | 1;
-	u32 tries = 10000000;
+	struct x86_sample best = {.tsc = ~0ull};
 
-	x86_out8(0x61, gate);
-	x86_out8(0x43, 0xb0);
-	x86_out8(0x42, (u8)count);
-	x86_out8(0x42, (u8)(count >> 8));
-	while (!(x86_in8(0x61) & 0x20) && --tries)
-		;
-	return count;
+	for (u32 i = 0; i < 3; i++) {
+		u32 tries = 10000000;
+		u64 tsc = x86_tsc_ordered(), apic = x86_apic_read(APIC_TIMER_CURRENT);
+
+		x86_out8(0x61, gate);
+		x86_out8(0x43, 0xb0);
+		x86_out8(0x42, (u8)count);
+		x86_out8(0x42, (u8)(count >> 8));
+		while (!(x86_in8(0x61) & 0x20) && --tries)
+			;
+		tsc = x86_tsc_ordered() - tsc;
+		if (tsc < best.tsc)
+			best = (struct x86_sample){tsc, apic - x86_apic_read(APIC_TIMER_CURRENT), count};
+	}
+	return best;
 }
 
 /* (a << 32) / b; the quotient must fit: b > a >> 32 */
@@ -114,26 +148,18 @@ static void x86_clock_set(u64 tsc_hz, u64 apic_hz)
 void x86_timer_calibrate(void)
 {
 	struct x86_cpuid leaf = {};
-	u64 tsc, apic, ref, ref_hz;
+	struct x86_sample m;
+	u64 hz, tsc, apic;
 
 	x86_clock.base_cycles = x86_tsc_ordered();
 	x86_apic_write(APIC_TIMER_DIVIDE, APIC_DIVIDE_BY_1);
 	x86_apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED | VECTOR_TIMER);
 	x86_apic_write(APIC_TIMER_INITIAL, ~0u);
-	apic = x86_apic_read(APIC_TIMER_CURRENT);
-	tsc = x86_tsc_ordered();
-	if (x86_acpi.pm_timer_port) {
-		ref = x86_wait_pm();
-		ref_hz = PM_TIMER_HZ;
-	} else {
-		ref = x86_wait_pit();
-		ref_hz = PIT_HZ;
-	}
-	tsc = x86_tsc_ordered() - tsc;
-	apic -= x86_apic_read(APIC_TIMER_CURRENT);
+	hz = x86_acpi.pm_timer_port ? PM_TIMER_HZ : PIT_HZ;
+	m = x86_acpi.pm_timer_port ? x86_measure_pm() : x86_measure_pit();
 	x86_apic_write(APIC_TIMER_INITIAL, 0);
-	tsc = tsc * ref_hz / ref;
-	apic = apic * ref_hz / ref;
+	tsc = m.tsc * hz / m.reference;
+	apic = m.apic * hz / m.reference;
 	if (x86_features.max_leaf >= 0x15)
 		leaf = x86_cpuid(0x15, 0); /* TSC = crystal (ECX) * EBX / EAX */
 	if (leaf.a && leaf.b && leaf.c)

@@ -324,5 +324,8 @@ void stub_main(const uint8_t *params)
 {
 	stub_params_read(params);
 	stub_e820_read(params);
+	/* GRUB's older EFI loader leaves boot services itself and tells only the system table */
+	if (!stub_handoff.rsdp && stub_handoff.efi_systab && stub_handoff.efi_systab < STUB_HIGH_LIMIT)
+		stub_efi_find_rsdp(stub_handoff.efi_systab);
 	stub_launch(stub_find_room(params));
 }

@@ -51,6 +51,7 @@ static inline uint64_t stub_params64(const uint8_t *params, unsigned int at)
 	return stub_params32(params, at) | (uint64_t)stub_params32(params, at + 4) << 32;
 }
 
+void stub_efi_find_rsdp(uint64_t system_table);
 void stub_params_read(const uint8_t *params);
 
 #pragma GCC visibility pop

@@ -138,8 +138,10 @@ static void efi_load_initrd(struct efi_boot_services *bs)
 	stub_handoff.initrd_bytes = bytes;
 }
 
-static void efi_find_rsdp(const struct efi_system_table *st)
+/* Also after boot services have gone: the tables stay, at physical addresses. */
+void stub_efi_find_rsdp(uint64_t system_table)
 {
+	const struct efi_system_table *st = (const void *)system_table;
 	static const struct efi_guid acpi20 = {
 		0x8868e871, 0xe4f1, 0x11d3, { 0xbc, 0x22, 0x00, 0x80, 0xc7, 0x3c, 0x88, 0x81 } };
 	static const struct efi_guid acpi10 = {
@@ -217,7 +219,7 @@ void stub_efi_main(void *handle, struct efi_system_table *st, const uint8_t *par
 		efi_read_options(bs, handle);
 	if (!stub_handoff.initrd_bytes)
 		efi_load_initrd(bs);
-	efi_find_rsdp(st);
+	stub_efi_find_rsdp((uint64_t)st);
 	stub_handoff.efi_systab = (uint64_t)st;
 	phys = efi_allocate(bs, stub_kernel_room() + STUB_LARGE, 0xffffffffull);
 	phys = (phys + STUB_LARGE - 1) & ~(STUB_LARGE - 1);
