@@ -88,12 +88,14 @@ void log_printf(enum log_level level, const char *fmt, ...)
 {
 	char text[LINE_BYTES_MAX];
 	va_list ap;
-	int n;
+	size_t len;
 
 	va_start(ap, fmt);
-	n = vsnprintf(text, sizeof(text), fmt, ap);
+	len = (size_t)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	log_write(level, text, MIN((size_t)MAX(n, 0), sizeof(text) - 1));
+	if (len >= sizeof(text))
+		len = sizeof(text) - 1;
+	log_write(level, text, len);
 }
 
 void log_init(void)
