@@ -141,15 +141,15 @@ def check_code_addresses(elf, complain):
     for s in elf.sections:
         if not s["flags"] & SHF_ALLOC or s["flags"] & SHF_EXEC or s["name"] == ".kabi.vtable":
             continue
-        for offset, sym, _ in elf.relocations(s):
+        for offset, sym, addend in elf.relocations(s):
             target = elf.sections[sym["shndx"]] if sym["shndx"] < len(elf.sections) else None
             code = sym["type"] == 2 or (target and target["flags"] & SHF_EXEC)
             if sym["shndx"] == SHN_UNDEF and sym["type"] in (0, 2):
                 code = code or "maybe"
             if code:
+                where = sym["name"] or elf.symbol_at(target, sym["value"] + (addend or 0))
                 complain("data holds a code address: %s refers to %s (only a vtable may)" %
-                         (elf.symbol_at(s, offset),
-                          sym["name"] or elf.names_in(target)))
+                         (elf.symbol_at(s, offset), where))
 
 
 def check_undefined(elf, kind, instrumented, kernel, complain):
