@@ -242,7 +242,12 @@ x86_guard_begin:
 	andq	$~15, %rsp
 	subq	$8, %rsp
 	copy_frame
+	/* a frame record, so that a backtrace shows the interrupted function between its callers and us */
+	pushq	REGS_IP(%rdi)
+	pushq	%rbp
+	movq	%rsp, %rbp
 	call	x86_trap_kernel
+	addq	$16, %rsp
 	pop_all
 	addq	$8, %rsp
 	iretq

@@ -88,7 +88,7 @@ static void x86_fpu_initial(void *area)
 
 int arch_task_init(struct task *t)
 {
-	t->arch = (struct arch_task){.fpu_cpu = ~0u};
+	t->arch = (struct arch_task){.stack_top = t->arch.stack_top, .fpu_cpu = ~0u};
 	/* kmalloc aligns blocks of 1 KiB and more to their size class, so to 64 bytes */
 	t->arch.fpu = kmalloc(MAX(x86_state_bytes, 1024u));
 	if (!t->arch.fpu)
@@ -245,7 +245,7 @@ struct task *arch_switch(struct task *prev, struct task *next)
 		x86_bases_load(&next->arch);
 	}
 	cpu->task = next;
-	cpu->kernel_sp = (word_t)next->stack + KERNEL_STACK_BYTES - 8;
+	cpu->kernel_sp = next->arch.stack_top - 8;
 	return x86_switch_stacks(&prev->arch.sp, next->arch.sp, prev);
 }
 

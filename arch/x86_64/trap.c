@@ -92,7 +92,7 @@ static bool x86_fixup(struct arch_regs *regs)
 
 struct arch_regs *arch_task_regs(const struct task *t)
 {
-	return (struct arch_regs *)((word_t)t->stack + KERNEL_STACK_BYTES - 8 - REGS_BYTES);
+	return (struct arch_regs *)(t->arch.stack_top - 8 - REGS_BYTES);
 }
 
 static word_t x86_cr2(void)

@@ -186,6 +186,7 @@ __noreturn void core_main(struct boot_info *info)
 	waitable_init(&call_slots_opened);
 	time_init();
 	boot_task = task_boot();
+	arch_current_set(boot_task);
 	sched_init_cpu(0, boot_task);
 	time_init_cpu(0);
 	cpu_online_mask = 1;

@@ -1,9 +1,10 @@
 #pragma once
 #include <lib/types.h>
 
-/* Embedded in struct task. */
+/* Embedded in struct task. Core sets stack_top (16-byte aligned end of the core stack) before arch_task_init. */
 struct arch_task {
 	word_t sp;	  /* saved stack pointer while switched out */
+	word_t stack_top;
 	word_t fs_base;	  /* user TLS */
 	word_t gs_base;	  /* user GS */
 	void *fpu;	  /* XSAVE area, 64-byte aligned; nullptr: kernel thread that has none */
