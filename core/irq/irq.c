@@ -81,6 +81,11 @@ void irq_detach(u32 irq)
 	spin_unlock_irqrestore(&irqs[irq].lock, state);
 }
 
+void irq_unmask_line(u32 irq)
+{
+	arch_irq_unmask(irq);
+}
+
 u64 irq_count(u32 irq)
 {
 	return irq < NR_IRQS ? READ_ONCE(irqs[irq].count) : 0;

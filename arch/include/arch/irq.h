@@ -18,6 +18,9 @@ struct arch_pci_ecam {
 	paddr_t base;
 	u16 segment;
 	u8 bus_first, bus_last;
+	/* Where core assigns base addresses that no firmware has set; size 0: firmware sets them all. */
+	paddr_t memory_base;
+	u64 memory_bytes;
 };
 u32 arch_pci_ecam(struct arch_pci_ecam *out, u32 max);
 /* Legacy line of a PCI function's INTx pin (1-4) when the platform tells; -ENOENT. */

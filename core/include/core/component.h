@@ -1,6 +1,60 @@
 #pragma once
-/* Instances of components (core/object/component.c): binding to devices, interrupt events, calls into them. */
+/*
+ * Instances of driver components (core/device): one module bound to one device. Core calls an instance only with its `lock` held
+ * (the driver-queue exclusion of calls.md: core's callers here are core threads, so it is a mutex).
+ */
+#include <lib/list.h>
 #include <core/call.h>
-struct deferred;
-/* Runs an interrupt event of a component in record c. */
+#include <core/device.h>
+#include <core/evolve.h>
+
+enum component_class : u8 { COMPONENT_BLOCK, COMPONENT_CHAR, COMPONENT_ENTROPY, COMPONENT_RTC, COMPONENT_OTHER };
+#define COMPONENT_VECTORS 8
+struct component_vector {
+	struct deferred event; /* argument: index of the vector */
+	s32 irq;	       /* core's number, -1: unused */
+	u32 queue;
+	bool level;
+};
+struct component {
+	struct object obj;
+	struct list_node all;
+	char name[32]; /* MODULE + number: virtio_blk0 */
+	struct module *module;
+	const struct module_vtable *vtable;
+	const struct slot *slot;
+	struct device *device; /* a reference */
+	enum component_class class;
+	struct mutex lock;
+	void *device_memory, *scratch;
+	u32 device_bytes, scratch_bytes;
+	struct component_vector vectors[COMPONENT_VECTORS];
+	struct list_node dma; /* struct dma_block */
+	void *class_data;     /* block device, first terminal, ...: owned by the class */
+	u64 nr_interrupts, nr_calls;
+	ktime_t attached_ns;
+};
+/* Fills the context for one call; the lock is held. */
+void component_ctx(struct component *co, struct kabi_ctx *ctx);
+static inline handle_t component_device_handle(const struct component *co)
+{
+	return co->device->obj.id;
+}
+/* Runs an interrupt event in record c (core/call/deferred.c). */
 void component_interrupt(struct call *c, struct deferred *d);
+/* Matches device d with the loaded modules and attaches the first that takes it. Thread. */
+void component_bind(struct device *d);
+/* Next instance after `after` (nullptr: first); referenced, drops after's reference. */
+struct component *component_next(struct component *after);
+struct component *component_find(const char *name); /* referenced */
+const void *component_services(void); /* kernel_services vtable */
+
+/* --- class hooks: weak no-ops until the class exists --- */
+struct char_info;
+struct block_geometry;
+void char_device_added(struct component *co, u16 nr_ports, u16 fifo_bytes);
+/* Bytes can be read, written...: CHAR_EVENTS_*. Called with co->lock held. */
+void char_device_event(struct component *co, u32 port, u32 events);
+void block_device_added(struct component *co, const struct block_geometry *geometry);
+/* Completions may be there: poll queue. Called with co->lock held. */
+void block_device_event(struct component *co, u32 queue);

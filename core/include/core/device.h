@@ -22,8 +22,9 @@ struct device {
 	struct device_resource res[8];
 	u32 nr_res;
 	u32 line; /* ~0u none */
+	bool line_level, line_active_low;
 	u16 segment; u8 bus_nr, devfn;
-	struct object *instance; /* component bound to it */
+	struct component *instance; /* bound to it, or nullptr */
 	/* device node in /dev: S_IFCHR or S_IFBLK, 0 none */
 	u32 node_mode;
 	u32 node_dev;
@@ -37,3 +38,5 @@ void device_remove(struct device *d);
 struct device *device_next(struct device *after); /* referenced; drops `after`'s reference */
 struct device *device_by_node(u32 mode_type, u32 dev); /* referenced */
 u64 device_event_count(void);
+struct waitable;
+extern struct waitable device_changed; /* EV_IN at each change of the table */
