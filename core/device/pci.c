@@ -4,6 +4,7 @@
 #include <core/log.h>
 #include <core/mm.h>
 #include <core/pci.h>
+#include <lib/endian.h>
 #include <lib/fmt.h>
 #include <lib/string.h>
 #include <arch/irq.h>
