@@ -4,7 +4,9 @@
 #include <elf.h>
 #include <linux/close_range.h>
 #include <sys/auxv.h>
+#include <sys/mount.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
 
 static char *const no_env[] = {NULL};
 
@@ -204,29 +206,40 @@ CASE(busy, "openat:ETXTBSY", "execve:ETXTBSY", "truncate:ETXTBSY", "sendfile:cop
 	abi_wait(pid);
 }
 
-CASE(set_id, "execve:S_ISUID", "execve:no_new_privs", "setresuid:drops")
+CASE(set_id, "execve:S_ISUID", "execve:no_new_privs", "execve:MS_NOSUID", "setresuid:drops", "mount:MS_REMOUNT",
+	"umount2:value")
 {
-	char *argv[] = {"./prog", "--helper", "ids", NULL};
+	char *argv[] = {"m/prog", "--helper", "ids", NULL};
 	struct stat st;
 	char out[128];
 	long in = OK(SYS(openat, AT_FDCWD, abi_self, O_RDONLY | O_CLOEXEC)), to, off = 0;
 
+	/* On a mount of its own: the case's directory may be mounted nosuid. */
+	OK(SYS(mkdirat, AT_FDCWD, "m", 0755));
+	OK(SYS(mount, "none", "m", "tmpfs", 0, "mode=755"));
 	OK(SYS(fstat, in, &st));
-	to = OK(SYS(openat, AT_FDCWD, "prog", O_RDWR | O_CREAT | O_CLOEXEC, 0755));
+	to = OK(SYS(openat, AT_FDCWD, "m/prog", O_RDWR | O_CREAT | O_CLOEXEC, 0755));
 	while (off < st.st_size)
 		T(OK(SYS(sendfile, to, in, &off, st.st_size - off)) > 0);
 	OK(SYS(fchown, to, 1234, 5678));
 	OK(SYS(fchmod, to, 06755)); /* S_ISUID | S_ISGID */
 	OK(SYS(close, to));
-	CHILD_OK {
-		OK(SYS(setresgid, 1000, 1000, 1000));
-		OK(SYS(setresuid, 1000, 1000, 1000)); /* drops */
-		EQ(run_helper(argv, no_env, out, sizeof(out)), 0);
-		T(strcmp(out, "1000 1234 1000 5678\n") == 0);
-		OK(SYS(prctl, 38 /* PR_SET_NO_NEW_PRIVS */, 1, 0, 0, 0));
-		EQ(run_helper(argv, no_env, out, sizeof(out)), 0);
-		T(strcmp(out, "1000 1000 1000 1000\n") == 0); /* no_new_privs */
+	for (int round = 0; round < 3; round++) {
+		if (round == 1)
+			OK(SYS(mount, "none", "m", NULL, MS_REMOUNT | MS_NOSUID, NULL));
+		if (round == 2)
+			OK(SYS(mount, "none", "m", NULL, MS_REMOUNT, NULL));
+		CHILD_OK {
+			OK(SYS(setresgid, 1000, 1000, 1000));
+			OK(SYS(setresuid, 1000, 1000, 1000)); /* drops */
+			if (round == 2)
+				OK(SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+			EQ(run_helper(argv, no_env, out, sizeof(out)), 0);
+			/* no_new_privs and MS_NOSUID both keep the caller's identity */
+			T(strcmp(out, round == 0 ? "1000 1234 1000 5678\n" : "1000 1000 1000 1000\n") == 0);
+		}
 	}
+	OK(SYS(umount2, "m", 0)); /* value */
 }
 
 CASE(execveat, "execveat:AT_EMPTY_PATH", "execveat:dirfd", "execveat:AT_SYMLINK_NOFOLLOW", "execveat:EBADF",

@@ -3,11 +3,11 @@
 #include "../abi.h"
 
 #define PAGE 4096L
-/* The first address behind user space. */
+/* An address that is no user address with any number of page table levels. */
 #if defined(__x86_64__)
-#define USER_END 0x800000000000ul
+#define NO_ADDRESS (1ul << 57)
 #else
-#define USER_END 0x1000000000000ul
+#define NO_ADDRESS (1ul << 55)
 #endif
 
 static char *map(void *at, size_t len, int prot, int flags, long fd, long off)
@@ -434,12 +434,12 @@ CASE(process_access, "memfd_create:mapped", "mmap:MAP_SHARED", "fcntl:F_SEAL_WRI
 	ERR(map(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), EPERM);
 	OK(map(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0));
 	/* Nothing below user space's end is left for this one. */
-	ERR(map(NULL, USER_END - PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), ENOMEM);
+	ERR(map(NULL, NO_ADDRESS, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), ENOMEM);
 }
 
 CASE(kernel_addresses, "write:EFAULT", "read:EFAULT", "mmap:ENOMEM", "munmap:EINVAL", "mprotect:ENOMEM")
 {
-	static const unsigned long bad[] = {USER_END, 0xffff800000000000, 0xffffffff80000000, -4096ul};
+	static const unsigned long bad[] = {NO_ADDRESS, 0xffff800000000000, 0xffffffff80000000, -4096ul};
 	int fds[2];
 
 	OK(SYS(pipe2, fds, 0));

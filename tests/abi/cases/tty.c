@@ -418,7 +418,7 @@ CASE(hangup, "close:SIGHUP to the session", "read:slave end", "write:EIO", "read
 	ERR(SYS(write, slave, "x", 1), EIO);
 }
 
-CASE(session_exit, "exit_group:leader hangs up", "kill:SIGCONT", "ioctl:TIOCSCTTY")
+CASE(session_exit, "exit_group:leader hangs up", "ioctl:TIOCSCTTY")
 {
 	int fds[2];
 	long pid;
