@@ -1,0 +1,158 @@
+/*
+ * 16550 serial port.
+ *
+ * Purpose: bytes in and out of a UART compatible with National Semiconductor's PC16550D (datasheet, section 8: registers).
+ * Objects: struct port in scratch memory (rebuilt by attach after a crash). Invariants: SER-I1 the transmit-empty interrupt is enabled
+ *   only while core waits for room, so an idle port is silent. Locks: none, core serialises calls per device.
+ * Failure and recovery: attach resets the chip; bytes in its FIFOs at a crash are lost, as on a reset line. Replacement: attach again.
+ * Cost: one register access per byte.
+ */
+#include <kabi/char_driver.h>
+#include <sdk/component.h>
+
+KABI_MODULE(1, "Apache-2.0");
+KABI_MATCH_COMPATIBLE("ns16550a");
+
+#define DATA 0u /* receive / transmit; divisor low with DLAB */
+#define IER  1u /* interrupt enable; divisor high with DLAB */
+#define IIR  2u /* interrupt identification (read), FIFO control (write) */
+#define LCR  3u
+#define MCR  4u
+#define LSR  5u
+#define MSR  6u
+#define SCR  7u
+#define IER_RECEIVE  0x01u
+#define IER_TRANSMIT 0x02u
+#define IIR_NONE     0x01u
+#define FCR_ENABLE   0x01u
+#define FCR_RESET    0x06u
+#define LCR_8N1	     0x03u
+#define LCR_DLAB     0x80u
+#define MCR_DTR_RTS_OUT2 0x0bu /* OUT2 gates the interrupt line on PCs */
+#define LSR_DATA     0x01u
+#define LSR_OVERRUN  0x02u
+#define LSR_BREAK    0x10u
+#define LSR_EMPTY    0x20u /* transmit holding register (FIFO) empty */
+#define FIFO_BYTES   16u
+#define BASE_BAUD    115200u
+
+struct port {
+	u32 ier;
+};
+
+static u8 get(struct kabi_ctx *ctx, handle_t device, u32 reg)
+{
+	u64 v = 0xff;
+
+	if (kernel_services_device_read(ctx, device, 0, reg, 1, &v))
+		return 0xff;
+	return (u8)v;
+}
+
+static void set(struct kabi_ctx *ctx, handle_t device, u32 reg, u32 value)
+{
+	/* A register that cannot be written reads as absent too; the next read tells. */
+	(void)kernel_services_device_write(ctx, device, 0, reg, 1, value);
+}
+
+static void enable(struct kabi_ctx *ctx, handle_t device, u32 ier)
+{
+	struct port *p = sdk_scratch(ctx, struct port);
+
+	if (p->ier == ier)
+		return;
+	p->ier = ier;
+	set(ctx, device, IER, ier);
+}
+
+static answer_t serial_attach(struct kabi_ctx *ctx, handle_t device, struct char_info *info)
+{
+	struct port *p = sdk_scratch(ctx, struct port);
+	answer_t a;
+
+	set(ctx, device, SCR, 0x5a);
+	if (get(ctx, device, SCR) != 0x5a) /* no chip answers */
+		return -ENODEV;
+	set(ctx, device, IER, 0);
+	p->ier = 0;
+	set(ctx, device, LCR, LCR_8N1);
+	set(ctx, device, IIR, FCR_ENABLE | FCR_RESET);
+	set(ctx, device, MCR, MCR_DTR_RTS_OUT2);
+	a = kernel_services_irq_enable(ctx, device, 0, 0);
+	if (a)
+		return a;
+	enable(ctx, device, IER_RECEIVE);
+	*info = (struct char_info){.nr_ports = 1, .fifo_bytes = FIFO_BYTES};
+	return 0;
+}
+
+static answer_t serial_detach(struct kabi_ctx *ctx, handle_t device)
+{
+	enable(ctx, device, 0);
+	return kernel_services_irq_disable(ctx, device, 0);
+}
+
+static answer_t serial_configure(struct kabi_ctx *ctx, handle_t device, u32 port, const struct char_config *config)
+{
+	u32 lcr = LCR_8N1, divisor;
+
+	if (!config->baud || config->baud > BASE_BAUD || config->data_bits < 5 || config->data_bits > 8)
+		return -EINVAL;
+	lcr = (config->data_bits - 5u) | (config->stop_bits == 2 ? 4u : 0u);
+	if (config->parity != CHAR_PARITY_NONE)
+		lcr |= config->parity == CHAR_PARITY_EVEN ? 0x18u : 0x08u;
+	divisor = BASE_BAUD / config->baud;
+	set(ctx, device, LCR, lcr | LCR_DLAB);
+	set(ctx, device, DATA, divisor & 0xff);
+	set(ctx, device, IER, divisor >> 8);
+	set(ctx, device, LCR, lcr);
+	return 0;
+}
+
+static answer_t serial_write(struct kabi_ctx *ctx, handle_t device, u32 port, const void *data, u32 len)
+{
+	const u8 *p = data;
+	u32 n = MIN(len, FIFO_BYTES);
+
+	if (!(get(ctx, device, LSR) & LSR_EMPTY)) {
+		enable(ctx, device, IER_RECEIVE | IER_TRANSMIT); /* tell core when there is room */
+		return 0;
+	}
+	for (u32 i = 0; i < n; i++)
+		set(ctx, device, DATA, p[i]);
+	return n;
+}
+
+static answer_t serial_read(struct kabi_ctx *ctx, handle_t device, u32 port, void *data, u32 len)
+{
+	u8 *p = data;
+	u32 n = 0;
+
+	while (n < len && get(ctx, device, LSR) & LSR_DATA)
+		p[n++] = get(ctx, device, DATA);
+	return n;
+}
+
+static answer_t serial_interrupt(struct kabi_ctx *ctx, handle_t device, u32 queue, enum char_events *events)
+{
+	u32 iir = get(ctx, device, IIR), lsr, seen = 0;
+
+	if (iir & IIR_NONE)
+		return 0;
+	lsr = get(ctx, device, LSR);
+	if (lsr & LSR_DATA)
+		seen |= CHAR_EVENTS_READABLE;
+	if (lsr & LSR_OVERRUN)
+		seen |= CHAR_EVENTS_OVERRUN;
+	if (lsr & LSR_BREAK)
+		seen |= CHAR_EVENTS_BREAK_SEEN;
+	if (lsr & LSR_EMPTY) {
+		enable(ctx, device, IER_RECEIVE); /* SER-I1; a write that finds no room enables it again */
+		seen |= CHAR_EVENTS_WRITABLE;
+	}
+	*events = (enum char_events)seen;
+	return 0;
+}
+
+KABI_IMPLEMENT(char_driver, .attach = serial_attach, .detach = serial_detach, .configure = serial_configure, .write = serial_write,
+	.read = serial_read, .interrupt = serial_interrupt);
