@@ -5,6 +5,7 @@
  * tables, trap area and descriptors, ACPI tables, interrupt controllers, clock, core.
  * Failure: before the trap area is up a fault is a triple fault; everything after panics with a text.
  */
+#include <core/asan.h>
 #include <core/cpu.h>
 #include <core/log.h>
 #include <lib/string.h>
@@ -139,9 +140,34 @@ static void x86_info_fill(const struct x86_handoff *h)
 	b->loader = h->efi_systab ? "bzImage, EFI" : "bzImage, BIOS";
 }
 
-/* Claims: [0] page 0, [1] image and early pages, [2] blob, [3] initrd, [4] start-up page of other CPUs. */
-#define CLAIMS 5
+/* Claims: [0] page 0, [1] image and early pages, [2] blob, [3] initrd, [4] start-up page of other CPUs,
+ * [5] memory of asan kernels' shadow. */
+#define CLAIMS 6
 static struct x86_claim x86_claims[CLAIMS];
+
+#if UMKA_ASAN
+/* A seventh of memory (an eighth, and stacks and tables), from the end of the largest free range. */
+static void x86_shadow_claim(void)
+{
+	const struct boot_mem *largest = nullptr;
+	u64 total = 0, bytes;
+
+	for (u32 i = 0; i < x86_boot_info.nr_mem; i++) {
+		const struct boot_mem *m = &x86_boot_info.mem[i];
+
+		if (m->kind != BOOT_MEM_USABLE)
+			continue;
+		total += m->size_bytes;
+		if (!largest || m->size_bytes > largest->size_bytes)
+			largest = m;
+	}
+	if (!largest)
+		return;
+	bytes = ALIGN_DOWN(MIN(total / 7, largest->size_bytes / 2), PAGE_BYTES);
+	x86_claims[5] = (struct x86_claim){largest->base + largest->size_bytes - bytes, bytes};
+	x86_shadow_memory(x86_claims[5].base, bytes);
+}
+#endif
 
 static void x86_memory_map(const struct x86_handoff *h)
 {
@@ -149,8 +175,11 @@ static void x86_memory_map(const struct x86_handoff *h)
 	x86_claims[1] = (struct x86_claim){h->kernel_phys, h->reserved_bytes};
 	x86_claims[2] = (struct x86_claim){h->blob_phys, h->blob_bytes};
 	x86_claims[3] = (struct x86_claim){h->initrd_phys, h->initrd_bytes};
-	x86_mem_build(h, x86_claims, CLAIMS - 1);
+	x86_mem_build(h, x86_claims, 4);
 	x86_claims[4] = (struct x86_claim){x86_trampoline_choose(&x86_boot_info), PAGE_BYTES};
+#if UMKA_ASAN
+	x86_shadow_claim();
+#endif
 }
 
 void x86_boot(const struct x86_handoff *h)
@@ -168,6 +197,7 @@ void x86_boot(const struct x86_handoff *h)
 	x86_idt_build();
 	x86_trap_area_create(0, x86_early_alloc);
 	x86_cpu_setup(0);
+	asan_init();
 
 	x86_apic_early();
 	x86_acpi_parse(x86_boot_info.acpi_rsdp);

@@ -214,6 +214,9 @@ static void x86_roots_fill(void)
 		{X86_WINDOW_BASE, X86_WINDOW_END},
 		{X86_TRAP_BASE, X86_TRAP_BASE + PAGE_BYTES},
 		{X86_IMAGE_BASE, X86_IMAGE_BASE + PAGE_BYTES},
+#if UMKA_ASAN
+		{X86_SHADOW_BASE, X86_SHADOW_END},
+#endif
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
@@ -330,6 +333,59 @@ void *x86_fixed_map(paddr_t pa, size_t bytes, enum mmu_prot prot)
 		x86_map_kernel_page(va + i * PAGE_BYTES, first + i * PAGE_BYTES, prot);
 	return (void *)(va + (pa - first));
 }
+
+#if UMKA_ASAN
+/*
+ * Shadow pages appear when they are first touched, from memory that was set aside at boot: no lock and no allocator, since the fault
+ * may come from inside either. A page that loses the race for its entry is lost.
+ */
+static struct {
+	paddr_t base;
+	u64 bytes;
+	atomic_word_t used;
+} x86_shadow;
+
+void x86_shadow_memory(paddr_t base, u64 bytes)
+{
+	x86_shadow.base = base;
+	x86_shadow.bytes = bytes;
+}
+
+static paddr_t x86_shadow_page(void)
+{
+	u64 at = atomic_word_fetch_add(&x86_shadow.used, PAGE_BYTES), words = PAGE_BYTES / 8;
+	void *page = arch_phys_to_virt(x86_shadow.base + at);
+
+	if (at >= x86_shadow.bytes)
+		panic("x86: no memory left for the shadow");
+	/* lib's memset is instrumented and would fault here for ever */
+	__asm__ volatile("rep stosq" : "+D"(page), "+c"(words) : "a"(0ul) : "memory");
+	return x86_shadow.base + at;
+}
+
+bool x86_shadow_fault(vaddr_t va)
+{
+	u64 *table = x86_table(x86_kernel_space.root);
+
+	if (va < X86_SHADOW_BASE || va >= X86_SHADOW_END)
+		return false;
+	for (u32 l = 3;; l--) {
+		u64 *e = &table[x86_index(va, l)], v = __atomic_load_n(e, __ATOMIC_ACQUIRE);
+
+		if (!(v & PTE_PRESENT)) {
+			u64 new = x86_shadow_page() |
+				  (l ? PTE_TABLE : x86_flags_of(MMU_READ | MMU_WRITE));
+
+			if (__atomic_compare_exchange_n(
+				    e, &v, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+				v = new;
+		}
+		if (!l)
+			return true;
+		table = x86_table(v & PTE_ADDR);
+	}
+}
+#endif
 
 struct arch_space *arch_kernel_space(void)
 {

@@ -130,6 +130,10 @@ static void x86_page_fault_kernel(struct arch_regs *regs, word_t error)
 	const char *what = "page fault";
 	bool expected = x86_extable_find(regs->ip);
 
+#if UMKA_ASAN
+	if (!(error & PF_PRESENT) && x86_shadow_fault(addr))
+		return;
+#endif
 	if (addr < USER_ADDR_END && !expected)
 		trap_kernel_exception(regs, "access to a user address outside the copy helpers",
 			error, addr);

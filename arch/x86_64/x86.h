@@ -133,6 +133,10 @@ void x86_map_kernel_page(vaddr_t va, paddr_t pa, enum mmu_prot prot);
 void *x86_fixed_map(paddr_t pa, size_t bytes, enum mmu_prot prot);
 paddr_t x86_trampoline_root(void);
 void x86_tlb_ipi(void);
+#if UMKA_ASAN
+void x86_shadow_memory(paddr_t base, u64 bytes);
+bool x86_shadow_fault(vaddr_t va);
+#endif
 extern struct arch_space x86_kernel_space;
 
 /* --- acpi_tables.c --- */

@@ -30,6 +30,12 @@
 #define X86_MODULE_END	((vaddr_t)0xffffffffff000000)
 #define X86_FIXED_BASE	((vaddr_t)0xffffffffff000000)
 
+/* asan kernels: LLVM's offset for x86-64 kernels, so that inline stack poisoning finds it too */
+#define ARCH_ASAN_SHADOW_OFFSET 0xdffffc0000000000ul
+#define ARCH_ASAN_LOWEST	DIRECT_MAP_BASE
+#define X86_SHADOW_BASE		((vaddr_t)0xffffec0000000000)
+#define X86_SHADOW_END		((vaddr_t)0xfffffc0000000000)
+
 struct arch_space {
 	paddr_t root;
 	atomic_word_t cpus; /* CPUs that have it loaded, one bit each */
