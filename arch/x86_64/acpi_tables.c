@@ -142,7 +142,10 @@ static void acpi_mcfg(const u8 *t, u32 bytes)
 	struct x86_acpi *a = &x86_acpi;
 
 	for (u32 at = 44; at + 16 <= bytes && a->nr_ecam < ARRAY_SIZE(a->ecam); at += 16) {
-		struct arch_pci_ecam e = {acpi_u64(t + at), acpi_u16(t + at + 8), t[at + 10], t[at + 11]};
+		struct arch_pci_ecam e = { /* firmware has set all base addresses: no memory_bytes */
+			.base = acpi_u64(t + at), .segment = acpi_u16(t + at + 8),
+			.bus_first = t[at + 10], .bus_last = t[at + 11],
+		};
 
 		if (e.base && e.bus_first <= e.bus_last)
 			a->ecam[a->nr_ecam++] = e;
