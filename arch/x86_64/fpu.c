@@ -100,13 +100,7 @@ int arch_task_init(struct task *t)
 
 void arch_task_destroy(struct task *t)
 {
-	for (u32 i = 0; i < NR_CPUS_MAX; i++) {
-		struct task *owner = t;
-
-		/* a new task at this address must not be taken for the old one */
-		__atomic_compare_exchange_n(&x86_cpus[i].fpu_owner, &owner, nullptr, false,
-			__ATOMIC_RELAXED, __ATOMIC_RELAXED);
-	}
+	/* A stale fpu_owner may stay: a new task at this address begins with fpu_cpu = none */
 	kfree(t->arch.fpu);
 	t->arch.fpu = nullptr;
 }
@@ -223,6 +217,29 @@ void arch_task_exec(struct task *t, vaddr_t entry, vaddr_t sp)
 		x86_bases_load(&t->arch);
 	arch_irq_restore(irq);
 	arch_fpu_reset(t);
+}
+
+void x86_user_base_set(struct task *t, bool gs, word_t base)
+{
+	word_t irq = arch_irq_save();
+
+	if (t == arch_current())
+		x86_bases_save(&t->arch);
+	*(gs ? &t->arch.gs_base : &t->arch.fs_base) = base;
+	if (t == arch_current())
+		x86_bases_load(&t->arch);
+	arch_irq_restore(irq);
+}
+
+word_t x86_user_base(struct task *t, bool gs)
+{
+	word_t irq = arch_irq_save(), base;
+
+	if (t == arch_current())
+		x86_bases_save(&t->arch);
+	base = gs ? t->arch.gs_base : t->arch.fs_base;
+	arch_irq_restore(irq);
+	return base;
 }
 
 struct task *arch_switch(struct task *prev, struct task *next)

@@ -39,9 +39,10 @@
 #define PTE_TABLE    (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
 #define TABLE_ENTRIES 512u
 
-/* Keys: architecture.md section 5. Domains get theirs from domain.c. */
+/* Keys: architecture.md section 5. PKRS is 0 (all open) while there are no domains. */
 #define KEY_CORE      0u
 #define KEY_TRAP_AREA 1u
+#define KEY_WINDOW    3u /* the first domain's; the gates of the Tiers issue hand out 3 to 15 */
 
 #define LARGE_BYTES (1ul << 21)
 #define HUGE_BYTES  (1ul << 30)
@@ -129,7 +130,7 @@ static u64 x86_flags_of(enum mmu_prot prot)
 		e |= PTE_USER;
 	else
 		e |= PTE_ACCESSED | (prot & MMU_WRITE ? PTE_DIRTY : 0) |
-		     PTE_KEY(prot & MMU_TRAP_AREA ? KEY_TRAP_AREA : KEY_CORE) |
+		     PTE_KEY(prot & MMU_TRAP_AREA ? KEY_TRAP_AREA : prot & MMU_WINDOW ? KEY_WINDOW : KEY_CORE) |
 		     (x86_features.global_pages ? PTE_GLOBAL : 0);
 	if (!(prot & MMU_EXEC) && x86_features.nx)
 		e |= PTE_NX;

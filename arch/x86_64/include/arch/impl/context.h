@@ -11,3 +11,8 @@ struct arch_task {
 	u32 fpu_cpu;	  /* CPU that may still hold the state in its registers; ~0u: none */
 	bool user;	  /* has a user frame: TLS and FP state are switched */
 };
+
+struct task;
+/* arch_prctl(2): current's FS or GS base in user mode. Context: current. */
+void x86_user_base_set(struct task *t, bool gs, word_t base);
+word_t x86_user_base(struct task *t, bool gs);
