@@ -10,6 +10,7 @@
 #include <core/node.h>
 #include <core/task.h>
 #include <core/time.h>
+#include <core/ucopy.h>
 #include <arch/trap.h>
 #include <kabi/node.h>
 #include <kabi/personality.h>
@@ -80,8 +81,6 @@ static inline void abi_op3(struct call *c, word_t a, word_t b, word_t d)
 	} while (0)
 
 /* time.c */
-#define CLOCK_REALTIME_NR  0
-#define CLOCK_MONOTONIC_NR 1
 bool abi_timespec_valid(const struct user_timespec *t);
 ktime_t abi_timespec_ns(const struct user_timespec *t); /* saturates */
 struct user_timespec abi_timespec(ktime_t ns);
@@ -92,9 +91,9 @@ static inline ktime_t abi_ns_add(ktime_t a, ktime_t b)
 
 	return checked_add(a, b, &sum) ? sum : KTIME_MAX;
 }
-/* Monotonic moment at which `clock` shows `ns`. False: a clock that nothing can wait for. */
-bool abi_clock_to_monotonic(s32 clock, ktime_t ns, ktime_t *out);
-bool abi_clock_now(struct call *c, s32 clock, ktime_t *out);
+/* poll.c. In task->restart.op: an operation that DO does not know. */
+#define ABI_RESTART_POLL ((u32)DO_NONE)
+answer_t abi_poll(struct call *c, vaddr_t fds, u32 nr);
 
 /* signal.c */
 void abi_siginfo_fill(struct user_siginfo *out, const struct signal_info *info);

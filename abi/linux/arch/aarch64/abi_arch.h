@@ -36,3 +36,4 @@ static inline u32 abi_open_flags_out(u32 flags)
 /* clone(2), CONFIG_CLONE_BACKWARDS: flags, stack, parent_tid, tls, child_tid */
 #define ABI_CLONE_ARG_CHILD_TID 4
 #define ABI_CLONE_ARG_TLS	3
+#define ABI_MINSIGSTKSZ 5120u

@@ -27,3 +27,4 @@ static inline u32 abi_open_flags_out(u32 flags)
 /* clone(2): flags, stack, parent_tid, child_tid, tls */
 #define ABI_CLONE_ARG_CHILD_TID 3
 #define ABI_CLONE_ARG_TLS	4
+#define ABI_MINSIGSTKSZ 2048u
