@@ -113,6 +113,8 @@ answer_t abi_signal_info_out(struct call *c, struct signal_info *info, u64 user)
 bool abi_on_altstack(const struct task *t, vaddr_t sp);
 /* Where the frame may grow down from; takes AUTODISARM into account. */
 vaddr_t abi_signal_stack(struct task *t, vaddr_t sp, u64 action_flags);
+/* After a frame was built: SS_AUTODISARM. */
+void abi_altstack_entered(struct task *t);
 struct user_stack abi_altstack_get(const struct task *t);
 void abi_altstack_restore(struct task *t, const struct user_stack *s); /* sigreturn: errors are ignored, as on Linux */
 

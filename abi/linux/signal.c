@@ -1,4 +1,5 @@
 /* Signals: sending, masks, waiting, and the layout of struct siginfo. Frames on the user stack: arch/NAME/sigframe.c. */
+#include <core/event.h>
 #include "abi.h"
 
 #define SIGSET_BYTES 8u
@@ -164,7 +165,7 @@ answer_t sys_pidfd_send_signal(struct call *c)
 		return -EINVAL;
 	if (!file || file->type != NODE_PID)
 		return -EBADF;
-	pid = file_pid(file);
+	pid = container_of(file->obj.body, struct pidfd, obj)->pid;
 	if (c->args[2]) {
 		abi_try(queued_info(c, arg_int(c, 1), c->args[2], pid->number, &info));
 	}
@@ -333,6 +334,15 @@ static answer_t altstack_set(struct task *t, const struct user_stack *s, vaddr_t
 	t->altstack_bytes = (size_t)s->size;
 	t->altstack_flags = (u32)s->flags & SS_AUTODISARM_FLAG;
 	return 0;
+}
+
+void abi_altstack_entered(struct task *t)
+{
+	if (!(t->altstack_flags & SS_AUTODISARM_FLAG))
+		return;
+	t->altstack_sp = 0;
+	t->altstack_bytes = 0;
+	t->altstack_flags = SS_DISABLE_FLAG;
 }
 
 void abi_altstack_restore(struct task *t, const struct user_stack *s)
