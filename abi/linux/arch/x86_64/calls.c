@@ -19,11 +19,11 @@ answer_t sys_arch_prctl(struct call *c)
 	case ARCH_SET_GS:
 		if (c->args[1] >= USER_ADDR_END)
 			return -EPERM;
-		x86_set_user_base(t, arg_int(c, 0) == ARCH_SET_GS, c->args[1]);
+		x86_user_base_set(t, arg_int(c, 0) == ARCH_SET_GS, c->args[1]);
 		return 0;
 	case ARCH_GET_FS:
 	case ARCH_GET_GS:
-		base = x86_get_user_base(t, arg_int(c, 0) == ARCH_GET_GS);
+		base = x86_user_base(t, arg_int(c, 0) == ARCH_GET_GS);
 		return abi_copy_out(c, c->args[1], &base);
 	case ARCH_GET_CPUID:
 		return 1;
