@@ -10,6 +10,7 @@
  */
 #include <core/component.h>
 #include <core/device.h>
+#include <core/devnodes.h>
 #include <core/init.h>
 #include <core/log.h>
 #include <core/mm.h>
@@ -50,6 +51,8 @@ void device_add(struct device *d)
 		list_add_tail(&d->parent->children, &d->sibling);
 	device_events++;
 	spin_unlock(&devices_lock);
+	if (d->node_mode)
+		devnode_add_device(d->node_name, d->node_mode, d->node_dev);
 	waitable_wake(&device_changed, EV_IN, 0);
 }
 
@@ -63,6 +66,8 @@ void device_remove(struct device *d)
 	list_del(&d->sibling);
 	device_events++;
 	spin_unlock(&devices_lock);
+	if (was && d->node_mode)
+		devnode_remove_device(d->node_name);
 	waitable_wake(&device_changed, EV_IN, 0);
 	if (was)
 		object_put(&d->obj);
@@ -130,10 +135,33 @@ static void add_platform_devices(void)
 	}
 }
 
+/* Memory devices (Linux's Documentation/admin-guide/devices.txt, major 1); behaviour is the node contract's slot `char`. */
+static void add_memory_devices(void)
+{
+	static const struct {
+		const char *name;
+		u32 mode, minor;
+	} nodes[] = {{"null", 0666, 3}, {"zero", 0666, 5}, {"full", 0666, 7}, {"random", 0666, 8}, {"urandom", 0666, 9}, {"kmsg", 0644, 11}};
+
+	for (u32 i = 0; i < ARRAY_SIZE(nodes); i++) {
+		struct device *d = device_create(DEVICE_VIRTUAL, nodes[i].name, nullptr);
+
+		if (!d)
+			return;
+		d->node_mode = S_IFCHR | nodes[i].mode;
+		d->node_dev = DEV_MAKE(1, nodes[i].minor);
+		strlcpy(d->node_name, nodes[i].name, sizeof(d->node_name));
+		strlcpy(d->class_name, "mem", sizeof(d->class_name));
+		device_add(d);
+		object_put(&d->obj);
+	}
+}
+
 /* Once, in the init thread. */
 void devices_probe(void)
 {
 	waitable_init(&device_changed);
+	add_memory_devices();
 	add_platform_devices();
 	pci_probe();
 }
