@@ -25,6 +25,7 @@
 #include <lib/string.h>
 #include <arch/boot.h>
 #include <kabi/index.h>
+#include <core/call.h>
 #include <core/evolve.h>
 #include <core/log.h>
 #include <core/mm.h>
@@ -203,6 +204,7 @@ int module_bind(struct module *m, char error[MODULE_ERROR_BYTES])
 		nucleus.slots[id].unit = m->unit;
 	}
 	mutex_unlock(&registry_lock);
+	waitable_wake(&call_slots_opened, EV_ANY, 0);
 	return 0;
 }
 
@@ -234,6 +236,7 @@ bool slot_open(const struct slot *slot, const void *vtable)
 	bool done = slot_swap(slot->id, slot->parked, vtable);
 
 	mutex_unlock(&registry_lock);
+	waitable_wake(&call_slots_opened, EV_ANY, 0);
 	return done;
 }
 

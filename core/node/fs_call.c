@@ -49,6 +49,8 @@ answer_t fs_invoke_end(struct fs_invoke *v, answer_t a)
 
 		return d ? d : a;
 	}
+	if (a == ANSWER_WAIT_SLOT)
+		v->call->waiting_on = v->sb->fs;
 	if (a != ANSWER_NEED)
 		return a;
 	/* nr_needs lies where the component writes: read once, checked. */

@@ -93,6 +93,11 @@ answer_t call_leave(struct call *c, answer_t a)
 	(void)c;
 	return a;
 }
+struct waitable call_slots_opened;
+void waitable_wake(struct waitable *w, u32 mask, u32 nr_exclusive)
+{
+	(void)w, (void)mask, (void)nr_exclusive;
+}
 /* What "core" offers to trusted modules here. */
 long test_core_function(long x);
 long test_core_function(long x)
