@@ -39,7 +39,7 @@ void component_ctx(struct component *co, struct kabi_ctx *ctx)
 	*ctx = (struct kabi_ctx){
 		.size = sizeof(*ctx),
 		.version = KABI_CTX_VERSION,
-		.instance = co->obj.id,
+		.instance = co->handle,
 		.device = co->device_memory,
 		.scratch = co->scratch,
 		.device_bytes = co->device_bytes,
@@ -203,6 +203,8 @@ static void component_drop(struct component *co)
 			irq_free((u32)co->vectors[i].irq);
 	if (co->slot && slot_close(co->slot))
 		instance_slot_destroy(co->slot);
+	object_revoke(co->device_handle);
+	object_revoke(co->handle);
 	kfree(co->device_memory);
 	kfree(co->scratch);
 	if (co->device)
@@ -234,12 +236,15 @@ static struct component *component_new(struct module *m, const struct module_vta
 	}
 	/* architecture.md section 12: MODULE + number, with `_` after a digit */
 	snprintf(co->name, sizeof(co->name), "%s%s%u", m->name, len && m->name[len - 1] >= '0' && m->name[len - 1] <= '9' ? "_" : "", number);
-	co->device_memory = kzalloc(DEVICE_MEMORY_BYTES);
-	co->scratch = kzalloc(SCRATCH_BYTES);
-	co->device_bytes = DEVICE_MEMORY_BYTES;
-	co->scratch_bytes = SCRATCH_BYTES;
+	co->handle = object_grant(&co->obj, CAP_RIGHT_READ);
+	co->device_handle = object_grant(&d->obj, CAP_RIGHTS_ALL & ~CAP_RIGHT_GRANT);
+	/* What the module's KABI_MEMORY asks for, and never less than this. */
+	co->device_bytes = MAX(m->memory.device_bytes, DEVICE_MEMORY_BYTES);
+	co->scratch_bytes = MAX(m->memory.scratch_bytes, SCRATCH_BYTES);
+	co->device_memory = kzalloc(co->device_bytes);
+	co->scratch = kzalloc(co->scratch_bytes);
 	co->slot = instance_slot_create(vt->contract, m->unit);
-	if (!co->device_memory || !co->scratch || !co->slot || !slot_open(co->slot, vt->vtable)) {
+	if (!co->device_memory || !co->scratch || !co->slot || !co->handle || !co->device_handle || !slot_open(co->slot, vt->vtable)) {
 		component_drop(co);
 		return nullptr;
 	}

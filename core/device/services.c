@@ -21,21 +21,28 @@ struct dma_block {
 /* The instance that makes the call: its id comes from the context, which a wild component can write; so the device must agree. */
 static struct component *caller(struct kabi_ctx *ctx, handle_t device)
 {
-	struct device *d = nullptr;
-	struct component *co = nullptr;
+	struct object *o = object_by_handle(ctx->instance, OBJECT_COMPONENT, CAP_RIGHT_READ);
+	struct object *d = object_by_handle(device, OBJECT_DEVICE, CAP_RIGHT_CONTROL);
+	struct component *co = o ? container_of(o, struct component, obj) : nullptr;
 
-	while ((d = device_next(d)))
-		if (d->obj.id == device) {
-			co = d->instance;
-			object_put(&d->obj);
-			break;
-		}
-	return co && co->obj.id == ctx->instance ? co : nullptr;
+	if (!d || (co && d != &co->device->obj))
+		co = nullptr;
+	/* The call that is running keeps the instance, and the instance its device. */
+	if (o)
+		object_put(o);
+	if (d)
+		object_put(d);
+	return co;
 }
 
 static void service_log(struct kabi_ctx *ctx, enum severity level, const void *text, u32 len)
 {
-	log_printf((enum log_level)(level & 7), "component %llu: %.*s", (unsigned long long)ctx->instance, (int)MIN(len, 256u), (const char *)text);
+	struct object *o = object_by_handle(ctx->instance, OBJECT_COMPONENT, CAP_RIGHT_READ);
+
+	log_printf((enum log_level)(level & 7), "%s: %.*s", o ? container_of(o, struct component, obj)->name : "component",
+		(int)MIN(len, 256u), (const char *)text);
+	if (o)
+		object_put(o);
 }
 
 static answer_t service_device_region(struct kabi_ctx *ctx, handle_t device, u32 number, struct register_region *region)

@@ -5,6 +5,7 @@
  */
 #include <lib/list.h>
 #include <core/call.h>
+#include <core/capability.h>
 #include <core/device.h>
 #include <core/evolve.h>
 
@@ -24,6 +25,8 @@ struct component {
 	const struct module_vtable *vtable;
 	const struct slot *slot;
 	struct device *device; /* a reference */
+	handle_t handle;	/* grant on the instance: ctx->instance */
+	handle_t device_handle; /* grant on the device: what the driver names it by */
 	enum component_class class;
 	struct mutex lock;
 	void *device_memory, *scratch;
@@ -38,7 +41,7 @@ struct component {
 void component_ctx(struct component *co, struct kabi_ctx *ctx);
 static inline handle_t component_device_handle(const struct component *co)
 {
-	return co->device->obj.id;
+	return co->device_handle;
 }
 /* Runs an interrupt event in record c (core/call/deferred.c). */
 void component_interrupt(struct call *c, struct deferred *d);
