@@ -4,6 +4,10 @@ loader), modules.order, and modules/NAME.uko."""
 import argparse
 import pathlib
 import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "ukocheck"))
+import ukocheck  # noqa: E402
 
 # Modules that must be bound before others can work come first; the rest follows by name.
 FIRST = ["policy", "vfs", "linux", "tty", "net", "block"]
@@ -33,6 +37,11 @@ def main():
     p.add_argument("modules", nargs="*")
     a = p.parse_args()
     symbols = subprocess.run([a.nm, "-n", "--defined-only", a.kernel], check=True, capture_output=True).stdout
+    names = {line.split()[-1].decode() for line in symbols.splitlines() if line.split()}
+    bad = [f"{m}: error: undefined symbol {s}: core has no such symbol"
+           for m in a.modules for s in ukocheck.missing_symbols(pathlib.Path(m).read_bytes(), names)]
+    if bad:
+        sys.exit("\n".join(bad))
     modules = sorted((pathlib.Path(m) for m in a.modules), key=rank)
     files = [("kernel.sym", symbols), ("modules.order", "".join(f"{m.stem}\n" for m in modules).encode())]
     files += [(f"modules/{m.name}", m.read_bytes()) for m in modules]

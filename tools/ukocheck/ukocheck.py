@@ -199,6 +199,12 @@ def check(data, kind, instrumented=False, kernel=None):
     return complaints
 
 
+def missing_symbols(data, names):
+    """What a module wants of core and core does not have."""
+    return [s["name"] for s in Elf(data).symbols[1:]
+            if s["shndx"] == SHN_UNDEF and s["name"] and s["name"] not in names]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kind", required=True, choices=KINDS)
