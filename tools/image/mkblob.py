@@ -37,9 +37,8 @@ def main():
     p.add_argument("modules", nargs="*")
     a = p.parse_args()
     symbols = subprocess.run([a.nm, "-n", "--defined-only", a.kernel], check=True, capture_output=True).stdout
-    names = {line.split()[-1].decode() for line in symbols.splitlines() if line.split()}
-    bad = [f"{m}: error: undefined symbol {s}: core has no such symbol"
-           for m in a.modules for s in ukocheck.missing_symbols(pathlib.Path(m).read_bytes(), names)]
+    bad = [f"{m}: error: {text}" for m in a.modules
+           for text in ukocheck.core_symbol_errors(pathlib.Path(m).read_bytes(), symbols.decode().splitlines())]
     if bad:
         sys.exit("\n".join(bad))
     modules = sorted((pathlib.Path(m) for m in a.modules), key=rank)

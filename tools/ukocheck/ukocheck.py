@@ -199,10 +199,22 @@ def check(data, kind, instrumented=False, kernel=None):
     return complaints
 
 
-def missing_symbols(data, names):
-    """What a module wants of core and core does not have."""
-    return [s["name"] for s in Elf(data).symbols[1:]
-            if s["shndx"] == SHN_UNDEF and s["name"] and s["name"] not in names]
+def core_symbol_errors(data, nm_lines):
+    """What a module wants of core that core does not have, or has twice (a static function of the same name: hidden symbols
+    are local in the linked kernel, so the loader could not tell them apart)."""
+    found = {}
+    for line in nm_lines:
+        fields = line.split()
+        if len(fields) == 3:
+            found.setdefault(fields[2], set()).add(fields[0])
+    for symbol in Elf(data).symbols[1:]:
+        name = symbol["name"]
+        if symbol["shndx"] != SHN_UNDEF or not name:
+            continue
+        if name not in found:
+            yield "undefined symbol %s: core has no such symbol" % name
+        elif len(found[name]) > 1:
+            yield "ambiguous symbol %s: core has %d, rename the static ones" % (name, len(found[name]))
 
 
 def main():
