@@ -23,6 +23,10 @@ struct user_epoll_event {
 	u64 data;
 };
 static_assert(sizeof(struct user_epoll_event) == 16);
+#define ABI_O_DIRECT	0200000
+#define ABI_O_LARGEFILE 0400000
+#define ABI_O_DIRECTORY 040000
+#define ABI_O_NOFOLLOW	0100000
 #define ABI_FLAGS_MOVED 0740000u /* the four on both sides */
 /* ours: DIRECT 040000, LARGEFILE 0100000, DIRECTORY 0200000, NOFOLLOW 0400000; theirs: 0200000, 0400000, 040000, 0100000 */
 static inline u32 abi_open_flags_in(u32 flags)

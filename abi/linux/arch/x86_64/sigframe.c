@@ -7,6 +7,7 @@
  */
 #include <arch/context.h>
 #include "../../abi.h"
+#include "frame.h"
 
 #define RED_ZONE_BYTES	     128u
 #define UC_FP_XSTATE	     1u
@@ -15,25 +16,6 @@
 #define FLAG_DIRECTION	     0x400ul
 #define TRAP_PAGE_FAULT	     14u
 #define PAGE_FAULT_USER	     4u
-
-struct user_sigcontext {
-	u64 r8, r9, r10, r11, r12, r13, r14, r15, di, si, bp, bx, dx, ax, cx, sp, ip, flags;
-	u16 cs, gs, fs, ss;
-	u64 err, trapno, oldmask, cr2, fpstate, reserved[8];
-};
-static_assert(sizeof(struct user_sigcontext) == 256);
-struct user_ucontext {
-	u64 flags, link;
-	struct user_stack stack;
-	struct user_sigcontext mcontext;
-	u64 sigmask;
-};
-static_assert(sizeof(struct user_ucontext) == 304);
-struct rt_frame {
-	u64 restorer;
-	struct user_ucontext uc;
-	struct user_siginfo info;
-};
 
 static void context_fill(struct user_sigcontext *s, const struct arch_regs *r, const struct signal_info *info, u64 old_mask)
 {
