@@ -21,6 +21,8 @@ GROUPS = {
 
 def missing(groups):
     wanted = list(dict.fromkeys(p for g in groups for p in GROUPS[g]))
+    if "image" in groups and os.geteuid() != 0:
+        wanted.append("uidmap")  # mmdebstrap without root maps its users by newuidmap
     done = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *wanted],
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, text=True)
     have = {line.split()[0] for line in done.stdout.splitlines() if line.endswith(" installed")}
