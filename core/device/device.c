@@ -15,6 +15,7 @@
 #include <core/log.h>
 #include <core/mm.h>
 #include <core/pci.h>
+#include <core/tty.h>
 #include <core/wait.h>
 #include <lib/fmt.h>
 #include <lib/string.h>
@@ -162,6 +163,7 @@ void devices_probe(void)
 {
 	waitable_init(&device_changed);
 	add_memory_devices();
+	tty_boot_init();
 	add_platform_devices();
 	pci_probe();
 }

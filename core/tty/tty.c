@@ -1,0 +1,346 @@
+/*
+ * Terminal lines: registry, ports, rings, output (tty.c), job control (job.c).
+ *
+ * Purpose: what must survive a swap of the discipline: lines with their bytes, settings and owners.
+ * Vocabulary: line = struct tty; raw ring = received bytes before the discipline; port = line of a char_driver component; pty = line whose
+ *   device is a program at the master end.
+ * Objects and lifetimes: a port's line lives as long as its component; a pty's as long as an open description of either end.
+ * Invariants: TTY-I1 ring indices are free-running and used <= TTY_RING_BYTES; TTY-I2 bytes leave `output` only once the device took them.
+ * Locks: line->obj.lock (LOCK_LEVEL_NODE); the component's mutex is taken before it, never inside.
+ * Failure and recovery: a driver that crashed takes no bytes; they stay in the ring. Replacement: the tty module may go at any moment:
+ *   raw bytes wait for the new one. Cost: one lock per chunk, not per byte.
+ */
+#include <core/cmdline.h>
+#include <core/component.h>
+#include <core/console.h>
+#include <core/log.h>
+#include <core/tty.h>
+#include <kabi/char_driver.h>
+#include <kabi/slots.h>
+#include <lib/fmt.h>
+#include <lib/string.h>
+
+#define PTYS_MAX 4096u
+#define UNIX98_PTY_SLAVE_MAJOR 136u
+
+static struct spinlock ttys_lock = SPINLOCK_INIT(LOCK_LEVEL_NAMESPACE + 3);
+static struct list_node ttys = LIST_INIT(ttys);
+static u32 nr_serial, nr_virtual;
+
+/* Linux's tty_std_termios (tty_io.c's documented defaults: stty sane). */
+const struct tty_termios tty_termios_default = {
+	.iflag = TTY_ICRNL | TTY_IXON,
+	.oflag = TTY_OPOST | TTY_ONLCR,
+	.cflag = TTY_B38400 | TTY_CS8 | TTY_CREAD | TTY_HUPCL,
+	.lflag = TTY_ISIG | TTY_ICANON | TTY_ECHO | TTY_ECHOE | TTY_ECHOK | TTY_ECHOCTL | TTY_ECHOKE | TTY_IEXTEN,
+	.cc = {3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0},
+	.ispeed = 38400,
+	.ospeed = 38400,
+};
+
+static struct tty *tty_new(enum tty_kind kind, u32 rdev, const char *name)
+{
+	struct tty *t = kzalloc(sizeof(*t));
+
+	if (!t)
+		return nullptr;
+	object_init(&t->obj, OBJECT_TTY, LOCK_LEVEL_NODE, &account_root);
+	t->kind = kind;
+	t->rdev = rdev;
+	strlcpy(t->name, name, sizeof(t->name));
+	t->termios = tty_termios_default;
+	waitable_init(&t->wait);
+	waitable_init(&t->master_wait);
+	t->input = (struct deferred){.slot = SLOT(TTY), .op = DEFERRED_TTY_INPUT, .object = &t->obj};
+	t->room = (struct deferred){.slot = SLOT(TTY), .op = DEFERRED_TTY_OUTPUT, .object = &t->obj};
+	list_init(&t->input.link);
+	list_init(&t->room.link);
+	list_init(&t->all);
+	return t;
+}
+
+static void tty_publish(struct tty *t)
+{
+	spin_lock(&ttys_lock);
+	list_add_tail(&ttys, &t->all);
+	spin_unlock(&ttys_lock);
+}
+
+static struct tty *find(enum tty_kind kind, u32 value, bool by_index)
+{
+	struct tty *t;
+
+	spin_lock(&ttys_lock);
+	list_for_each_entry (t, &ttys, all)
+		if ((by_index ? t->kind == kind && t->index == value : t->rdev == value) && object_get_live(&t->obj)) {
+			spin_unlock(&ttys_lock);
+			return t;
+		}
+	spin_unlock(&ttys_lock);
+	return nullptr;
+}
+
+struct tty *tty_by_rdev(u32 rdev)
+{
+	return find(TTY_PORT, rdev, false);
+}
+
+struct tty *tty_pty_find(u32 index)
+{
+	return find(TTY_PTY, index, true);
+}
+
+struct tty *tty_next(struct tty *after)
+{
+	struct tty *next = nullptr;
+	struct list_node *n;
+
+	spin_lock(&ttys_lock);
+	for (n = after ? after->all.next : ttys.next; n != &ttys && !next; n = n->next) {
+		struct tty *t = list_entry(n, struct tty, all);
+
+		if (object_get_live(&t->obj))
+			next = t;
+	}
+	spin_unlock(&ttys_lock);
+	if (after)
+		object_put(&after->obj);
+	return next;
+}
+
+struct tty *tty_console(void)
+{
+	const char *want = console_name();
+	struct tty *t = nullptr, *first = nullptr;
+
+	while ((t = tty_next(t))) {
+		if (t->kind != TTY_PORT)
+			continue;
+		if (!strcmp(t->name, want)) {
+			if (first)
+				object_put(&first->obj);
+			return t;
+		}
+		if (!first) {
+			first = t;
+			object_get(&first->obj);
+		}
+	}
+	return first;
+}
+
+/* --- ptys --- */
+struct tty *tty_pty_create(int *error)
+{
+	char name[16];
+	struct tty *t, *o;
+	u32 index = 0;
+
+	t = tty_new(TTY_PTY, 0, "");
+	*error = -ENOMEM;
+	if (!t)
+		return nullptr;
+	spin_lock(&ttys_lock);
+again:
+	list_for_each_entry (o, &ttys, all)
+		if (o->kind == TTY_PTY && o->index == index) {
+			index++;
+			goto again;
+		}
+	if (index < PTYS_MAX) {
+		t->index = index;
+		list_add_tail(&ttys, &t->all);
+	}
+	spin_unlock(&ttys_lock);
+	if (index >= PTYS_MAX) {
+		*error = -ENOSPC;
+		object_put(&t->obj);
+		return nullptr;
+	}
+	snprintf(name, sizeof(name), "pts/%u", index);
+	strlcpy(t->name, name, sizeof(t->name));
+	t->rdev = DEV_MAKE(UNIX98_PTY_SLAVE_MAJOR + (index >> 8), index & 0xff);
+	t->master_open = true;
+	t->locked = true; /* until unlockpt */
+	return t;
+}
+
+void object_release_tty(struct object *o)
+{
+	struct tty *t = container_of(o, struct tty, obj);
+
+	spin_lock(&ttys_lock);
+	if (list_linked(&t->all))
+		list_del(&t->all);
+	spin_unlock(&ttys_lock);
+	deferred_cancel(&t->input);
+	deferred_cancel(&t->room);
+	if (t->pgrp)
+		pid_put(t->pgrp);
+	if (t->session)
+		pid_put(t->session);
+	object_free(o);
+}
+
+/* --- ports --- */
+static void port_add(struct component *co, u32 port)
+{
+	bool serial = !strcmp(co->module->name, "serial"), pl011 = !strcmp(co->module->name, "pl011");
+	u32 n = serial || pl011 ? nr_serial++ : nr_virtual++;
+	char name[16];
+	struct device *d;
+	struct tty *t;
+	u32 rdev;
+
+	/* Linux's Documentation/admin-guide/devices.txt: ttyS 4:64, ttyAMA 204:64, hvc 229:0 */
+	if (serial || pl011) {
+		snprintf(name, sizeof(name), serial ? "ttyS%u" : "ttyAMA%u", n);
+		rdev = DEV_MAKE(serial ? 4 : 204, 64 + n);
+	} else {
+		snprintf(name, sizeof(name), "hvc%u", n);
+		rdev = DEV_MAKE(229, n);
+	}
+	t = tty_new(TTY_PORT, rdev, name);
+	d = t ? device_create(DEVICE_VIRTUAL, name, nullptr) : nullptr;
+	if (!d) {
+		if (t)
+			object_put(&t->obj);
+		return;
+	}
+	t->component = co;
+	object_get(&co->obj);
+	t->port = port;
+	if (!co->class_data)
+		co->class_data = t;
+	tty_publish(t);
+	d->node_mode = S_IFCHR | 0600;
+	d->node_dev = rdev;
+	strlcpy(d->node_name, name, sizeof(d->node_name));
+	strlcpy(d->class_name, "tty", sizeof(d->class_name));
+	device_add(d);
+	object_put(&d->obj);
+}
+
+void char_device_added(struct component *co, u16 nr_ports, u16 fifo_bytes)
+{
+	for (u32 i = 0; i < MIN(nr_ports, (u16)16); i++)
+		port_add(co, i);
+}
+
+static struct tty *port_find(struct component *co, u32 port)
+{
+	struct tty *t;
+
+	spin_lock(&ttys_lock);
+	list_for_each_entry (t, &ttys, all)
+		if (t->kind == TTY_PORT && t->component == co && t->port == port && object_get_live(&t->obj)) {
+			spin_unlock(&ttys_lock);
+			return t;
+		}
+	spin_unlock(&ttys_lock);
+	return nullptr;
+}
+
+void tty_receive(struct tty *t, const u8 *data, u32 len)
+{
+	spin_lock(&t->obj.lock);
+	for (u32 i = 0; i < len && tty_ring_room(&t->raw); i++) /* what does not fit is lost, as on an overrun line */
+		tty_ring_put(&t->raw, data[i]);
+	spin_unlock(&t->obj.lock);
+	deferred_queue(&t->input);
+}
+
+/* Moves output to the driver. Locks: the component's mutex is held. */
+static void push_locked(struct tty *t)
+{
+	struct component *co = t->component;
+	bool moved = false;
+
+	for (;;) {
+		struct kabi_ctx ctx;
+		u8 chunk[64];
+		u32 n = 0;
+		answer_t a;
+
+		spin_lock(&t->obj.lock);
+		if (!t->output_stopped)
+			while (n < sizeof(chunk) && t->output.tail + n != t->output.head) {
+				chunk[n] = t->output.data[(t->output.tail + n) % TTY_RING_BYTES];
+				n++;
+			}
+		spin_unlock(&t->obj.lock);
+		if (!n)
+			break;
+		component_ctx(co, &ctx);
+		a = char_driver_write(co->slot, &ctx, component_device_handle(co), t->port, chunk, n);
+		if (a <= 0)
+			break;
+		spin_lock(&t->obj.lock);
+		t->output.tail += MIN((u32)a, n); /* TTY-I2 */
+		spin_unlock(&t->obj.lock);
+		moved = true;
+	}
+	if (moved)
+		waitable_wake(&t->wait, EV_OUT | EV_WRNORM, 0);
+}
+
+/* WHY no analysis: trylock in a loop, which it cannot follow. Whoever holds the mutex may have looked at the ring before our bytes came,
+ * so a failed try leaves the work to the deferred call. */
+void tty_push(struct tty *t) __no_lock_analysis
+{
+	if (t->kind != TTY_PORT)
+		return;
+	if (!mutex_trylock(&t->component->lock)) {
+		deferred_queue(&t->room);
+		return;
+	}
+	push_locked(t);
+	mutex_unlock(&t->component->lock);
+}
+
+/* The component's lock is held by the caller (component_interrupt). */
+void char_device_event(struct component *co, u32 port, u32 events)
+{
+	struct tty *t = port_find(co, port);
+
+	if (!t)
+		return;
+	while (events & CHAR_EVENTS_READABLE) {
+		struct kabi_ctx ctx;
+		u8 chunk[64];
+		answer_t a;
+
+		component_ctx(co, &ctx);
+		a = char_driver_read(co->slot, &ctx, component_device_handle(co), port, chunk, sizeof(chunk));
+		if (a <= 0)
+			break;
+		tty_receive(t, chunk, MIN((u32)a, (u32)sizeof(chunk)));
+	}
+	if (events & CHAR_EVENTS_WRITABLE)
+		push_locked(t);
+	if (events & CHAR_EVENTS_HANGUP)
+		tty_hang_up(t);
+	object_put(&t->obj);
+}
+
+/* Fixed nodes: /dev/tty, /dev/console, /dev/ptmx. */
+void tty_boot_init(void)
+{
+	static const struct {
+		const char *name;
+		u32 mode, minor;
+	} nodes[] = {{"tty", 0666, 0}, {"console", 0600, 1}, {"ptmx", 0666, 2}};
+
+	for (u32 i = 0; i < ARRAY_SIZE(nodes); i++) {
+		struct device *d = device_create(DEVICE_VIRTUAL, nodes[i].name, nullptr);
+
+		if (!d)
+			return;
+		d->node_mode = S_IFCHR | nodes[i].mode;
+		d->node_dev = DEV_MAKE(5, nodes[i].minor);
+		strlcpy(d->node_name, nodes[i].name, sizeof(d->node_name));
+		strlcpy(d->class_name, "tty", sizeof(d->class_name));
+		device_add(d);
+		object_put(&d->obj);
+	}
+}
