@@ -154,28 +154,6 @@ static void x86_bases_load(const struct arch_task *a)
 	x86_wrmsr(MSR_KERNEL_GS_BASE, a->gs_base);
 }
 
-void x86_user_base_set(struct task *t, bool gs, word_t base)
-{
-	word_t irq = arch_irq_save();
-
-	x86_bases_save(&t->arch);
-	if (gs)
-		t->arch.gs_base = base;
-	else
-		t->arch.fs_base = base;
-	x86_bases_load(&t->arch);
-	arch_irq_restore(irq);
-}
-
-word_t x86_user_base(struct task *t, bool gs)
-{
-	word_t irq = arch_irq_save();
-
-	x86_bases_save(&t->arch);
-	arch_irq_restore(irq);
-	return gs ? t->arch.gs_base : t->arch.fs_base;
-}
-
 /* current's FP state, also in its area. Interrupts off. */
 static void x86_fpu_sync(struct task *t)
 {
