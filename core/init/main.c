@@ -101,6 +101,7 @@ static void mount_first_root(void)
 		panic("cannot mount the first root file system: error %ld", -(long)a);
 	if (mount_root(sb, &ns))
 		panic("no memory for the first mount namespace");
+	init_set_root(ns->root, ns);
 }
 
 static void unpack_initrd(void)

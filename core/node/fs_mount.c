@@ -217,3 +217,72 @@ answer_t fs_remount(struct call *c, struct superblock *sb, u32 sb_flags, const c
 	spin_unlock(&sb->obj.lock);
 	return 0;
 }
+
+/* Core's own changes of inodes go into the transaction by encode_inode; data first, as ordered mode has it. */
+static answer_t sync_inode(struct call *c, struct inode *i)
+{
+	struct fs_invoke v;
+	struct fs_inode f;
+	answer_t a = fs_invoke_begin(&v, c, i->sb);
+
+	if (a)
+		return a;
+	fs_inode_view(i, &f);
+	return fs_invoke_end(&v, filesystem_encode_inode(i->sb->fs, &v.ctx, &f));
+}
+
+__attribute__((weak)) answer_t fs_blocks_sync(struct superblock *sb)
+{
+	return 0;
+}
+
+/* Context: thread, may sleep (DO_SYNC_*, unmount): so it serves the component's needs itself. */
+answer_t fs_sync(struct call *c, struct superblock *sb, bool wait)
+{
+	answer_t first_error = 0;
+	struct inode *i;
+
+	if (!sb->fs || sb_names_resident(sb) || sb->flags & SB_RDONLY)
+		return 0;
+	while ((i = inode_take_dirty(sb))) {
+		answer_t a = i->pages ? memory_object_sync(i->pages, 0, ~0ull) : 0;
+
+		if (!a && !i->dead)
+			a = call_run(c, sync_inode(c, i));
+		if (a && !first_error)
+			first_error = a;
+		inode_put(i);
+	}
+	if (wait) {
+		answer_t a = fs_blocks_sync(sb);
+
+		if (a && !first_error)
+			first_error = a;
+	}
+	return first_error;
+}
+
+void fs_unmount(struct superblock *sb)
+{
+	struct fs_invoke v;
+	struct call c;
+	answer_t a;
+
+	if (!sb->fs)
+		return;
+	call_begin(&c, CALLF_KERNEL);
+	a = fs_sync(&c, sb, true);
+	if (!sb_names_resident(sb) && !(sb->flags & SB_RDONLY))
+		a = call_run(&c, (a = fs_invoke_begin(&v, &c, sb)) ? a : fs_invoke_end(&v, filesystem_unmount(sb->fs, &v.ctx)));
+	call_end(&c);
+	if (!a)
+		a = fs_blocks_sync(sb);
+	if (a)
+		log_err("%s: unmount left errors (%ld): the file system needs a check\n", sb->type_name, -(long)a);
+	fs_device_close(sb);
+	if (slot_close(sb->fs)) {
+		grace_wait();
+		instance_slot_destroy(sb->fs);
+	}
+	sb->fs = nullptr;
+}

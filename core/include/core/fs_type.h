@@ -32,5 +32,7 @@ answer_t fs_view_create(struct call *c, struct inode *dir, const char *name, u32
  * -ENOENT, -ENOTBLK, -EBUSY, -EACCES. May sleep. */
 answer_t fs_device_open(struct call *c, const char *source, u32 sb_flags, struct superblock *sb);
 void fs_device_close(struct superblock *sb);
+/* Writes dirty metadata blocks of sb, waits, flushes the device (weak default: no blocks). May sleep. */
+answer_t fs_blocks_sync(struct superblock *sb);
 /* Checks and applies the delta on the answer page (core/node/delta.c; weak default: nothing to apply). */
 answer_t fs_delta_apply(struct fs_invoke *v);
