@@ -114,6 +114,8 @@ static bool parse_flag_word(const char *word)
 		b->rootwait = true;
 	else if (!strcmp(word, "nokaslr"))
 		b->nokaslr = true;
+	else if (!strcmp(word, "archtest"))
+		b->arch_test = true;
 	else if (!strcmp(word, "debug"))
 		b->loglevel = LOG_DEBUG + 1;
 	else

@@ -23,6 +23,7 @@
 #include <lib/fmt.h>
 #include <lib/string.h>
 #include <arch/mmu.h>
+#include <arch/test.h>
 
 struct cpu *cpu_data[NR_CPUS_MAX];
 u64 cpu_online_mask;
@@ -164,6 +165,8 @@ static void init_thread(void *arg)
 	mount_first_root();
 	unpack_initrd();
 	devices_probe();
+	if (boot_parameters.arch_test)
+		arch_test_main();
 	log_info("first program at %lld us\n", (long long)(time_monotonic_ns() / NSEC_PER_USEC));
 	run_first_program();
 }

@@ -3,7 +3,7 @@
 #include <lib/types.h>
 struct boot_parameters {
 	const char *root, *rootfstype, *rootflags, *init, *rdinit, *console;
-	bool rootwait, read_write, quiet, nokaslr, isolation_off;
+	bool rootwait, read_write, quiet, nokaslr, isolation_off, arch_test;
 	u32 loglevel, panic_seconds_plus_1 /* 0: never reboot */, max_cpus, rerun;
 	u64 mem_bytes; /* mem=, 0 none */
 	const char *user[32];	  /* words for init: unknown "name" and everything after "--" */
