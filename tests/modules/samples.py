@@ -178,6 +178,21 @@ static const struct wide pairs[3] = {{1, 2}, {3, 4}, {5, 6}};
 {
 	return doubles;
 }
+/* What C gives only by chance: every other type that the port's relocation code claims. */
+#if defined(__aarch64__)
+__asm__(".section .rodata.wide,\\"a\\",%progbits\\n.balign 64\\n.skip 32\\nwide_data: .skip 32\\n.previous\\n"
+	".section .rodata.relative,\\"a\\",%progbits\\nrelative: .word wide_data - .\\n.balign 8\\n.quad wide_data - .\\n.previous\\n"
+	".text\\n.globl planted_text\\nplanted_text: adrp x0, wide_data\\n"
+	"ldrb w1, [x0, :lo12:wide_data]\\nldrh w1, [x0, :lo12:wide_data]\\nldr w1, [x0, :lo12:wide_data]\\n"
+	"ldr x1, [x0, :lo12:wide_data]\\n.arch_extension fp\\nldr q1, [x0, :lo12:wide_data]\\nadr x2, planted_far\\ntbz x1, #3, planted_far\\n"
+	"cbz x1, planted_far\\nb.eq planted_far\\nb planted_far\\nbl planted_far\\n.previous\\n"
+	".section .text.far,\\"ax\\",%progbits\\n.globl planted_far\\nplanted_far: ret\\n.previous\\n");
+#elif defined(__x86_64__)
+__asm__(".section .rodata.wide,\\"a\\",@progbits\\n.balign 64\\nwide_data: .skip 32\\n.previous\\n"
+	".section .rodata.relative,\\"a\\",@progbits\\nrelative: .quad wide_data - .\\n.long wide_data - .\\n.previous\\n"
+	".text\\n.globl planted_text\\nplanted_text: jmp planted_far\\nje planted_far\\nlea wide_data+4(%rip), %rax\\n.previous\\n"
+	".section .text.far,\\"ax\\",@progbits\\n.globl planted_far\\nplanted_far: ret\\n.previous\\n");
+#endif
 """, f"(({{ struct wide w; mix(x, &w) + w.a + {call}; }}))")
 
 
