@@ -13,7 +13,7 @@
  * on Linux and on UmkaOS. SYS() enters the kernel directly and gives the raw answer (a value or
  * -errno), so that a case checks exactly the call that it names: libc neither replaces one call by
  * another nor hides an error. A case must fail when any call that it names answers ENOSYS
- * (`check_masks.py` proves it), and a flag or errno named in a pair must occur in its text
+ * (`abi-runner --check-masks` proves it), and a flag or errno named in a pair must occur in its text
  * (`catalogue.py` checks it).
  */
 #pragma once

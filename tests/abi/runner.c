@@ -27,8 +27,10 @@ extern const struct abi_case *const __stop_abi_cases[];
 static struct {
 	const char *tmp;
 	const char *mask;
+	const char *list_file;
 	int timeout_s;
 	bool on_umka;
+	bool check_masks;
 	bool show_pairs;
 } opt = {.tmp = "/tmp", .timeout_s = 20};
 
@@ -110,6 +112,8 @@ static void prepare_child(const char *dir)
 	fd = open("/dev/null", O_RDWR);
 	if (fd >= 0) {
 		dup2((int)fd, STDIN_FILENO);
+		if (opt.check_masks) /* there a failure is what is wanted */
+			dup2((int)fd, STDERR_FILENO);
 		if (fd > 2)
 			close((int)fd);
 	}
@@ -152,6 +156,19 @@ static int run_case(const struct abi_case *c, const char *dir)
 	/* Orphans of a case come back to a runner that is init of its guest. */
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
+	return status;
+}
+
+/* Makes the case's directory, runs it there, and removes it. */
+static int run_in_directory(const struct abi_case *c)
+{
+	char dir[PATH_MAX];
+	int status;
+
+	snprintf(dir, sizeof(dir), "%s/abi.%d.%s", opt.tmp, (int)getpid(), c->name);
+	(void)mkdir(dir, 0755);
+	status = run_case(c, dir);
+	remove_tree(AT_FDCWD, dir);
 	return status;
 }
 
@@ -254,17 +271,13 @@ static int run_all(char **names)
 	printf("TAP version 13\n1..%d\n", nr_wanted);
 	for (int i = 0; i < nr_all; i++) {
 		const struct abi_case *c = __start_abi_cases[i];
-		char dir[PATH_MAX];
 		int status;
 
 		if (!wanted(c, names))
 			continue;
 		number++;
 		printf("# run %s.%s\n", c->family, c->name);
-		snprintf(dir, sizeof(dir), "%s/abi.%d.%s", opt.tmp, (int)getpid(), c->name);
-		(void)mkdir(dir, 0755);
-		status = run_case(c, dir);
-		remove_tree(AT_FDCWD, dir);
+		status = run_in_directory(c);
 		if (report(number, c, status) != 0)
 			nr_failed++;
 		else if (status == 0)
@@ -273,6 +286,68 @@ static int run_all(char **names)
 	print_coverage(passed, nr_passed);
 	free(passed);
 	return nr_failed ? 1 : 0;
+}
+
+/* Does a pair before `end` name this call too? */
+static bool named_before(const struct abi_case *c, const char *const *end, const char *call)
+{
+	for (const char *const *p = c->pairs; p < end; p++)
+		if (strcspn(*p, ":") == strlen(call) && strncmp(*p, call, strlen(call)) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Proves, on Linux, that each case depends on the calls that it names: with one of them masked the
+ * case must fail. One that passes then would also pass on a kernel that has no such call. What has
+ * no number of its own (files of /proc, the auxiliary vector, signals) cannot be masked.
+ */
+static int check_masks(char **names)
+{
+	int nr_all = (int)(__stop_abi_cases - __start_abi_cases);
+	int number = 0, nr_wrong = 0;
+
+	printf("TAP version 13\n");
+	for (int i = 0; i < nr_all; i++) {
+		const struct abi_case *c = __start_abi_cases[i];
+		char call[64];
+
+		if (!wanted(c, names) || c->only_umka)
+			continue;
+		for (const char *const *p = c->pairs; *p; p++) {
+			int status;
+
+			snprintf(call, sizeof(call), "%.*s", (int)strcspn(*p, ":"), *p);
+			if (named_before(c, p, call) || mask_number(call) < 0)
+				continue;
+			opt.mask = call;
+			status = run_in_directory(c);
+			number++;
+			if (status == 0)
+				nr_wrong++;
+			printf("%s %d - %s.%s fails without %s\n", status == 0 ? "not ok" : "ok", number,
+				c->family, c->name, call);
+		}
+	}
+	printf("1..%d\n", number);
+	return nr_wrong ? 1 : 0;
+}
+
+/* Reads the names of cases, one a line, from a file; NULL ends the list. */
+static char **read_names(const char *path)
+{
+	static char *names[4096];
+	static char text[1 << 17];
+	long length = abi_slurp(path, text, sizeof(text));
+	int nr = 0;
+
+	if (length < 0) {
+		fprintf(stderr, "abi-runner: cannot read %s\n", path);
+		exit(2);
+	}
+	for (char *name = strtok(text, " \n"); name && nr < 4095; name = strtok(NULL, " \n"))
+		names[nr++] = name;
+	return names;
 }
 
 /* The absolute path of this program; cases execute it as a helper. */
@@ -295,9 +370,12 @@ int main(int argc, char **argv, char **envp)
 		{"tmp", required_argument, NULL, 't'},
 		{"timeout", required_argument, NULL, 's'},
 		{"mask", required_argument, NULL, 'm'},
+		{"check-masks", no_argument, NULL, 'c'},
+		{"file", required_argument, NULL, 'f'},
 		{NULL, 0, NULL, 0},
 	};
 	struct utsname uts;
+	char **names;
 	bool list = false;
 	int c;
 
@@ -320,9 +398,15 @@ int main(int argc, char **argv, char **envp)
 		case 'm':
 			opt.mask = optarg;
 			break;
+		case 'c':
+			opt.check_masks = true;
+			break;
+		case 'f':
+			opt.list_file = optarg;
+			break;
 		default:
 			fprintf(stderr, "usage: abi-runner [--list] [--pairs] [--tmp DIR] [--timeout S] "
-					"[--mask CALL] [FAMILY | FAMILY.CASE]...\n");
+					"[--mask CALL] [--check-masks] [--file NAMES] [FAMILY | FAMILY.CASE]...\n");
 			return 2;
 		}
 	}
@@ -334,9 +418,10 @@ int main(int argc, char **argv, char **envp)
 	find_self(argv[0]);
 	abi_handler(SIGALRM, on_alarm, 0);
 	opt.on_umka = uname(&uts) == 0 && strstr(uts.version, "Umka");
+	names = opt.list_file ? read_names(opt.list_file) : argv + optind;
 	if (list) {
-		list_cases(argv + optind);
+		list_cases(names);
 		return 0;
 	}
-	return run_all(argv + optind);
+	return opt.check_masks ? check_masks(names) : run_all(names);
 }

@@ -93,7 +93,7 @@ CASE(errors, "mmap:EINVAL", "mmap:EBADF", "mmap:EACCES", "mmap:ENODEV", "mmap:EN
 	ERR(map(NULL, PAGE, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0), EOPNOTSUPP);
 	ERR(SYS(munmap, 1, PAGE), EINVAL);
 	ERR(SYS(munmap, PAGE * 16, 0), EINVAL);
-	ERR(SYS(munmap, (1ul << 63), PAGE), EINVAL);
+	ERR(SYS(munmap, NO_ADDRESS, PAGE), EINVAL);
 }
 
 CASE(fixed, "mmap:MAP_FIXED", "mmap:MAP_FIXED_NOREPLACE", "mmap:EEXIST", "mmap:hint")

@@ -303,7 +303,7 @@ CASE(read_only_tree, "openat:EACCES", "mkdirat:ENOENT", "unlinkat:EPERM", "fchmo
 	ERR(SYS(openat, AT_FDCWD, "/proc/version", O_WRONLY), EACCES);
 }
 
-CASE(sys, "sysfs:cpu online", "sysfs:block and class", "readlinkat:sysfs link", "statfs:sysfs")
+CASE(sys, "sys:cpu online", "sys:block and class", "readlinkat:sysfs link", "statfs:sysfs")
 {
 	char buf[256];
 	long f[15];

@@ -55,11 +55,7 @@ static long raise_self(int sig)
 
 /* The kernel's own struct sigaction: libc's differs. */
 struct kernel_action {
-	uint64_t handler, flags;
-#if defined(__x86_64__)
-	uint64_t restorer;
-#endif
-	uint64_t mask;
+	uint64_t handler, flags, restorer, mask;
 };
 
 CASE(action, "rt_sigaction:old action", "rt_sigaction:EINVAL", "rt_sigaction:EFAULT", "rt_sigaction:SIGKILL",
