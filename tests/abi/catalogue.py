@@ -27,14 +27,20 @@ def complaints(case):
         yield "%s: %s: names nothing" % (case.where, case.name)
 
 
-def main():
-    cases = abilib.read_cases()
+def all_complaints(cases):
+    """What is wrong with all declarations, and with the sizes of the files."""
     wrong = [line for case in cases.values() for line in complaints(case)]
     folder = os.path.join(abilib.HERE, "cases")
     for name in sorted(os.listdir(folder)):
         with open(os.path.join(folder, name), encoding="utf-8") as source:
             if sum(1 for _ in source) >= 800:
                 wrong.append("cases/%s: 800 lines or more" % name)
+    return wrong
+
+
+def main():
+    cases = abilib.read_cases()
+    wrong = all_complaints(cases)
     for line in wrong:
         print(line, file=sys.stderr)
     both = [case for case in cases.values() if case.both]
