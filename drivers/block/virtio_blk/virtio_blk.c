@@ -58,7 +58,7 @@ struct disk {
 };
 static_assert(sizeof(struct disk) <= 65536);
 
-static answer_t start(struct kabi_ctx *ctx, handle_t device, struct disk *d)
+static answer_t start_device(struct kabi_ctx *ctx, handle_t device, struct disk *d)
 {
 	struct dma_memory m;
 	answer_t a = virtio_begin(ctx, device, &d->virtio);
@@ -86,11 +86,13 @@ static answer_t blk_attach(struct kabi_ctx *ctx, handle_t device, struct block_g
 	answer_t a;
 
 	*d = (struct disk){};
-	a = start(ctx, device, d);
+	a = start_device(ctx, device, d);
 	if (a)
 		return a;
 	d->seg_max = d->virtio.features & F_SEG_MAX ? mmio_read32(d->virtio.config, CONFIG_SEG_MAX) : 1;
-	d->seg_max = MAX(1u, MIN(d->seg_max, MIN(SEGMENTS_MAX, (u32)d->queue.size - 2)));
+	d->seg_max = MIN(d->seg_max, SEGMENTS_MAX);
+	d->seg_max = MIN(d->seg_max, (u32)d->queue.size - 2);
+	d->seg_max = MAX(d->seg_max, 1u);
 	if (d->virtio.features & F_BLK_SIZE)
 		block = mmio_read32(d->virtio.config, CONFIG_BLK_SIZE);
 	if (block < 512 || block > 4096 || block & (block - 1))
