@@ -92,7 +92,7 @@ static inline ktime_t abi_ns_add(ktime_t a, ktime_t b)
 	return checked_add(a, b, &sum) ? sum : KTIME_MAX;
 }
 /* poll.c. In task->restart.op: an operation that DO does not know. */
-#define ABI_RESTART_POLL ((u32)DO_NONE)
+#define ABI_RESTART_POLL ((u32)DO_NR)
 answer_t abi_poll(struct call *c, vaddr_t fds, u32 nr);
 
 /* signal.c */

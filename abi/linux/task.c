@@ -380,10 +380,26 @@ static answer_t futex_deadline(struct call *c, u32 op)
 	return 0;
 }
 
+/* A relative wait that a signal without handler interrupted goes on to its first deadline (restart_syscall(2)). */
+static answer_t futex_wait_done(struct call *c)
+{
+	struct task *t = abi_task(c);
+
+	if (c->op_result != -ERESTARTNOHAND)
+		return c->op_result;
+	t->restart.op = DO_FUTEX;
+	for (u32 i = 0; i < ARRAY_SIZE(t->restart.args); i++)
+		t->restart.args[i] = c->op_args[i];
+	t->restart.deadline_ns = c->deadline_ns;
+	return -ERESTART_RESTARTBLOCK;
+}
+
 answer_t sys_futex(struct call *c)
 {
 	u32 op = arg_uint(c, 1);
 
+	if (c->op_done)
+		return futex_wait_done(c);
 	c->op_args[3] = 0;
 	switch (op & FUTEX_COMMANDS) {
 	case FUTEX_WAIT:
@@ -405,7 +421,7 @@ answer_t sys_futex(struct call *c)
 	abi_op3(c, c->args[0], op, arg_uint(c, 2));
 	c->op_args[4] = c->args[4];
 	c->op_args[5] = arg_uint(c, 5);
-	return abi_do(c, DO_FUTEX);
+	return call_do(c, DO_FUTEX, (op & FUTEX_COMMANDS) == FUTEX_WAIT && c->deadline_set);
 }
 
 /* --- rseq: registration; core writes the area at each return to user mode that may have changed the CPU --- */
