@@ -33,6 +33,7 @@ PLAIN_RELEASE(event)
 PLAIN_RELEASE(timer)
 PLAIN_RELEASE(tty)
 PLAIN_RELEASE(context)
+PLAIN_RELEASE(fs_context)
 PLAIN_RELEASE(files)
 PLAIN_RELEASE(namespace)
 PLAIN_RELEASE(device)
@@ -78,6 +79,8 @@ static void release(struct object *o)
 		return object_release_tty(o);
 	case OBJECT_CONTEXT:
 		return object_release_context(o);
+	case OBJECT_FS_CONTEXT:
+		return object_release_fs_context(o);
 	case OBJECT_FILES:
 		return object_release_files(o);
 	case OBJECT_NAMESPACE:

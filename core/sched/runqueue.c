@@ -250,6 +250,8 @@ void rq_check_preempt(struct runqueue *rq, struct task *woken)
 		rq_arm_slice(rq, curr);
 }
 
+/* How often a task's CPU time is compared with its process's CPU-time timers, while there are any. */
+#define CPU_TIMER_STEP_NS (4ull * NSEC_PER_MSEC)
 #define RR_SLICE_NS (100ull * NSEC_PER_MSEC)
 
 static u64 slice_left(struct runqueue *rq, struct task *t)
@@ -266,11 +268,13 @@ void rq_arm_slice(struct runqueue *rq, struct task *next)
 {
 	u64 left;
 
-	if (rq->nr_running <= 1 || next == rq->idle) {
+	if (next == rq->idle || (rq->nr_running <= 1 && !next->group->cpu_timers_armed)) {
 		timer_set_slice(KTIME_MAX);
 		return;
 	}
-	left = slice_left(rq, next);
+	left = rq->nr_running > 1 ? slice_left(rq, next) : UINT64_MAX;
+	if (unlikely(next->group->cpu_timers_armed))
+		left = MIN(left, CPU_TIMER_STEP_NS);
 	if (left == UINT64_MAX)
 		timer_set_slice(KTIME_MAX);
 	else

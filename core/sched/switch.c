@@ -87,7 +87,7 @@ static void switch_space(struct task *prev, struct task *next)
 	struct arch_space *space = next->space ? &next->space->arch : nullptr;
 
 	(void)prev;
-	/* On one CPU a kernel thread keeps the last space: whoever destroys a space has left it (sched_leave_space). With more CPUs
+	/* On one CPU a kernel thread keeps the last space: whoever destroys a space has left it (sched_switch_space). With more CPUs
 	 * nobody would tell this one, so it leaves at once. */
 	if (!space && (READ_ONCE(cpu_online_mask) & (READ_ONCE(cpu_online_mask) - 1)) == 0)
 		return;
@@ -97,12 +97,13 @@ static void switch_space(struct task *prev, struct task *next)
 	arch_space_activate(space);
 }
 
-void sched_leave_space(void)
+void sched_switch_space(void)
 {
 	word_t irq = arch_irq_save();
+	struct arch_space *space = current->space ? &current->space->arch : nullptr;
 
-	this_cpu()->space = nullptr;
-	arch_space_activate(nullptr);
+	this_cpu()->space = space;
+	arch_space_activate(space);
 	arch_irq_restore(irq);
 }
 
@@ -119,7 +120,7 @@ void sched_finish_switch(struct task *prev) __no_lock_analysis
 {
 	struct runqueue *rq = this_cpu()->rq;
 	u32 to = rq->migrate_to;
-	bool dead = prev->state == TASK_DEAD;
+	bool dead = prev->state == TASK_DEAD && !prev->se.on_queue;
 
 	rq->migrate_to = ~0u;
 	if (likely(to == ~0u)) {
@@ -278,8 +279,10 @@ void sched_slice_interrupt(ktime_t now)
 	(void)now;
 	spin_lock(&rq->lock);
 	rq_update_current(rq);
-	if (rq->curr != rq->idle && rq->nr_running > 1) {
-		if (rq->curr->se.class == SCHED_CLASS_REALTIME)
+	if (rq->curr != rq->idle) {
+		if (rq->curr->group->cpu_timers_armed)
+			__atomic_fetch_or(&rq->curr->work, TASK_WORK_CPUTIME, __ATOMIC_SEQ_CST);
+		if (rq->curr->se.class == SCHED_CLASS_REALTIME && rq->nr_running > 1)
 			rq_resched(rq);
 		else if (!this_cpu()->need_resched)
 			rq_arm_slice(rq, rq->curr);

@@ -50,6 +50,7 @@ void time_init(void)
 	time_init_cpu(arch_this_cpu());
 	if (seconds > 0)
 		wall_offset_ns = seconds * NSEC_PER_SEC - time_monotonic_ns();
+	vdso_init();
 }
 
 static const struct time_ns *offsets(void)

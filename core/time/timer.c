@@ -144,6 +144,17 @@ bool timer_cancel(struct timer *t) __no_lock_analysis
 	}
 }
 
+void timer_cancel_async(struct timer *t) __no_lock_analysis
+{
+	word_t irq = arch_irq_save();
+	struct timer_base *b = timer_lock(t);
+
+	if (t->queued)
+		base_remove(b, t);
+	spin_unlock(&b->lock);
+	arch_irq_restore(irq);
+}
+
 static void timer_act(enum timer_action action, void *target)
 {
 	switch (action) {

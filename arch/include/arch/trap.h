@@ -7,6 +7,8 @@
  * Port supplies in impl/trap.h: struct arch_regs and the inlines
  *   arch_regs_pc/sp/set_pc/set_sp, arch_regs_user_mode(regs),
  *   arch_syscall_nr(regs), arch_syscall_arg(regs, i), arch_syscall_set_return(regs, value),
+ *   arch_syscall_return(regs), arch_syscall_forget(regs) (arch_syscall_nr then gives ~0: no call in progress),
+ *   arch_syscall_restart_block(regs): as arch_syscall_restart, but the call made is restart_syscall(2),
  *   arch_syscall_restart(regs): moves pc back to the system call instruction and restores nr/arg0.
  */
 #include <lib/types.h>

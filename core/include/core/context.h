@@ -88,4 +88,11 @@ static inline bool context_capable(const struct context *c, u32 cap)
 	return c->cred.cap_effective >> cap & 1;
 }
 bool context_in_group(const struct context *c, kgid_t gid); /* fsgid or supplementary */
-struct context *context_boot(void); /* core/init: the first context */
+struct context *context_boot(void); /* the first context (root's, no restrictions); core/init sets its fs->root and cwd */
+/* A copy of root, cwd and umask; nullptr: no memory. */
+struct fs_context *fs_context_clone(struct fs_context *from);
+/* Supplementary groups: sorted by the caller (setgroups); nullptr: no memory. */
+struct group_list *group_list_new(u32 nr);
+void group_list_put(struct group_list *g);
+/* execve(2)'s change of credentials for a file of this owner and mode. *secure: AT_SECURE. */
+void context_exec_credentials(struct credentials *cred, u32 mode, kuid_t owner, kgid_t group, bool nosuid, bool *secure);

@@ -349,6 +349,7 @@ static inline void file_get(struct file *f)
 void file_put(struct file *f); /* last one: node.release through a record of core's own */
 int file_sync(struct file *f, bool data_only); /* DO_SYNC_FILE: op_args[0] file, [1] data_only. Thread, may sleep. */
 /* A descriptor of f was closed by the owner of `files`: POSIX locks go. Core operations (close, exec, exit) call it, then node.flush. */
+struct files;
 void file_closing(struct file *f, struct files *files);
 /* Limits and signals of the calling task, for handlers that know no task. */
 u64 call_rlimit(const struct call *c, u32 which);

@@ -28,6 +28,7 @@ enum object_type : u16 {
 	OBJECT_TIMER,
 	OBJECT_TTY,
 	OBJECT_CONTEXT,
+	OBJECT_FS_CONTEXT,
 	OBJECT_FILES, /* descriptor table */
 	OBJECT_NAMESPACE,
 	OBJECT_DEVICE,
@@ -81,6 +82,7 @@ void object_release_event(struct object *o);
 void object_release_timer(struct object *o);
 void object_release_tty(struct object *o);
 void object_release_context(struct object *o);
+void object_release_fs_context(struct object *o);
 void object_release_files(struct object *o);
 void object_release_namespace(struct object *o);
 void object_release_device(struct object *o);

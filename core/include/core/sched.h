@@ -80,5 +80,5 @@ void sched_loadavg(u64 out[3], u32 *running, u32 *total);
 u64 sched_task_runtime_ns(struct task *t);
 /* core/time: this CPU's timer has fired and the slice may be over. Interrupts off. */
 void sched_slice_interrupt(ktime_t now);
-/* Leaves the user address space on this CPU (exit, exec). Thread. */
-void sched_leave_space(void);
+/* Loads current->space on this CPU, or none (exec, exit). Thread. */
+void sched_switch_space(void);

@@ -107,10 +107,10 @@ struct signal_handlers {
 /* Process ids: one struct pid per number set, kept while anybody (task, group, session, pidfd) holds it. */
 struct pid {
 	struct object obj;
-	u64 number_global;	 /* 64-bit task id */
-	s32 number;		 /* in the boot pid namespace (levels come with namespaces) */
+	u64 number_global; /* 64-bit task id, never reused */
+	struct rb_node in_ns; /* with the next: struct pid_number (core/task/pid_numbers.h) */
+	s32 number;	      /* in the boot pid namespace (levels come with namespaces) */
 	struct pid_ns *ns;
-	struct rb_node in_ns;
 	struct task *task;	 /* thread with this id; task_list_lock */
 	struct thread_group *group; /* whose leader has (or had) this id, until reaped; task_list_lock */
 	struct list_node group_members;	  /* thread groups whose process group this is */
@@ -175,6 +175,7 @@ struct thread_group {
 	struct rusage_counts dead_threads, dead_children;
 	s32 exit_code; /* wait status of the whole group */
 	s32 exit_signal; /* told to the parent; 0: none; -1: a thread of another group's... never */
+	bool notify_stopped, notify_continued; /* a thread that may sleep tells the parent */
 	bool group_exit, stopped, continued_event, stop_event, zombie, reaped;
 	bool is_init;   /* of its pid namespace: default signal actions do not kill it */
 	struct task *exec_task; /* exec kills the others; not the group */
@@ -217,7 +218,7 @@ struct task {
 	struct thread_group *group;
 	struct list_node in_group;
 	struct pid *pid;
-	struct list_node all; /* every task, global task lock */
+	struct list_node all; /* among the dead (core/task/task.c) */
 	/* signals */
 	u64 blocked, saved_blocked; /* blocked: written by the task itself, under the group's lock */
 	bool stop_counted; /* in group->nr_stopped */
@@ -235,7 +236,7 @@ struct task {
 	struct rusage_counts usage;
 	u64 user_cycles, system_cycles, mode_stamp; /* since the last charge: task_account_* */
 	struct user_count *user;
-	struct task *vfork_child_of; /* who waits in vfork for this one, a reference */
+	vaddr_t set_child_tid; /* CLONE_CHILD_SETTID: written by the child's first run */
 	ktime_t start_ns, sleep_start_ns;
 	s32 exit_status;
 	struct rb_root *pi;	  /* held PI futexes */
@@ -310,6 +311,8 @@ struct exec_args {
 	const char *const *kernel_argv, *const *kernel_envp;
 };
 int task_exec(const struct exec_args *args);
+/* True: randomise addresses of new images (kernel.randomize_va_space; 0 off, 1 and 2 as Linux). */
+extern u32 task_randomize_va_space;
 int task_unshare_fs(void); /* current's root, cwd and umask become its own; -ENOMEM */
 __noreturn void task_exit(s32 code); /* this thread; code as a wait status: exit(2)'s << 8, or a signal */
 __noreturn void task_exit_group(s32 status); /* whole process, wait status */
@@ -318,6 +321,10 @@ sword_t task_wait(s32 idtype, s32 id, u32 options, s32 *status, struct signal_in
 struct task *task_kernel_thread(void (*entry)(void *), void *arg, const char *name);
 /* arch: first run of a task made by clone, after sched_finish_switch. Interrupts off. */
 void task_child_start(void);
+/* vfs: the open file of a pidfd (core/event.h); referenced, nullptr: no memory. */
+struct file *pidfd_file_new(struct pid *p, u32 flags);
+/* The process behind a pidfd's open file, borrowed; nullptr: it is no pidfd. */
+struct pid *pidfd_file_pid(struct file *f);
 /* core/sched: the switch away from a task that has ended is complete. No sleeping. */
 void task_finish_dead(struct task *t);
 extern struct task *task_init; /* pid 1 */
@@ -374,6 +381,14 @@ static inline u64 task_rlimit(const struct task *t, u32 which)
 }
 /* --- futex (core/task/futex.c); op as futex(2) with the private/clock bits --- */
 sword_t futex_op(vaddr_t uaddr, u32 op, u32 val, ktime_t deadline_or_none, word_t val2, vaddr_t uaddr2, u32 val3);
+/* futex_waitv(2): index of a woken one. The personality has checked sizes and flags. */
+struct futex_wait_entry {
+	vaddr_t uaddr;
+	u32 value;
+	bool shared;
+};
+#define FUTEX_WAITV_MAX 128
+sword_t futex_waitv(const struct futex_wait_entry *entries, u32 nr, ktime_t deadline_ns);
 void futex_exit_robust(struct task *t);
 int futex_wake_user(vaddr_t uaddr, u32 nr); /* clear_child_tid */
 /* --- exits of user mode: personality hooks are in the personality contract --- */

@@ -67,10 +67,25 @@ static inline void arch_syscall_set_return(struct arch_regs *r, word_t value)
 {
 	r->ax = value;
 }
+static inline word_t arch_syscall_return(const struct arch_regs *r)
+{
+	return r->ax;
+}
+/* From now on no call is in progress: its answer or restart is decided. */
+static inline void arch_syscall_forget(struct arch_regs *r)
+{
+	r->orig_ax = ~0ul;
+}
 /* The SYSCALL instruction is two bytes; the arguments are still in their registers. */
 static inline void arch_syscall_restart(struct arch_regs *r)
 {
 	r->ax = r->orig_ax;
+	r->ip -= 2;
+}
+/* Goes on as restart_syscall(2), 219 in this port's table. */
+static inline void arch_syscall_restart_block(struct arch_regs *r)
+{
+	r->ax = 219;
 	r->ip -= 2;
 }
 /* For rt_sigreturn and ptrace: what a program asks for, made safe. */
