@@ -20,6 +20,7 @@
 #include <core/node.h>
 #include <core/task.h>
 #include <arch/trap.h>
+#include <lib/errno.h>
 #include <kabi/personality.h>
 #include <kabi/slots.h>
 
@@ -77,6 +78,9 @@ void call_entry(struct arch_regs *regs)
 		call_finish(c, a);
 		if (regs_set)
 			return;
+		/* The way out decides about the restart, also when the signal has been taken by another thread meanwhile. */
+		if (a <= -ERESTARTSYS && a >= -ERESTART_RESTARTBLOCK)
+			__atomic_fetch_or(&t->work, TASK_WORK_SIGNAL, __ATOMIC_SEQ_CST);
 	}
 	c->nr_pins = 0;
 	arch_syscall_set_return(regs, (word_t)a);
