@@ -5,23 +5,24 @@
 #include <arch/test.h>
 #include "arch_test.h"
 
-static u32 nr_checks, nr_failed;
+static atomic32_t nr_checks, nr_failed;
 
 void arch_test_check(bool ok, const char *condition, const char *function, u32 line)
 {
-	nr_checks++;
+	atomic32_fetch_add(&nr_checks, 1);
 	if (ok)
 		return;
-	nr_failed++;
+	atomic32_fetch_add(&nr_failed, 1);
 	log_printf(LOG_ERR, "archtest: # %s:%u: %s\n", function, line, condition);
 }
 
 static void run(u32 number, const char *name, void (*test)(void))
 {
-	u32 failed = nr_failed, checks = nr_checks;
+	u32 failed = atomic32_load(&nr_failed), checks = atomic32_load(&nr_checks);
 
 	test();
-	log_printf(LOG_ERR, "archtest: %sok %u - %s # %u checks\n", nr_failed > failed ? "not " : "", number, name, nr_checks - checks);
+	log_printf(LOG_ERR, "archtest: %sok %u - %s # %u checks\n", atomic32_load(&nr_failed) > failed ? "not " : "", number,
+		name, atomic32_load(&nr_checks) - checks);
 }
 
 void arch_test_main(void)
@@ -33,7 +34,7 @@ void arch_test_main(void)
 	run(4, "ucopy", arch_test_ucopy);
 	run(5, "context", arch_test_context);
 	run(6, "trap", arch_test_trap);
-	log_printf(LOG_ERR, "archtest: end, %u checks, %u failed\n", nr_checks, nr_failed);
+	log_printf(LOG_ERR, "archtest: end, %u checks, %u failed\n", atomic32_load(&nr_checks), atomic32_load(&nr_failed));
 	arch_power_off();
 }
 

@@ -40,6 +40,7 @@ struct x86_software_bytes {
 static_assert(sizeof(struct x86_software_bytes) == 48);
 
 static u32 x86_state_bytes = 512;
+static struct slab_cache *x86_fpu_cache;
 
 struct task *x86_switch_stacks(word_t *save_sp, word_t new_sp, struct task *prev);
 extern const u8 x86_child_start[], x86_thread_start[];
@@ -89,11 +90,14 @@ static void x86_fpu_initial(void *area)
 int arch_task_init(struct task *t)
 {
 	t->arch = (struct arch_task){.stack_top = t->arch.stack_top, .fpu_cpu = ~0u};
-	/* kmalloc aligns blocks of 1 KiB and more to their size class, so to 64 bytes */
-	t->arch.fpu = kmalloc(MAX(x86_state_bytes, 1024u));
+	if (!x86_fpu_cache) { /* the first task is made at boot, by the only CPU */
+		x86_fpu_cache = slab_create("fpu_state", x86_state_bytes, 64);
+		if (!x86_fpu_cache)
+			return -ENOMEM;
+	}
+	t->arch.fpu = slab_alloc(x86_fpu_cache);
 	if (!t->arch.fpu)
 		return -ENOMEM;
-	BUG_ON(!IS_ALIGNED((word_t)t->arch.fpu, 64));
 	x86_fpu_initial(t->arch.fpu);
 	return 0;
 }
@@ -101,7 +105,8 @@ int arch_task_init(struct task *t)
 void arch_task_destroy(struct task *t)
 {
 	/* A stale fpu_owner may stay: a new task at this address begins with fpu_cpu = none */
-	kfree(t->arch.fpu);
+	if (t->arch.fpu)
+		slab_free(x86_fpu_cache, t->arch.fpu);
 	t->arch.fpu = nullptr;
 }
 

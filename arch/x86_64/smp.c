@@ -62,7 +62,8 @@ static bool x86_wait_online(u32 cpu, u64 ns)
 {
 	ktime_t end = arch_time_now_ns() + (ktime_t)ns;
 
-	while (!__atomic_load_n(&x86_cpus[cpu].online, __ATOMIC_ACQUIRE)) {
+	/* core sets the bit last: from then on flushes and messages reach the CPU */
+	while (!(__atomic_load_n(&cpu_online_mask, __ATOMIC_ACQUIRE) >> cpu & 1)) {
 		if (arch_time_now_ns() > end)
 			return false;
 		arch_cpu_relax();
