@@ -31,7 +31,7 @@ step_coreutils() {
 	mkdir -p d/e/f; touch -d '2020-02-03 04:05:06.789' d/e/f/g; stat -c '%y %a' d/e/f/g; chmod 4751 d/e/f/g
 	stat -c %A d/e/f/g; find d -type f -printf '%P %m\n'; du -s --apparent-size d | cut -f2; rm -rf d; ls
 	dd if=/dev/zero of=sparse bs=1 count=1 seek=10M 2>/dev/null; stat -c '%s' sparse; truncate -s 100 sparse
-	tar -cf t.tar n m; tar -tvf t.tar | awk '{print $1, $3, $6}'; gzip -k n; zcat n.gz | cmp - n && echo gzip
+	tar -cf t.tar n m; tar -tvf t.tar | awk '{print $1, $3, $6}'; gzip -kf n; zcat n.gz | cmp - n && echo gzip
 	mv n n2; test -e n || echo moved; timeout 0.2 sleep 5; echo $?; nice -n 5 nice; nproc >/dev/null
 	env -i A=1 env; tee x <<<y; tail -c 3 x; od -An -tx1 x; mktemp -d /tmp/XXXXXX | wc -c; df / | wc -l
 	chown 5:6 m; stat -c '%u %g' m; id -un; pwd; tty || true; date -d @86400 +%F; uname -s -m; sync
@@ -97,7 +97,7 @@ C
 		echo '#include <stdio.h>'
 		echo 'int main(void) { long all = 0;'
 		for i in $(seq 1 20); do echo "all += run$i();"; done
-		echo 'printf("%ld\n", all); return all == 11040000 ? 0 : 1; }'
+		echo 'printf("%ld\n", all); return all == 1920000 ? 0 : 1; }'
 	} >main.c
 }
 
@@ -105,7 +105,7 @@ step_gcc() {
 	write_sources
 	gcc -O1 -Wall -pthread -o prog main.c f*.c && ./prog
 	gcc -g -static -o static main.c f*.c && ./static
-	echo 'int main(void) { return x; }' >bad.c; gcc bad.c 2>&1 | head -2; echo "${PIPESTATUS[0]}"
+	echo 'int main(void) { return x; }' >bad.c; gcc bad.c 2>errors; echo $?; head -2 errors
 	strip prog; ./prog; ldd ./prog | awk '{print $1}' | sort | tail -2; objdump -f prog | grep -c start
 }
 
@@ -119,7 +119,7 @@ step_git() {
 	git config --global user.name t; git config --global user.email t@example.org
 	git config --global init.defaultBranch main; git config --global advice.detachedHead false
 	git config --global safe.directory '*'
-	mkdir origin; git -C origin init -q; git -C origin fetch -q /overlay/history.bundle '+HEAD:refs/heads/main' && git -C origin checkout -q main
+	mkdir origin; git -C origin init -q; git -C origin fetch -q /overlay/history.bundle HEAD:refs/heads/imported && git -C origin checkout -q -B main imported
 	git clone -q "file://$PWD/origin" clone; cd clone || return 1
 	git log --format=%H | wc -l; git gc -q; git fsck --full && echo fsck
 	git log --format=%h | awk 'NR % 3 == 0' | head -10 | while read -r c; do git checkout -q "$c" && git status --porcelain | wc -l; done
@@ -179,7 +179,7 @@ step_stress() {
 	for s in "--cpu 2 --cpu-ops 20" "--fork 2 --fork-ops 100" "--pipe 2 --pipe-ops 2000" "--futex 2 --futex-ops 2000" \
 		"--mmap 1 --mmap-bytes 16M --mmap-ops 20" "--hdd 1 --hdd-bytes 4M --hdd-ops 20" "--switch 2 --switch-ops 2000" \
 		"--poll 1 --poll-ops 500" "--timer 1 --timer-ops 200" "--vm 1 --vm-bytes 16M --vm-ops 20" "--sem 2 --sem-ops 500"; do
-		stress-ng --quiet --timeout 60 $s; echo "${s%% *} $?"
+		stress-ng --quiet --timeout 60 $s 2>&1 | grep -v 'finished prematurely'; echo "${s%% *} ${PIPESTATUS[0]}"
 	done
 }
 
