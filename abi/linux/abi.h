@@ -139,10 +139,6 @@ answer_t abi_iovec_import(struct call *c, struct abi_iovec *v, vaddr_t user, u64
 /* names.c, generated */
 answer_t abi_syscall_name(struct call *c, u32 nr, void *name, u32 name_len);
 
-/* core/task/context.c */
-struct group_list *group_list_new(u32 nr);
-void group_list_put(struct group_list *g);
-
 /* cred.c, task.c, sched.c */
 struct task *abi_target_task(struct call *c, s32 pid); /* referenced; 0: the caller; nullptr: none */
 void abi_task_put(struct task *t);

@@ -1,4 +1,5 @@
 /* Descriptors: opening, duplicating, closing, their flags; directory listing. */
+#include <core/event.h>
 #include "abi.h"
 
 #define F_DUPFD		0
@@ -368,6 +369,68 @@ answer_t sys_memfd_create(struct call *c)
 answer_t sys_pidfd_open(struct call *c)
 {
 	return vfs_pidfd_open(SLOT(VFS), c, arg_int(c, 0), arg_uint(c, 1));
+}
+
+/* ptrace's rule for looking into another process: the same ids, and one that may be dumped; or the capability. */
+static bool may_look_into(struct call *c, const struct task *t)
+{
+	const struct credentials *own = &c->ctx->cred, *other;
+	bool same;
+
+	if (context_capable(c->ctx, CAP_SYS_PTRACE))
+		return true;
+	grace_read_begin();
+	other = &READ_ONCE(t->context)->cred;
+	same = kuid_eq(own->fsuid, other->uid) && kuid_eq(own->fsuid, other->euid) && kuid_eq(own->fsuid, other->suid) &&
+	       kgid_eq(own->fsgid, other->gid) && kgid_eq(own->fsgid, other->egid) && kgid_eq(own->fsgid, other->sgid);
+	grace_read_end();
+	return same && READ_ONCE(t->group->dumpable);
+}
+
+/* The table cannot go while the lock is held: an exiting task takes it out under that. */
+static struct file *task_file(struct task *t, u32 fd)
+{
+	struct file *file;
+
+	spin_lock(&t->obj.lock);
+	file = t->files ? files_get(t->files, fd) : nullptr;
+	spin_unlock(&t->obj.lock);
+	return file;
+}
+
+/* A descriptor of another process, by number: installed here, close-on-exec (pidfd_getfd(2)). */
+static answer_t take_from(struct call *c, struct task *t, u32 fd)
+{
+	struct file *file;
+	answer_t a;
+
+	if (!may_look_into(c, t))
+		return -EPERM;
+	file = task_file(t, fd);
+	if (!file)
+		return -EBADF;
+	a = files_install(abi_task(c)->files, file, 0, true, task_rlimit(abi_task(c), RLIMIT_NOFILE));
+	if (a < 0) /* the other process may have closed its own meanwhile, so this may be the last reference */
+		return release(c, file, a);
+	return a;
+}
+
+answer_t sys_pidfd_getfd(struct call *c)
+{
+	struct file *file = call_file(c, arg_uint(c, 0));
+	struct task *t;
+	answer_t a;
+
+	if (arg_uint(c, 2))
+		return -EINVAL;
+	if (!file || file->type != NODE_PID)
+		return -EBADF;
+	t = task_find(c->ctx->pid_ns, container_of(file->obj.body, struct pidfd, obj)->pid->number);
+	if (!t)
+		return -ESRCH;
+	a = take_from(c, t, arg_uint(c, 1));
+	abi_task_put(t);
+	return a;
 }
 
 static answer_t signalfd(struct call *c, u32 flags)

@@ -116,3 +116,15 @@ static_assert(sizeof(struct user_sched_attr) == 56);
 struct user_utimbuf { s64 actime, modtime; };
 struct user_robust_head { u64 list, offset, pending; };
 static_assert(sizeof(struct user_robust_head) == 24);
+struct user_timex {
+	u32 modes, pad0;
+	s64 offset, freq, maxerror, esterror;
+	s32 status, pad1;
+	s64 constant, precision, tolerance;
+	struct user_timeval time;
+	s64 tick, ppsfreq, jitter;
+	s32 shift, pad2;
+	s64 stabil, jitcnt, calcnt, errcnt, stbcnt;
+	s32 tai, pad3[11];
+};
+static_assert(sizeof(struct user_timex) == 208);

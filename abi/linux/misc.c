@@ -1,6 +1,8 @@
 /* The system as a whole: names, memory and load figures, random bytes, prctl, reboot, host name. */
+#include <core/log_ring.h>
 #include <core/random.h>
 #include <kabi/tty.h>
+#include <lib/fmt.h>
 #include "abi.h"
 
 #define UNAME_RELEASE "6.12.0-umka"
@@ -156,6 +158,107 @@ answer_t sys_reboot(struct call *c)
 		return 0;
 	default:
 		return -EINVAL;
+	}
+}
+
+/* --- syslog(2): the kernel log as text; reading it off record by record is /dev/kmsg's --- */
+#define LOG_CLOSE	  0
+#define LOG_OPEN	  1
+#define LOG_READ	  2
+#define LOG_READ_ALL	  3
+#define LOG_READ_CLEAR	  4
+#define LOG_CLEAR	  5
+#define LOG_CONSOLE_OFF	  6
+#define LOG_CONSOLE_ON	  7
+#define LOG_CONSOLE_LEVEL 8
+#define LOG_SIZE_UNREAD	  9
+#define LOG_SIZE_BUFFER	  10
+#define LOG_LINE_MAX	  600u
+
+/* Progress and room to work in, record-owned: too much for a core stack. */
+struct log_view {
+	bool begun;
+	u64 number; /* of the next record */
+	u64 done_bytes;
+	struct log_record record;
+	char line[LOG_LINE_MAX];
+};
+
+/* The next record as Linux prints it, "<6>[    1.234567] text"; 0: none. */
+static u32 log_next_line(struct log_view *v, u64 *number)
+{
+	u64 usec;
+	int length;
+
+	if (!log_read(number, &v->record))
+		return 0;
+	usec = (u64)v->record.time_ns / 1000;
+	length = snprintf(v->line, sizeof(v->line), "<%u>[%5llu.%06llu] %s\n", v->record.level, (unsigned long long)(usec / 1000000),
+			  (unsigned long long)(usec % 1000000), v->record.text);
+	return (u32)MIN(length, (int)sizeof(v->line) - 1);
+}
+
+/* The first record from which on everything fits into `room`. */
+static u64 log_first_that_fits(struct log_view *v, u64 room)
+{
+	u64 total = 0, number = 0;
+	u32 length;
+
+	while ((length = log_next_line(v, &number)))
+		total += length;
+	for (number = 0; total > room; total -= MIN((u64)length, total)) {
+		length = log_next_line(v, &number);
+		if (!length)
+			break;
+	}
+	return number;
+}
+
+static answer_t log_read_all(struct call *c)
+{
+	struct log_view *v;
+
+	abi_memory(c, v, sizeof(*v));
+	if (!v->begun) {
+		v->number = log_first_that_fits(v, c->args[2]);
+		v->begun = true;
+	}
+	for (u32 steps = 0; steps < 256; steps++) {
+		u64 number = v->number;
+		u32 length = log_next_line(v, &number);
+
+		if (!length || v->done_bytes + length > c->args[2])
+			return (answer_t)v->done_bytes;
+		abi_try(call_copy_out(c, c->args[1] + (vaddr_t)v->done_bytes, v->line, length));
+		v->done_bytes += length;
+		v->number = number;
+	}
+	return call_more(c);
+}
+
+/* What would consume or clear the log, and the console's levels: EPERM, as where a policy keeps them from everybody. */
+answer_t sys_syslog(struct call *c)
+{
+	s32 action = arg_int(c, 0), bytes = arg_int(c, 2);
+
+	if (action < LOG_CLOSE || action > LOG_SIZE_BUFFER)
+		return -EINVAL;
+	if (action == LOG_READ || action == LOG_READ_ALL || action == LOG_READ_CLEAR) {
+		if (!c->args[1] || bytes < 0)
+			return -EINVAL;
+	}
+	if (!context_capable(c->ctx, CAP_SYSLOG) && action != LOG_READ_ALL && action != LOG_SIZE_BUFFER)
+		return -EPERM;
+	switch (action) {
+	case LOG_CLOSE:
+	case LOG_OPEN:
+		return 0;
+	case LOG_READ_ALL:
+		return bytes ? log_read_all(c) : 0;
+	case LOG_SIZE_BUFFER:
+		return LOG_RING_BYTES;
+	default:
+		return -EPERM;
 	}
 }
 

@@ -350,6 +350,69 @@ answer_t sys_setpriority(struct call *c)
 	return visit_nice(c, &v);
 }
 
+/* --- ioprio: kept and shown; the block layer's policy may use it --- */
+#define IOPRIO_WHO_PROCESS 1
+#define IOPRIO_CLASS_NONE  0u
+#define IOPRIO_CLASS_RT	   1u
+#define IOPRIO_CLASS_BE	   2u
+#define IOPRIO_CLASS_IDLE  3u
+
+static answer_t ioprio_check(struct call *c, u32 value)
+{
+	u32 class = value >> 13, level = value & 7u;
+
+	switch (class) {
+	case IOPRIO_CLASS_RT:
+		return context_capable(c->ctx, CAP_SYS_NICE) || context_capable(c->ctx, CAP_SYS_ADMIN) ? 0 : -EPERM;
+	case IOPRIO_CLASS_BE:
+	case IOPRIO_CLASS_IDLE:
+		return 0;
+	case IOPRIO_CLASS_NONE:
+		return level ? -EINVAL : 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* Of one task; process groups and users (which 2, 3): EINVAL, as for a kind that nobody knows. */
+answer_t sys_ioprio_set(struct call *c)
+{
+	struct task *t;
+	bool allowed;
+
+	if (arg_int(c, 2) < 0 || arg_uint(c, 2) > 0xffffu)
+		return -EINVAL;
+	abi_try(ioprio_check(c, arg_uint(c, 2)));
+	if (arg_int(c, 0) != IOPRIO_WHO_PROCESS)
+		return -EINVAL;
+	t = abi_target_task(c, arg_int(c, 1));
+	if (!t)
+		return -ESRCH;
+	allowed = may_change(c, t);
+	if (allowed)
+		WRITE_ONCE(t->io_priority, (u16)arg_uint(c, 2));
+	abi_task_put(t);
+	return allowed ? 0 : -EPERM;
+}
+
+answer_t sys_ioprio_get(struct call *c)
+{
+	struct task *t;
+	answer_t a;
+
+	if (arg_int(c, 0) != IOPRIO_WHO_PROCESS)
+		return -EINVAL;
+	t = abi_target_task(c, arg_int(c, 1));
+	if (!t)
+		return -ESRCH;
+	/* Never set: best effort at the level that the nice value gives (ioprio_get(2)). */
+	a = READ_ONCE(t->io_priority);
+	if (!a)
+		a = (answer_t)(IOPRIO_CLASS_BE << 13) | (t->se.nice + 20) / 5;
+	abi_task_put(t);
+	return a;
+}
+
 /* --- limits --- */
 static bool limits_allowed(struct call *c, const struct task *t)
 {
@@ -371,17 +434,18 @@ static bool limits_allowed(struct call *c, const struct task *t)
 static answer_t limit_set(struct call *c, struct thread_group *g, u32 which, const struct user_rlimit *new)
 {
 	answer_t a = 0;
+	word_t irq;
 
 	if (new->cur > new->max)
 		return -EINVAL;
 	if (which == RLIMIT_NOFILE && new->max > NOFILE_MAX)
 		return -EPERM;
-	spin_lock(&g->obj.lock);
+	irq = spin_lock_irqsave(&g->obj.lock); /* timers that signal the group take it too */
 	if (new->max > g->rlimit[which].hard && !context_capable(c->ctx, CAP_SYS_RESOURCE))
 		a = -EPERM;
 	else
 		g->rlimit[which] = (struct rlimit){new->cur, new->max};
-	spin_unlock(&g->obj.lock);
+	spin_unlock_irqrestore(&g->obj.lock, irq);
 	return a;
 }
 

@@ -424,6 +424,54 @@ answer_t sys_futex(struct call *c)
 	return call_do(c, DO_FUTEX, (op & FUTEX_COMMANDS) == FUTEX_WAIT && c->deadline_set);
 }
 
+/* futex_waitv(2): the only multiple wait; 32-bit words, private or shared. */
+struct user_futex_waitv { u64 value, uaddr; u32 flags, reserved; };
+#define FUTEX2_SIZE_MASK 3u
+#define FUTEX2_SIZE_U32	 2u
+#define FUTEX2_PRIVATE	 128u
+#define WAITV_PIECE	 8u
+
+static answer_t waitv_import(struct call *c, struct do_futex_waitv *w, vaddr_t user, u32 nr)
+{
+	struct user_futex_waitv piece[WAITV_PIECE];
+
+	for (u32 i = 0; i < nr; i++) {
+		const struct user_futex_waitv *from = &piece[i % WAITV_PIECE];
+
+		if (i % WAITV_PIECE == 0)
+			abi_try(call_copy_in(c, piece, user + (vaddr_t)i * sizeof(*piece), MIN(nr - i, WAITV_PIECE) * sizeof(*piece)));
+		if (from->reserved || from->flags & ~(FUTEX2_SIZE_MASK | FUTEX2_PRIVATE) || (from->flags & FUTEX2_SIZE_MASK) != FUTEX2_SIZE_U32 ||
+		    from->value >> 32)
+			return -EINVAL;
+		w->entries[i] = (struct futex_wait_entry){(vaddr_t)from->uaddr, (u32)from->value, !(from->flags & FUTEX2_PRIVATE)};
+	}
+	w->nr = nr;
+	return 0;
+}
+
+answer_t sys_futex_waitv(struct call *c)
+{
+	u32 nr = arg_uint(c, 1);
+	struct do_futex_waitv *w;
+	struct user_timespec ts;
+	ktime_t deadline;
+
+	if (arg_uint(c, 2) || !c->args[0] || !nr || nr > FUTEX_WAITV_MAX)
+		return -EINVAL;
+	if (c->args[3] && !c->deadline_set) {
+		if (arg_int(c, 4) != CLOCK_MONOTONIC && arg_int(c, 4) != CLOCK_REALTIME)
+			return -EINVAL;
+		abi_try(abi_copy_in(c, &ts, c->args[3]));
+		if (!abi_timespec_valid(&ts) || !time_clock_deadline(arg_int(c, 4), true, abi_timespec_ns(&ts), &deadline))
+			return -EINVAL;
+		call_wait_deadline(c, deadline);
+	}
+	abi_memory(c, w, sizeof(*w) + nr * sizeof(w->entries[0]));
+	abi_try(waitv_import(c, w, c->args[0], nr));
+	abi_op3(c, (word_t)w, 0, 0);
+	return abi_do(c, DO_FUTEX_WAITV);
+}
+
 /* --- rseq: registration; core writes the area at each return to user mode that may have changed the CPU --- */
 #define RSEQ_UNREGISTER 1u
 #define RSEQ_BYTES	32u

@@ -236,6 +236,11 @@ static answer_t perform(struct call *c)
 		return do_space(c);
 	case DO_FUTEX:
 		return do_futex(c);
+	case DO_FUTEX_WAITV: {
+		const struct do_futex_waitv *w = (const struct do_futex_waitv *)a[0];
+
+		return futex_waitv(w->entries, w->nr, c->deadline_set ? c->deadline_ns : KTIME_MAX);
+	}
 	case DO_YIELD:
 		sched_yield_current();
 		return 0;
@@ -260,7 +265,6 @@ static answer_t perform(struct call *c)
 		return file_sync((struct file *)a[0], a[1]);
 	case DO_NONE:
 	case DO_PTRACE:
-	case DO_FUTEX_WAITV:
 	case DO_SLEEP:
 	case DO_SYNC_SUPER:
 	case DO_MOUNT:

@@ -129,6 +129,7 @@ static void clone_task_fields(struct task *t, const struct clone_args *a)
 	memcpy(t->comm, from->comm, sizeof(t->comm));
 	t->blocked = from->blocked;
 	t->personality_word = from->personality_word;
+	t->io_priority = from->io_priority;
 	if ((a->flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM) { /* sigaltstack(2): not kept by threads */
 		t->altstack_sp = from->altstack_sp;
 		t->altstack_bytes = from->altstack_bytes;

@@ -24,6 +24,7 @@
 #include <linux/sysinfo.h>
 #include <linux/time.h>
 #include <linux/times.h>
+#include <linux/timex.h>
 #include <linux/uio.h>
 #include <linux/utime.h>
 #include <linux/utsname.h>
@@ -118,6 +119,10 @@ SAME_SIZE(struct user_cap_header, struct __user_cap_header_struct);
 SAME_SIZE(struct user_cap_data, struct __user_cap_data_struct);
 SAME_SIZE(struct user_robust_head, struct robust_list_head);
 SAME_SIZE(struct user_utimbuf, struct utimbuf);
+
+SAME_SIZE(struct user_timex, struct timex);
+SAME(struct user_timex, time, struct timex, time);
+SAME(struct user_timex, tai, struct timex, tai);
 
 /* Open flags: core keeps x86-64's values; the moved ones go back and forth. */
 static_assert(O_CREAT == 0100 && O_EXCL == 0200 && O_NOCTTY == 0400 && O_TRUNC == 01000 && O_APPEND == 02000 && O_NONBLOCK == 04000);

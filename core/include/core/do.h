@@ -26,6 +26,7 @@
  * DO_MLOCK		address, bytes, MLOCK_ONFAULT, enum do_mlock
  * DO_MINCORE		address, bytes, vector (user)
  * DO_FUTEX		uaddr, op, val, val2, uaddr2, val3, DO_FUTEX_*; deadline of the record, if set
+ * DO_FUTEX_WAITV	block struct do_futex_waitv; deadline of the record, if set; result: index of a woken one
  * DO_YIELD		none
  * DO_MEMBARRIER	command, flags, cpu
  * DO_REBOOT		enum do_reboot
@@ -51,4 +52,8 @@ struct do_wait {
 struct do_signal_wait {
 	u64 set;
 	struct signal_info info; /* out */
+};
+struct do_futex_waitv {
+	u32 nr;
+	struct futex_wait_entry entries[];
 };

@@ -250,6 +250,7 @@ struct task {
 	} restart;
 	bool no_new_privs_unused;
 	u64 personality_word;
+	u16 io_priority; /* ioprio_set(2), 0: as the nice value says */
 };
 /*
  * User and system time: entry code (call_entry, traps from user mode) calls _entry, the way out _exit; switches charge the rest to the
