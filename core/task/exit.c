@@ -1,6 +1,7 @@
 /* The end of threads and processes, and who is told. Theory: task.c. */
 #include "task_internal.h"
 #include <core/time.h>
+#include <core/tty.h>
 
 /* The user space side of the end (and of exec): what the C library registered. Before the space goes. */
 static void leave_user_words(struct task *t)
@@ -209,11 +210,6 @@ static void exit_notify(struct task *t)
 		group_ended(g);
 	waitable_wake(&g->threads_event, EV_ANY, 0);
 	spin_unlock(&task_list_lock);
-}
-
-/* tty: the leader of the session that owns this terminal has ended (nullptr: it had none): hang up. */
-__attribute__((weak)) void tty_session_ended(struct tty *tty, struct pid *session)
-{
 }
 
 static void forget_terminal(struct thread_group *g)

@@ -1,5 +1,6 @@
 /* Process groups and sessions: setpgid(2), setsid(2), getpgid(2), getsid(2). */
 #include "task_internal.h"
+#include <core/tty.h>
 
 /* The group of number `pid` (0: the caller's), task_list_lock held; nullptr: none. */
 static struct thread_group *find_group(s32 pid) __requires(&task_list_lock)
@@ -135,4 +136,19 @@ sword_t task_getsid(s32 pid)
 		result = g->session->number;
 	spin_unlock(&task_list_lock);
 	return result;
+}
+
+bool pgrp_in_session(struct pid *pgrp, struct pid *session)
+{
+	struct thread_group *g;
+	bool found = false;
+
+	spin_lock(&task_list_lock);
+	list_for_each_entry(g, &pgrp->group_members, in_pgrp)
+		if (g->session == session) {
+			found = true;
+			break;
+		}
+	spin_unlock(&task_list_lock);
+	return found;
 }

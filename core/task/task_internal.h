@@ -118,6 +118,5 @@ void signal_notify_stops(struct thread_group *g);
 void posix_timer_signal_taken(struct signal_queue_entry *e, struct signal_info *info); /* core/time/posix_timer.c */
 
 /* exit.c */
-void tty_session_ended(struct tty *tty, struct pid *session);
 void group_reap(struct thread_group *g) __requires(&task_list_lock);
 void group_usage_add(struct rusage_counts *to, const struct rusage_counts *from);

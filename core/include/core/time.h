@@ -75,12 +75,6 @@ int time_clock_getres(s32 clock, ktime_t *out);
 int time_clock_set(s32 clock, ktime_t ns);
 /* Absolute time on `clock` (absolute) or duration -> absolute monotonic deadline; false: not a clock one can sleep on. */
 bool time_clock_deadline(s32 clock, bool absolute, ktime_t ns, ktime_t *monotonic_ns);
-/* The sleep of nanosleep and clock_nanosleep, entered by DO_SLEEP. Absolute: -ERESTARTNOHAND when interrupted. Relative:
- * -ERESTART_RESTARTBLOCK with current->restart set; *remaining_ns filled. */
-sword_t time_sleep(s32 clock, bool absolute, ktime_t ns, ktime_t *remaining_ns);
-/* restart_syscall(2) after it: the same deadline. -EINTR: nothing to restart. */
-sword_t time_sleep_restart(ktime_t *remaining_ns);
-
 /* --- setitimer, alarm, timer_create (core/time/itimer.c, posix_timer.c) --- */
 #define ITIMER_REAL 0
 #define ITIMER_VIRTUAL 1
