@@ -142,4 +142,6 @@ answer_t abi_syscall_name(struct call *c, u32 nr, void *name, u32 name_len);
 /* cred.c, task.c, sched.c */
 struct task *abi_target_task(struct call *c, s32 pid); /* referenced; 0: the caller; nullptr: none */
 void abi_task_put(struct task *t);
+/* A user struct that may be shorter or longer than ours: missing fields are 0, unknown ones must be (-E2BIG). */
+answer_t abi_copy_struct(struct call *c, void *out, size_t known, vaddr_t user, size_t bytes);
 void abi_rusage_fill(struct user_rusage *out, const struct rusage_counts *in);

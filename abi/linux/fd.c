@@ -54,9 +54,9 @@ answer_t sys_openat2(struct call *c)
 
 	if (c->args[3] < sizeof(how))
 		return -EINVAL;
-	if (c->args[3] > sizeof(how)) /* newer fields must be 0; none is known, so a bigger struct is refused */
+	if (c->args[3] > PAGE_BYTES)
 		return -E2BIG;
-	abi_try(abi_copy_in(c, &how, c->args[2]));
+	abi_try(abi_copy_struct(c, &how, sizeof(how), c->args[2], c->args[3]));
 	if (how.flags >> 32 || how.resolve & ~0x3full)
 		return -EINVAL;
 	flags = abi_open_flags_in((u32)how.flags);

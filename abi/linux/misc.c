@@ -468,9 +468,10 @@ answer_t sys_prctl(struct call *c)
 	case PR_SET_TIMING:
 		return c->args[1] ? -EINVAL : 0;
 	case PR_GET_TIMERSLACK:
-		return TIMER_SLACK_NS;
-	case PR_SET_TIMERSLACK:
-		return 0; /* an upper bound on lateness: timers are exact, so any bound holds */
+		return (answer_t)(t->timer_slack_ns ? t->timer_slack_ns : TIMER_SLACK_NS);
+	case PR_SET_TIMERSLACK: /* an upper bound on lateness: timers are exact, so any bound holds */
+		t->timer_slack_ns = c->args[1];
+		return 0;
 	case PR_GET_TID_ADDRESS:
 		return abi_copy_out(c, c->args[1], &t->clear_child_tid);
 	case PR_GET_THP_DISABLE:

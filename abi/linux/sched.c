@@ -117,24 +117,36 @@ answer_t sys_sched_getparam(struct call *c)
 #define SCHED_FLAG_KEEP_POLICY	 8ull
 #define SCHED_FLAG_KEEP_PARAMS	 16ull
 
+/* A struct that we do not understand is answered with the size that we do (sched_setattr(2)). */
+static answer_t sched_attr_read(struct call *c, struct user_sched_attr *attr)
+{
+	u32 size;
+	answer_t a = -E2BIG;
+
+	abi_try(call_copy_in(c, &size, c->args[1], sizeof(size)));
+	if (!size)
+		size = SCHED_ATTR_V0;
+	if (size >= SCHED_ATTR_V0 && size <= PAGE_BYTES)
+		a = abi_copy_struct(c, attr, sizeof(*attr), c->args[1], size);
+	if (a == -E2BIG) {
+		size = sizeof(*attr);
+		abi_try(call_copy_out(c, c->args[1], &size, sizeof(size)));
+	}
+	return a;
+}
+
 /* SCHED_DEADLINE and utilisation clamps: as a Linux built without them (EINVAL, EOPNOTSUPP). */
 answer_t sys_sched_setattr(struct call *c)
 {
 	struct user_sched_attr attr = {};
 	struct task *t;
-	u32 size;
+	answer_t a;
 
 	if (!c->args[1] || arg_int(c, 0) < 0 || arg_uint(c, 2))
 		return -EINVAL;
-	abi_try(call_copy_in(c, &size, c->args[1], sizeof(size)));
-	if (!size)
-		size = SCHED_ATTR_V0;
-	if (size < SCHED_ATTR_V0 || size > sizeof(attr)) {
-		size = sizeof(attr);
-		abi_try(call_copy_out(c, c->args[1], &size, sizeof(size)));
-		return -E2BIG;
-	}
-	abi_try(call_copy_in(c, &attr, c->args[1], size));
+	a = sched_attr_read(c, &attr);
+	if (a)
+		return a;
 	if (attr.flags & ~(SCHED_FLAG_RESET_ON_FORK | SCHED_FLAG_KEEP_POLICY | SCHED_FLAG_KEEP_PARAMS))
 		return attr.flags & ~0x7full ? -EINVAL : -EOPNOTSUPP;
 	t = abi_target_task(c, arg_int(c, 0));

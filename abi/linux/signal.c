@@ -155,6 +155,24 @@ answer_t sys_rt_tgsigqueueinfo(struct call *c)
 	return signal_tgkill(arg_int(c, 0), arg_int(c, 1), &info);
 }
 
+/* By the identity that the descriptor holds: the number may be another process's by now. */
+static answer_t send_to_pid(struct call *c, struct pid *pid, const struct signal_info *info)
+{
+	struct task *t = task_find(c->ctx->pid_ns, pid->number);
+	answer_t a;
+
+	if (!t)
+		return -ESRCH;
+	if (t->pid != pid)
+		a = -ESRCH;
+	else
+		a = signal_may_send(t, info->signo);
+	if (!a && info->signo)
+		a = signal_send_group(t->group, info);
+	abi_task_put(t);
+	return a;
+}
+
 answer_t sys_pidfd_send_signal(struct call *c)
 {
 	struct file *file = call_file(c, arg_uint(c, 0));
@@ -166,10 +184,9 @@ answer_t sys_pidfd_send_signal(struct call *c)
 	if (!file || file->type != NODE_PID)
 		return -EBADF;
 	pid = container_of(file->obj.body, struct pidfd, obj)->pid;
-	if (c->args[2]) {
+	if (c->args[2])
 		abi_try(queued_info(c, arg_int(c, 1), c->args[2], pid->number, &info));
-	}
-	return (u32)info.signo > SIG_NR ? -EINVAL : signal_kill(pid->number, &info);
+	return (u32)info.signo > SIG_NR ? -EINVAL : send_to_pid(c, pid, &info);
 }
 
 /* --- actions and masks --- */

@@ -65,7 +65,7 @@ answer_t sys_vfork(struct call *c)
 #define CLONE_ARGS_V0 64u
 
 /* A struct that may be longer than ours: what we do not know must be 0 (copy_struct_from_user's rule). */
-static answer_t copy_struct(struct call *c, void *out, size_t known, vaddr_t user, size_t bytes)
+answer_t abi_copy_struct(struct call *c, void *out, size_t known, vaddr_t user, size_t bytes)
 {
 	u8 rest[64];
 
@@ -97,7 +97,7 @@ answer_t sys_clone3(struct call *c)
 		return -E2BIG;
 	if (bytes < CLONE_ARGS_V0)
 		return -EINVAL;
-	abi_try(copy_struct(c, &u, sizeof(u), c->args[0], bytes));
+	abi_try(abi_copy_struct(c, &u, sizeof(u), c->args[0], bytes));
 	if (u.flags & ~(0xffffffffull | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP) || u.flags & (CLONE_DETACHED | (CSIGNAL_MASK & ~0x80ull)))
 		return -EINVAL;
 	if (u.flags & CLONE_INTO_CGROUP || u.exit_signal > SIG_NR || !clone3_stack_ok(&u))
@@ -487,6 +487,8 @@ answer_t sys_rseq(struct call *c)
 			return -EINVAL;
 		if (signature != t->rseq_signature)
 			return -EPERM;
+		/* cpu_id_start, cpu_id: RSEQ_CPU_ID_UNINITIALIZED */
+		abi_try(call_copy_out(c, area, (const u32[]){0, ~0u}, 2 * sizeof(u32)));
 		t->rseq = 0;
 		return 0;
 	}

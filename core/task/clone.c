@@ -130,6 +130,7 @@ static void clone_task_fields(struct task *t, const struct clone_args *a)
 	t->blocked = from->blocked;
 	t->personality_word = from->personality_word;
 	t->io_priority = from->io_priority;
+	t->timer_slack_ns = from->timer_slack_ns;
 	if ((a->flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM) { /* sigaltstack(2): not kept by threads */
 		t->altstack_sp = from->altstack_sp;
 		t->altstack_bytes = from->altstack_bytes;

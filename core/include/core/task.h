@@ -250,6 +250,7 @@ struct task {
 	} restart;
 	bool no_new_privs_unused;
 	u64 personality_word;
+	u64 timer_slack_ns; /* prctl(2), 0: the default */
 	u16 io_priority; /* ioprio_set(2), 0: as the nice value says */
 };
 /*
