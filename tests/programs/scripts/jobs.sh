@@ -26,6 +26,7 @@ def until(pattern, seconds=30):
 def clean(text):
     text = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", text).replace("\r", "")
     text = re.sub(r"\[(\d)\] \d{2,}", r"[\1] PID", text)
+    text = re.sub(r"\[(\d)\][-+ ] ", r"[\1] ", text)  # which job is the current one may vary
     return "\n".join(line for line in text.split("\n")[1:] if not line.startswith("ready>")).strip()
 
 
@@ -39,7 +40,7 @@ def key(what, data, pattern=r"ready> $"):
     time.sleep(0.5)
     os.write(fd, data)
     out = until(pattern).replace("\r", "")
-    out = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", out)
+    out = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", out).replace("^Z[", "^Z\n[")
     print(f"<{what}> {' | '.join(l for l in out.split(chr(10)) if l and not l.startswith('ready>'))}")
 
 
