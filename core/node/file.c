@@ -209,6 +209,11 @@ struct files *call_files(struct call *c)
 	return c->task->files;
 }
 
+struct file *call_uninstall(struct call *c, u32 fd)
+{
+	return files_remove(c->task->files, fd);
+}
+
 /* --- walks kept over reruns (core/walk.h) --- */
 struct walk_set *walk_set_new(void)
 {

@@ -11,6 +11,7 @@
 #include <lib/string.h>
 #include <core/fs_call.h>
 #include <core/log.h>
+#include <core/task.h>
 #include "node_priv.h"
 
 #define MOUNT_BUCKETS 256u
@@ -383,6 +384,94 @@ int mount_pivot(struct mount_ns *ns, const struct path_ref *new_root, const stru
 	name_put(new_point);
 	mount_put(new_parent);
 	return 0;
+}
+
+struct name *superblock_root_name(struct superblock *sb)
+{
+	struct inode *root = sb->root;
+	struct name *n = nullptr;
+
+	spin_lock(&root->obj.lock);
+	if (!list_empty(&root->names)) {
+		n = list_first_entry(&root->names, struct name, alias);
+		if (!object_get_live(&n->obj))
+			n = nullptr;
+	}
+	spin_unlock(&root->obj.lock);
+	return n ? n : name_new_root(root);
+}
+
+int mount_unmount(struct mount *m, bool lazy)
+{
+	struct superblock *sb = m->sb;
+	int error = mount_detach(m, lazy);
+	bool last;
+
+	if (error) {
+		mount_put(m);
+		return error;
+	}
+	/* The superblock's last reference but ours, and its end is waited for here: umount(8) then power-off must find a clean disk. */
+	object_get(&sb->obj);
+	mount_put(m);
+	last = refcount_dec_and_test(&sb->obj.refs);
+	if (last)
+		superblock_shutdown(sb);
+	return 0;
+}
+
+static void context_pivot(struct context *ctx, struct mount_ns *ns, const struct path_ref *old_root, const struct path_ref *new_root)
+{
+	struct fs_context *fs = ctx->mount_ns == ns ? ctx->fs : nullptr;
+	struct path_ref drop[2] = {};
+
+	if (!fs)
+		return;
+	spin_lock(&fs->obj.lock);
+	if (fs->root.mount == old_root->mount && fs->root.name == old_root->name) {
+		drop[0] = fs->root;
+		fs->root = *new_root;
+		path_get(new_root);
+	}
+	if (fs->cwd.mount == old_root->mount && fs->cwd.name == old_root->name) {
+		drop[1] = fs->cwd;
+		fs->cwd = *new_root;
+		path_get(new_root);
+	}
+	spin_unlock(&fs->obj.lock);
+	path_put(&drop[0]);
+	path_put(&drop[1]);
+}
+
+/* One task at a time, so that no lock is held over the others' references. */
+void fs_contexts_pivot(struct mount_ns *ns, const struct path_ref *old_root, const struct path_ref *new_root)
+{
+	struct pid_ns *pids = current->context->pid_ns;
+	struct thread_group *g = nullptr;
+	s32 after = 0;
+
+	while ((g = group_next(pids, after))) {
+		struct task *t;
+		s32 after_thread = 0;
+
+		after = group_pid_nr(g);
+		while ((t = group_next_thread(g, after_thread))) {
+			struct context *ctx;
+
+			after_thread = task_pid_nr(t);
+			spin_lock(&t->obj.lock);
+			ctx = t->context;
+			if (ctx)
+				object_get(&ctx->obj);
+			spin_unlock(&t->obj.lock);
+			if (ctx) {
+				context_pivot(ctx, ns, old_root, new_root);
+				object_put(&ctx->obj);
+			}
+			object_put(&t->obj);
+		}
+		object_put(&g->obj);
+	}
 }
 
 /* --- namespaces --- */

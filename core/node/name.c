@@ -83,14 +83,17 @@ static bool text_is(const char *text, const char *other, u32 len)
 	return true;
 }
 
-struct name *name_lookup_fast(const struct name *parent, const char *text, u32 len, u32 hash)
+struct name *name_lookup_fast(const struct name *parent, const char *text, u32 len, u32 hash, u32 *seq)
 {
 	struct name *n = ptr_load_acquire(&buckets[hash % NAME_BUCKETS]);
 
-	for (; n; n = ptr_load_acquire(&n->hash_next))
+	for (; n; n = ptr_load_acquire(&n->hash_next)) {
+		/* Before the comparison: what was compared is then covered by NAME-I1. */
+		*seq = atomic32_load_acquire(&n->seq);
 		if (READ_ONCE(n->hash_value) == hash && READ_ONCE(n->parent) == parent &&
 			text_is(ptr_load_acquire(&n->text), text, len))
 			return n;
+	}
 	return nullptr;
 }
 
@@ -353,6 +356,24 @@ void name_set_inode(struct name *n, struct inode *inode)
 	spin_unlock(&parent->obj.lock);
 }
 
+/*
+ * Whoever takes a reference without lock looks at seq afterwards; whoever takes one under the bucket's lock is counted when that lock is
+ * held here. So when only the cache and the caller hold n while seq is odd and the bucket is locked, nobody uses its inode through n.
+ */
+static struct inode *make_negative(struct name *n)
+{
+	struct spinlock *lock = bucket_lock(n->hash_value);
+	struct inode *gone = nullptr;
+
+	spin_lock(lock);
+	if (atomic32_load_seq(&n->obj.refs.count) <= 2 && n->flags & NAME_CACHED) {
+		gone = n->inode;
+		WRITE_ONCE(n->inode, nullptr);
+	}
+	spin_unlock(lock);
+	return gone;
+}
+
 void name_delete(struct name *n)
 {
 	struct name *parent = n->parent;
@@ -361,18 +382,14 @@ void name_delete(struct name *n)
 
 	spin_lock(&parent->obj.lock);
 	atomic32_fetch_add(&parent->changes, 1);
-	/* The cache and the caller only: it stays, known to be absent. */
-	if (refcount_read(&n->obj.refs) <= 2 && !(n->flags & NAME_PINNED) && n->inode && !inode_is_dir(n->inode)) {
-		gone = n->inode;
-		seq_begin(n);
-		WRITE_ONCE(n->inode, nullptr);
-		seq_end(n);
-	} else {
-		seq_begin(n);
+	seq_begin(n);
+	if (!(n->flags & NAME_PINNED) && n->inode && !inode_is_dir(n->inode))
+		gone = make_negative(n);
+	if (!gone) {
 		cached = unhash(n);
 		list_del(&n->sibling);
-		seq_end(n);
 	}
+	seq_end(n);
 	spin_unlock(&parent->obj.lock);
 	if (gone) {
 		alias_del(n, gone);

@@ -75,6 +75,7 @@ bool dirent_add(struct dirent_sink *s, const char *name, u32 len, u64 ino, u64 n
 	size_t bytes = ALIGN_UP((size_t)19 + len + 1, (size_t)8);
 	u8 *at;
 	u16 reclen = (u16)bytes;
+	u64 next = next_cursor + s->cursor_bias;
 
 	if (bytes > s->size - s->used) {
 		s->full = true;
@@ -83,7 +84,7 @@ bool dirent_add(struct dirent_sink *s, const char *name, u32 len, u64 ino, u64 n
 	at = s->buffer + s->used;
 	memset(at + bytes - 8, 0, 8);
 	memcpy(at, &ino, 8);
-	memcpy(at + 8, &next_cursor, 8);
+	memcpy(at + 8, &next, 8);
 	memcpy(at + 16, &reclen, 2);
 	at[18] = (u8)(S_TYPE(mode) >> 12); /* DT_* */
 	memcpy(at + 19, name, len);

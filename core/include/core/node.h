@@ -101,6 +101,7 @@ struct inode {
 	struct object *bound_socket; /* AF_UNIX */
 	s32 writers;		     /* >0 open for writing, <0 executed (deny write) */
 	bool dirty, dead, evicting, hashed;
+	bool tmpfile; /* O_TMPFILE without O_EXCL: link(2) may give it a name */
 	char *link_target;	     /* symlinks whose text core keeps */
 	u64 version;		     /* raised by each change of data or metadata (STATX_CHANGE, delta reads) */
 };
@@ -174,8 +175,8 @@ struct name {
  * name_set_inode, name_delete, name_move. fs_lookup answers the inode only.
  */
 u32 name_hash(const struct name *parent, const char *text, u32 len);
-/* Grace read section. Returned name is not referenced: validate with seq, or name_get_live. */
-struct name *name_lookup_fast(const struct name *parent, const char *text, u32 len, u32 hash);
+/* Grace read section. The name is not referenced: *seq was read before it was compared; even and unchanged later means it is still that. */
+struct name *name_lookup_fast(const struct name *parent, const char *text, u32 len, u32 hash, u32 *seq);
 struct name *name_lookup(struct name *parent, const char *text, u32 len); /* referenced or nullptr */
 /* Makes it known (inode may be nullptr: negative), hashed, referenced; consumes an inode reference. If another got there first, returns that one. */
 struct name *name_add(struct name *parent, const char *text, u32 len, struct inode *inode);
@@ -260,6 +261,11 @@ int mount_root_switch(struct superblock *sb);
 struct superblock *superblock_new(const char *type, u32 flags); /* refs 1, own anonymous device number; nullptr */
 struct superblock *superblock_next(u64 after_id); /* all superblocks, by id; referenced */
 u32 superblock_anonymous_dev(void);
+struct name *superblock_root_name(struct superblock *sb); /* referenced; made at the first mount */
+/* DO_UMOUNT: detaches and waits for the file system's end; consumes the reference on m. Thread, may sleep. */
+int mount_unmount(struct mount *m, bool lazy);
+/* pivot_root(2): every context of the namespace whose root or cwd was the old root directory moves to the new one. */
+void fs_contexts_pivot(struct mount_ns *ns, const struct path_ref *old_root, const struct path_ref *new_root);
 static inline void mount_get(struct mount *m)
 {
 	object_get(&m->obj);
@@ -356,6 +362,8 @@ u64 call_rlimit(const struct call *c, u32 which);
 void call_signal(struct call *c, s32 signo);
 /* The owner of POSIX locks of this call: its descriptor table. */
 struct files *call_files(struct call *c);
+/* Undoes call_install before the number was told to anybody; the reference passes to the caller. */
+struct file *call_uninstall(struct call *c, u32 fd);
 struct file *file_new_anonymous(enum node_type type, u32 flags, const char *label, struct object *body); /* "anon_inode:[eventfd]" */
 
 /* --- descriptor tables --- */
@@ -467,6 +475,7 @@ struct dirent_sink { /* core/node/dirent.c: abi/vfs decide the user layout */
 	u32 format;  /* 0 getdents64 */
 	bool full;
 	u32 nr;	     /* entries added */
+	u64 cursor_bias; /* added to each next_cursor: "." and ".." come first */
 	off64_t start; /* file->pos before this listing: put it back when the copy to the user fails for good */
 };
 /* false: full, nothing added. */

@@ -13,9 +13,10 @@ struct walk {
 	struct path_ref root; /* RESOLVE_BENEATH, RESOLVE_IN_ROOT: the start; else the context's root. Referenced when `owned` */
 	enum walk_state state;
 	enum walk_last last_type;
-	bool owned, trailing_slash, jumped;
+	bool owned, trailing_slash, no_fast;
 	u8 nr_links;
 	u32 flags;	  /* vfs's WALK_* */
+	struct inode *inode; /* result: kept by `at` or by the descriptor's file */
 	const char *rest; /* what is left to walk, in `buffer` or in the call's path string */
 	char *buffer;	  /* kmalloc'd: text of links followed by the rest */
 	const char *last; /* WALK_PARENT: last component, in the same string */

@@ -47,18 +47,17 @@
 #define ALIGN_DOWN(x, a) ((x) & ~((typeof(x))(a) - 1))
 #define IS_ALIGNED(x, a) (((x) & ((typeof(x))(a) - 1)) == 0)
 #define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
-#define MIN(a, b)                                                                                  \
+#define JOIN_(a, b) a##b
+#define JOIN(a, b)  JOIN_(a, b)
+/* Names of their own, so that one may stand in the other's arguments. */
+#define MINMAX_(a, b, op, x, y)                                                                    \
 	({                                                                                         \
-		typeof(a) _a = (a);                                                                \
-		typeof(b) _b = (b);                                                                \
-		_a < _b ? _a : _b;                                                                 \
+		typeof(a) x = (a);                                                                 \
+		typeof(b) y = (b);                                                                 \
+		x op y ? x : y;                                                                    \
 	})
-#define MAX(a, b)                                                                                  \
-	({                                                                                         \
-		typeof(a) _a = (a);                                                                \
-		typeof(b) _b = (b);                                                                \
-		_a > _b ? _a : _b;                                                                 \
-	})
+#define MIN(a, b) MINMAX_(a, b, <, JOIN(_min_a, __COUNTER__), JOIN(_min_b, __COUNTER__))
+#define MAX(a, b) MINMAX_(a, b, >, JOIN(_max_a, __COUNTER__), JOIN(_max_b, __COUNTER__))
 
 /* One read or write of memory that others change at the same time under a weaker rule than a lock. */
 #define READ_ONCE(x)	 (*(const volatile typeof(x) *)&(x))

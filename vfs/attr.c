@@ -1,0 +1,470 @@
+/* Changing what stat shows, and the context's directories: chmod, chown, utimes, truncate, chdir, chroot, xattrs. Theory: vfs/walk.c. */
+#include <core/task.h>
+#include "vfs_priv.h"
+
+static inline u32 walk_flags(u32 flags)
+{
+	return (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
+}
+
+/* path 0 is the descriptor itself (fchmod and friends): O_PATH descriptors are EBADF there. */
+static answer_t target(struct call *c, struct walk *w, s32 at, u64 user_path, u32 flags)
+{
+	struct file *file;
+
+	if (user_path)
+		return vfs_walk(c, w, 0, at, user_path, flags);
+	if (w->state == WALK_RESOLVED)
+		return 0;
+	file = call_file(c, (u32)at);
+	if (!file || file->type == NODE_PATH)
+		return -EBADF;
+	return vfs_walk_text(c, w, at, "", WALK_EMPTY);
+}
+
+/* The change itself: a view's own method, or the file system's. */
+static answer_t set_attr(struct call *c, struct inode *i, const struct fs_attr *a)
+{
+	answer_t r;
+
+	if (!vfs_hold_dir(c, i)) /* directory or not: its content exclusion */
+		return ANSWER_NEED;
+	r = fs_setattr(c, i, a);
+	return r < 0 ? r : 0;
+}
+
+answer_t vfs_chmod(struct call *c, s32 at, u64 path, u32 mode, u32 flags)
+{
+	struct fs_attr attr = {.mask = FS_ATTR_MODE | FS_ATTR_CTIME, .ctime = inode_now()};
+	struct walks ws;
+	struct walk *w;
+	answer_t a;
+
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	walks_begin(c, &ws);
+	w = walk_nr(&ws, 0);
+	a = target(c, w, at, path, walk_flags(flags));
+	if (!a) {
+		struct inode *i = w->inode;
+
+		if (vfs_path_readonly(&w->at))
+			a = -EROFS;
+		else if (!inode_owner_or_capable(c->ctx, i) || i->fs_flags & 0x30)
+			a = -EPERM;
+		else if (S_TYPE(i->mode) == S_IFLNK)
+			a = -EOPNOTSUPP;
+		else {
+			attr.mode = (i->mode & S_IFMT) | (mode & 07777);
+			if (attr.mode & S_ISGID && !context_in_group(c->ctx, i->gid) && !context_capable(c->ctx, CAP_FSETID))
+				attr.mode &= ~S_ISGID;
+			a = set_attr(c, i, &attr);
+		}
+	}
+	return walks_end(c, &ws, a);
+}
+
+static answer_t may_chown(struct call *c, const struct inode *i, u32 uid, u32 gid)
+{
+	bool owner = kuid_eq(i->uid, c->ctx->cred.fsuid);
+
+	if (context_capable(c->ctx, CAP_CHOWN))
+		return 0;
+	if (uid != ~0u && !(owner && uid == i->uid.value))
+		return -EPERM;
+	if (gid != ~0u && !(owner && (gid == i->gid.value || context_in_group(c->ctx, KGID(gid)))))
+		return -EPERM;
+	return 0;
+}
+
+answer_t vfs_chown(struct call *c, s32 at, u64 path, u32 uid, u32 gid, u32 flags)
+{
+	struct fs_attr attr = {.mask = FS_ATTR_CTIME, .ctime = inode_now()};
+	struct walks ws;
+	struct walk *w;
+	answer_t a;
+
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	walks_begin(c, &ws);
+	w = walk_nr(&ws, 0);
+	a = target(c, w, at, path, walk_flags(flags));
+	if (!a) {
+		struct inode *i = w->inode;
+
+		if (vfs_path_readonly(&w->at))
+			a = -EROFS;
+		else if (i->fs_flags & 0x30)
+			a = -EPERM;
+		else
+			a = may_chown(c, i, uid, gid);
+		if (!a) {
+			if (uid != ~0u) {
+				attr.mask |= FS_ATTR_UID;
+				attr.uid = KUID(uid);
+			}
+			if (gid != ~0u) {
+				attr.mask |= FS_ATTR_GID;
+				attr.gid = KGID(gid);
+			}
+			/* chown(2): set-id bits of a regular file go whoever asks; root's too, as Linux does it. */
+			attr.mode = i->mode;
+			if (S_TYPE(i->mode) != S_IFDIR) {
+				attr.mode &= ~S_ISUID;
+				if (i->mode & 010)
+					attr.mode &= ~S_ISGID;
+			}
+			if (attr.mode != i->mode)
+				attr.mask |= FS_ATTR_MODE;
+			a = set_attr(c, i, &attr);
+		}
+	}
+	return walks_end(c, &ws, a);
+}
+
+#define UTIME_NOW  0x3fffffff
+#define UTIME_OMIT 0x3ffffffe
+struct user_time {
+	s64 sec, nsec;
+};
+
+/* Which times to which values; *now_only: both are now (a writer may do that, else the owner). -EINVAL. */
+static answer_t times_decode(struct call *c, u64 user, struct fs_attr *attr, bool *now_only)
+{
+	struct user_time t[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
+	struct timespec64 now = inode_now();
+
+	if (user) {
+		answer_t a = call_copy_in(c, t, (vaddr_t)user, sizeof(t));
+
+		if (a)
+			return a;
+	}
+	for (u32 i = 0; i < 2; i++)
+		if (t[i].nsec != UTIME_NOW && t[i].nsec != UTIME_OMIT && (t[i].nsec < 0 || t[i].nsec >= NSEC_PER_SEC))
+			return -EINVAL;
+	*now_only = t[0].nsec == UTIME_NOW && t[1].nsec == UTIME_NOW;
+	if (t[0].nsec != UTIME_OMIT) {
+		attr->mask |= FS_ATTR_ATIME;
+		attr->atime = t[0].nsec == UTIME_NOW ? now : (struct timespec64){t[0].sec, (u32)t[0].nsec};
+	}
+	if (t[1].nsec != UTIME_OMIT) {
+		attr->mask |= FS_ATTR_MTIME;
+		attr->mtime = t[1].nsec == UTIME_NOW ? now : (struct timespec64){t[1].sec, (u32)t[1].nsec};
+	}
+	if (attr->mask) {
+		attr->mask |= FS_ATTR_CTIME;
+		attr->ctime = now;
+	}
+	return 0;
+}
+
+answer_t vfs_utimes(struct call *c, s32 at, u64 path, u64 times, u32 flags)
+{
+	struct fs_attr attr = {};
+	struct walks ws;
+	struct walk *w;
+	bool now_only = false;
+	answer_t a;
+
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	a = times_decode(c, times, &attr, &now_only);
+	if (a)
+		return a;
+	if (!attr.mask) /* both omitted: not even the path is looked at */
+		return 0;
+	walks_begin(c, &ws);
+	w = walk_nr(&ws, 0);
+	a = target(c, w, at, path, walk_flags(flags));
+	if (!a) {
+		if (vfs_path_readonly(&w->at))
+			a = -EROFS;
+		else if (w->inode->fs_flags & 0x10 || (w->inode->fs_flags & 0x20 && !now_only))
+			a = -EPERM;
+		else if (!inode_owner_or_capable(c->ctx, w->inode))
+			a = now_only ? inode_permission(c->ctx, w->inode, MAY_WRITE) : -EPERM;
+		if (!a)
+			a = set_attr(c, w->inode, &attr);
+	}
+	return walks_end(c, &ws, a);
+}
+
+/* --- truncate --- */
+answer_t vfs_truncate_inode(struct call *c, const struct path_ref *path, struct inode *i, s64 bytes, bool open_flag)
+{
+	struct fs_attr attr = {.mask = FS_ATTR_SIZE | FS_ATTR_MTIME | FS_ATTR_CTIME, .size = (u64)bytes, .mtime = inode_now()};
+	u32 mode;
+	answer_t a;
+
+	attr.ctime = attr.mtime;
+	(void)path;
+	if (i->pages && i->pages->seals) {
+		if (i->pages->seals & 2 && (u64)bytes < inode_size(i))
+			return -EPERM;
+		if (i->pages->seals & 4 && (u64)bytes > inode_size(i))
+			return -EPERM;
+	}
+	if ((u64)bytes > i->sb->max_file_bytes)
+		return -EFBIG;
+	if ((u64)bytes > inode_size(i) && (u64)bytes > call_rlimit(c, RLIMIT_FSIZE)) {
+		call_signal(c, SIGXFSZ);
+		return -EFBIG;
+	}
+	if (!call_hold(c, EXCL_INODE, &i->content, i->obj.id, false))
+		return ANSWER_NEED;
+	if (open_flag && !inode_size(i) && !i->blocks_512 && i->sb->flags & SB_NAMES_RESIDENT) {
+		inode_touch(i, INODE_MTIME | INODE_CTIME);
+		return 0;
+	}
+	mode = vfs_mode_without_setid(c, i);
+	if (mode) {
+		attr.mask |= FS_ATTR_MODE;
+		attr.mode = mode;
+	}
+	a = fs_setattr(c, i, &attr);
+	return a < 0 ? a : 0;
+}
+
+answer_t vfs_truncate(struct call *c, u64 path, s64 bytes)
+{
+	struct walks ws;
+	struct walk *w;
+	answer_t a;
+
+	if (bytes < 0)
+		return -EINVAL;
+	walks_begin(c, &ws);
+	w = walk_nr(&ws, 0);
+	a = vfs_walk(c, w, 0, AT_FDCWD, path, WALK_FOLLOW);
+	if (!a) {
+		struct inode *i = w->inode;
+
+		if (S_TYPE(i->mode) == S_IFDIR)
+			a = -EISDIR;
+		else if (S_TYPE(i->mode) != S_IFREG || i->sb->view)
+			a = -EINVAL;
+		else if (vfs_path_readonly(&w->at))
+			a = -EROFS;
+		else
+			a = inode_permission(c->ctx, i, MAY_WRITE);
+		if (!a && READ_ONCE(i->writers) < 0)
+			a = -ETXTBSY;
+		if (!a)
+			a = vfs_truncate_inode(c, &w->at, i, bytes, false);
+	}
+	return walks_end(c, &ws, a);
+}
+
+answer_t vfs_ftruncate(struct call *c, u32 fd, s64 bytes)
+{
+	struct file *file;
+
+	if (bytes < 0)
+		return -EINVAL;
+	file = call_file(c, fd);
+	if (!file || file->type == NODE_PATH)
+		return -EBADF;
+	if (file->type != NODE_FILE || !file_writable(file))
+		return -EINVAL;
+	return vfs_truncate_inode(c, &file->path, file->inode, bytes, false);
+}
+
+/* --- cwd and root --- */
+static void fs_context_set(struct fs_context *fs, struct path_ref *which, const struct path_ref *p)
+{
+	struct path_ref old;
+
+	path_get(p);
+	spin_lock(&fs->obj.lock);
+	old = *which;
+	*which = *p;
+	spin_unlock(&fs->obj.lock);
+	path_put(&old);
+}
+
+answer_t vfs_chdir(struct call *c, s32 at, u64 path)
+{
+	struct walks ws;
+	struct walk *w;
+	answer_t a;
+
+	walks_begin(c, &ws);
+	w = walk_nr(&ws, 0);
+	if (path) {
+		a = vfs_walk(c, w, 0, AT_FDCWD, path, WALK_FOLLOW | WALK_DIRECTORY);
+	} else {
+		struct file *file = call_file(c, (u32)at);
+
+		a = file ? vfs_walk_text(c, w, at, "", WALK_EMPTY | WALK_DIRECTORY) : -EBADF;
+	}
+	if (!a)
+		a = inode_permission(c->ctx, w->inode, MAY_EXEC);
+	if (!a)
+		fs_context_set(c->ctx->fs, &c->ctx->fs->cwd, &w->at);
+	return walks_end(c, &ws, a);
+}
+
+answer_t vfs_chroot(struct call *c, u64 path)
+{
+	struct walks ws;
+	struct walk *w;
+	answer_t a;
+
+	walks_begin(c, &ws);
+	w = walk_nr(&ws, 0);
+	a = vfs_walk(c, w, 0, AT_FDCWD, path, WALK_FOLLOW | WALK_DIRECTORY);
+	if (!a)
+		a = inode_permission(c->ctx, w->inode, MAY_EXEC);
+	if (!a && !context_capable(c->ctx, CAP_SYS_CHROOT))
+		a = -EPERM;
+	if (!a)
+		fs_context_set(c->ctx->fs, &c->ctx->fs->root, &w->at);
+	return walks_end(c, &ws, a);
+}
+
+/* --- extended attributes --- */
+#define XATTR_NAME_MAX 255u
+#define XATTR_SIZE_MAX 65536u
+#define XATTR_LIST_MAX 65536u
+
+/* Checks the name's class and the right to use it. */
+static answer_t xattr_may(struct call *c, const struct path_ref *p, const struct inode *i, const char *name, bool write)
+{
+	if (write && vfs_path_readonly(p))
+		return -EROFS;
+	if (write && i->fs_flags & 0x30)
+		return -EPERM;
+	if (!strncmp(name, "trusted.", 8)) {
+		if (!context_capable(c->ctx, CAP_SYS_ADMIN))
+			return write ? -EPERM : -ENODATA;
+		return 0;
+	}
+	if (!strncmp(name, "user.", 5)) {
+		/* xattr(7): only regular files and directories; a sticky directory's only by its owner. */
+		if (S_TYPE(i->mode) != S_IFREG && S_TYPE(i->mode) != S_IFDIR)
+			return write ? -EPERM : -ENODATA;
+		if (write && i->mode & S_ISVTX && inode_is_dir(i) && !inode_owner_or_capable(c->ctx, i))
+			return -EPERM;
+		return inode_permission(c->ctx, i, write ? MAY_WRITE : MAY_READ);
+	}
+	if (!strncmp(name, "security.", 9))
+		return write && !context_capable(c->ctx, CAP_SYS_ADMIN) ? -EPERM : 0;
+	return -EOPNOTSUPP;
+}
+
+struct xattr_call {
+	struct walks ws;
+	struct walk *w;
+	char name[XATTR_NAME_MAX + 1];
+};
+static answer_t xattr_begin(struct call *c, struct xattr_call *x, s32 at, u64 path, u64 name, u32 flags, bool write)
+{
+	answer_t a;
+
+	if (name) {
+		a = call_copy_string(c, x->name, (vaddr_t)name, sizeof(x->name));
+		if (a == -ENAMETOOLONG || a == 0)
+			return -ERANGE;
+		if (a < 0)
+			return a;
+	}
+	x->w = walk_nr(&x->ws, 0);
+	a = target(c, x->w, at, path, walk_flags(flags));
+	if (!a && name)
+		a = xattr_may(c, &x->w->at, x->w->inode, x->name, write);
+	return a;
+}
+
+answer_t vfs_xattr_get(struct call *c, s32 at, u64 path, u64 name, u64 value, u64 bytes, u32 flags)
+{
+	struct xattr_call x = {};
+	answer_t a;
+	void *buf = nullptr;
+
+	walks_begin(c, &x.ws);
+	a = xattr_begin(c, &x, at, path, name, flags, false);
+	bytes = MIN(bytes, (u64)XATTR_SIZE_MAX);
+	if (!a && bytes) {
+		buf = kmalloc((size_t)bytes);
+		if (!buf)
+			a = call_need_memory(c, (size_t)bytes);
+	}
+	if (!a)
+		a = fs_xattr_get(c, x.w->inode, x.name, buf, (size_t)bytes);
+	if (a > 0 && bytes) {
+		answer_t r = call_copy_out(c, (vaddr_t)value, buf, (size_t)a);
+
+		if (r)
+			a = r;
+	}
+	kfree(buf);
+	return walks_end(c, &x.ws, a);
+}
+
+answer_t vfs_xattr_set(struct call *c, s32 at, u64 path, u64 name, u64 value, u64 bytes, u32 how, u32 flags)
+{
+	struct xattr_call x = {};
+	void *buf = nullptr;
+	answer_t a;
+
+	if (how & ~3u)
+		return -EINVAL;
+	if (bytes > XATTR_SIZE_MAX)
+		return -E2BIG;
+	walks_begin(c, &x.ws);
+	a = xattr_begin(c, &x, at, path, name, flags, true);
+	if (!a && bytes) {
+		buf = kmalloc((size_t)bytes);
+		a = buf ? call_copy_in(c, buf, (vaddr_t)value, (size_t)bytes) : call_need_memory(c, (size_t)bytes);
+	}
+	if (!a && !vfs_hold_dir(c, x.w->inode))
+		a = ANSWER_NEED;
+	if (!a)
+		a = fs_xattr_set(c, x.w->inode, x.name, buf ? buf : "", (size_t)bytes, how);
+	kfree(buf);
+	return walks_end(c, &x.ws, a);
+}
+
+answer_t vfs_xattr_list(struct call *c, s32 at, u64 path, u64 list, u64 bytes, u32 flags)
+{
+	struct xattr_call x = {};
+	char *buf = nullptr;
+	answer_t a;
+
+	walks_begin(c, &x.ws);
+	a = xattr_begin(c, &x, at, path, 0, flags, false);
+	bytes = MIN(bytes, (u64)XATTR_LIST_MAX);
+	if (!a && bytes) {
+		buf = kmalloc((size_t)bytes);
+		if (!buf)
+			a = call_need_memory(c, (size_t)bytes);
+	}
+	if (!a)
+		a = fs_xattr_list(c, x.w->inode, buf, (size_t)bytes);
+	/* A file system without attributes has an empty list. */
+	if (a == -EOPNOTSUPP)
+		a = 0;
+	if (a > 0 && bytes) {
+		answer_t r = call_copy_out(c, (vaddr_t)list, buf, (size_t)a);
+
+		if (r)
+			a = r;
+	}
+	kfree(buf);
+	return walks_end(c, &x.ws, a);
+}
+
+answer_t vfs_xattr_remove(struct call *c, s32 at, u64 path, u64 name, u32 flags)
+{
+	struct xattr_call x = {};
+	answer_t a;
+
+	walks_begin(c, &x.ws);
+	a = xattr_begin(c, &x, at, path, name, flags, true);
+	if (!a && !vfs_hold_dir(c, x.w->inode))
+		a = ANSWER_NEED;
+	if (!a)
+		a = fs_xattr_set(c, x.w->inode, x.name, nullptr, 0, 2); /* XATTR_REPLACE with no value: remove */
+	return walks_end(c, &x.ws, a);
+}

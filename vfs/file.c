@@ -1,0 +1,561 @@
+/*
+ * Regular files and directories (node slot `file`): data moves between the user and the pages of the inode's memory object.
+ *
+ * A step copies at most 64 KiB: what is resident is copied without faulting; an absent page or user range is a NEED with the bytes done in
+ * the frame. Writes hold the inode's content from the first byte to the last, over MORE, so that O_APPEND and a large write are whole.
+ */
+#include <arch/mmu.h>
+#include <core/task.h>
+#include "vfs_priv.h"
+
+#define STEP_BYTES 65536u
+#define NEED_PAGES_AT_ONCE 16u
+#define READ_AHEAD_PAGES_MAX 32u
+static const u8 zeros[512]; /* holes of files whose pages are nowhere else */
+
+struct transfer { /* progress of read and write */
+	u64 done;
+	s64 pos;
+	u64 prepared_first, prepared_nr; /* pages that NEED_PAGES_WRITE has brought */
+	bool started;
+};
+
+static inline bool node_is_dir(const struct file *f)
+{
+	return f->type == NODE_DIR;
+}
+/* A shared position belongs to one transfer at a time. */
+static bool hold_position(struct call *c, struct file *f, const struct uio *io)
+{
+	if (io->positioned || refcount_read(&f->obj.refs) == 1)
+		return true;
+	return call_hold(c, EXCL_INODE, &f->pos_excl, f->obj.id, false);
+}
+
+static bool atime_wanted(const struct file *f)
+{
+	const struct inode *i = f->inode;
+	const struct mount *m = f->path.mount;
+	s64 now;
+
+	if (f->flags & O_NOATIME || m->flags & (MNT_NOATIME | MNT_RDONLY) || i->sb->flags & SB_RDONLY)
+		return false;
+	if (m->flags & MNT_NODIRATIME && inode_is_dir(i))
+		return false;
+	if (m->flags & MNT_STRICTATIME)
+		return true;
+	/* relatime, the default: older than the last change, or a day old. */
+	if (i->atime.sec < i->mtime.sec || i->atime.sec < i->ctime.sec || (i->atime.sec == i->mtime.sec && i->atime.nsec <= i->mtime.nsec))
+		return true;
+	now = inode_now().sec;
+	return now - i->atime.sec >= 24 * 3600;
+}
+
+/* Pages are absent: what to ask for, with read-ahead for sequential readers. */
+static answer_t need_read_pages(struct call *c, struct file *f, u64 index, u64 last)
+{
+	u64 nr = MIN(last - index + 1, (u64)NEED_PAGES_AT_ONCE), end_page = (inode_size(f->inode) + PAGE_BYTES - 1) >> PAGE_SHIFT;
+
+	if (f->inode->pages->kind == MEMORY_FILE) {
+		if (index == f->ra_next_page) {
+			f->ra_window_pages = MIN(MAX(f->ra_window_pages * 2, 4u), READ_AHEAD_PAGES_MAX);
+			nr = MAX(nr, (u64)f->ra_window_pages);
+		} else {
+			f->ra_window_pages = 0;
+		}
+		nr = MIN(nr, end_page > index ? end_page - index : 1);
+		f->ra_next_page = index + nr;
+	}
+	return call_need_pages(c, NEED_PAGES, f->inode->pages, index, MIN(nr, (u64)READ_AHEAD_PAGES_MAX));
+}
+
+/* One page's part of a read. Bytes copied; *absent: the page is not there. */
+static size_t read_page(struct call *c, struct memory_object *o, const struct uio *io, size_t done, u64 pos, size_t bytes, bool *absent)
+{
+	struct frame *frame = memory_page_try(o, pos >> PAGE_SHIFT);
+	u32 offset = (u32)(pos & (PAGE_BYTES - 1));
+	size_t n = 0;
+
+	*absent = !frame;
+	if (likely(frame)) {
+		u8 *page = page_begin(frame);
+
+		n = uio_copy_out(c, io, done, page + offset, bytes);
+		page_end(frame, page);
+		frame_unpin(frame);
+		return n;
+	}
+	if (o->kind != MEMORY_SHMEM || memory_object_next_data(o, pos >> PAGE_SHIFT) == pos >> PAGE_SHIFT)
+		return 0;
+	*absent = false; /* a hole in memory-only data reads as zeros and stays a hole */
+	while (n < bytes) {
+		size_t piece = MIN(bytes - n, sizeof(zeros)), k = uio_copy_out(c, io, done + n, zeros, piece);
+
+		n += k;
+		if (k < piece)
+			break;
+	}
+	return n;
+}
+
+/* Copies from *pos until the step, the request or the file ends. done and *pos advance. 0, MORE, NEED or an error. */
+static answer_t read_step(struct call *c, struct file *f, const struct uio *io, size_t *done, s64 *pos)
+{
+	struct memory_object *o = f->inode->pages;
+	size_t step = 0;
+
+	for (;;) {
+		u64 size = READ_ONCE(o->size_bytes);
+		size_t left = io->total - *done, bytes, n;
+		bool absent;
+
+		if (!left || *pos >= (s64)size)
+			return 0;
+		if (step >= STEP_BYTES)
+			return ANSWER_MORE;
+		bytes = MIN(MIN(left, (size_t)(PAGE_BYTES - (*pos & (PAGE_BYTES - 1)))), (size_t)MIN(size - (u64)*pos, (u64)PAGE_BYTES));
+		n = read_page(c, o, io, *done, (u64)*pos, bytes, &absent);
+		*done += n;
+		*pos += (s64)n;
+		step += n;
+		if (likely(n == bytes))
+			continue;
+		if (absent)
+			return need_read_pages(c, f, (u64)*pos >> PAGE_SHIFT, ((u64)*pos + MIN(left, (size_t)STEP_BYTES) - 1) >> PAGE_SHIFT);
+		return uio_need(c, io, *done, true);
+	}
+}
+
+answer_t file_node_read(struct call *c, struct file *f, struct uio *io)
+{
+	struct call_frame *frame = call_frame(c);
+	size_t done = 0;
+	s64 pos;
+	answer_t a;
+
+	if (unlikely(!file_readable(f)))
+		return -EBADF;
+	if (unlikely(node_is_dir(f)))
+		return -EISDIR;
+	if (unlikely(!f->inode->pages))
+		return -EINVAL;
+	if (unlikely(!hold_position(c, f, io)))
+		return ANSWER_NEED;
+	pos = io->positioned ? io->pos : f->pos;
+	if (unlikely(frame->live)) {
+		const struct transfer *t = call_progress(c, struct transfer);
+
+		if (t->started) {
+			done = t->done;
+			pos = t->pos;
+		}
+	}
+	if (unlikely(pos < 0))
+		return -EINVAL;
+	a = read_step(c, f, io, &done, &pos);
+	if (unlikely(answer_is_kind(a))) {
+		struct transfer *t = call_progress(c, struct transfer);
+
+		t->started = true;
+		t->done = done;
+		t->pos = pos;
+		if (a == ANSWER_MORE) {
+			/* A fatal signal ends a long read between steps, with what it has (read(2) on a regular file is not interruptible). */
+			return call_more(c);
+		}
+		return a;
+	}
+	if (a < 0 && !done)
+		return a;
+	if (!io->positioned)
+		f->pos = pos;
+	if (done && unlikely(atime_wanted(f)))
+		inode_touch(f->inode, INODE_ATIME);
+	return (answer_t)done;
+}
+
+/* --- write --- */
+u32 vfs_mode_without_setid(const struct call *c, const struct inode *i)
+{
+	u32 mode = READ_ONCE(i->mode), clear;
+
+	if (likely(!(mode & (S_ISUID | S_ISGID))) || S_TYPE(mode) != S_IFREG || context_capable(c->ctx, CAP_FSETID))
+		return 0;
+	clear = mode & S_ISUID;
+	if ((mode & (S_ISGID | 010)) == (S_ISGID | 010))
+		clear |= S_ISGID;
+	return clear ? mode & ~clear : 0;
+}
+
+/* Limits of one write: how many bytes may go to pos. Negative: the error, SIGXFSZ sent. */
+static answer_t write_limit(struct call *c, const struct inode *i, s64 pos, size_t bytes)
+{
+	u64 limit = call_rlimit(c, RLIMIT_FSIZE), max = i->sb->max_file_bytes;
+
+	if (limit != RLIM_INFINITY) {
+		if ((u64)pos >= limit) {
+			call_signal(c, SIGXFSZ);
+			return -EFBIG;
+		}
+		bytes = (size_t)MIN((u64)bytes, limit - (u64)pos);
+	}
+	if ((u64)pos >= max)
+		return -EFBIG;
+	return (answer_t)MIN((u64)bytes, max - (u64)pos);
+}
+
+static bool seals_forbid_write(const struct memory_object *o, s64 pos, size_t bytes)
+{
+	if (likely(!o->seals))
+		return false;
+	if (o->seals & 0x18) /* F_SEAL_WRITE, F_SEAL_FUTURE_WRITE */
+		return true;
+	return o->seals & 0x4 && (u64)pos + bytes > o->size_bytes; /* F_SEAL_GROW */
+}
+
+static void size_grow(struct inode *i, u64 end)
+{
+	if (end > READ_ONCE(i->pages->size_bytes)) {
+		spin_lock(&i->pages->obj.lock);
+		if (end > i->pages->size_bytes)
+			WRITE_ONCE(i->pages->size_bytes, end);
+		spin_unlock(&i->pages->obj.lock);
+	}
+}
+
+static bool page_writable(const struct memory_object *o, const struct frame *frame, const struct transfer *t, u64 index)
+{
+	if (o->kind != MEMORY_FILE || frame->flags & FRAME_DIRTY)
+		return true;
+	return index - t->prepared_first < t->prepared_nr;
+}
+
+static answer_t write_step(struct call *c, struct file *f, const struct uio *io, size_t total, struct transfer *t)
+{
+	struct memory_object *o = f->inode->pages;
+	size_t step = 0;
+
+	while (t->done < total) {
+		size_t left = total - t->done, bytes, n;
+		u64 index = (u64)t->pos >> PAGE_SHIFT;
+		u32 offset = (u32)(t->pos & (PAGE_BYTES - 1));
+		struct frame *frame;
+		u8 *page;
+
+		if (step >= STEP_BYTES)
+			return ANSWER_MORE;
+		frame = memory_page_try(o, index);
+		if (unlikely(!frame || !page_writable(o, frame, t, index))) {
+			if (frame)
+				frame_unpin(frame);
+			t->prepared_first = index;
+			t->prepared_nr = MIN((u64)NEED_PAGES_AT_ONCE, (((u64)t->pos + left - 1) >> PAGE_SHIFT) - index + 1);
+			return call_need_pages(c, NEED_PAGES_WRITE, o, index, t->prepared_nr);
+		}
+		bytes = MIN(left, (size_t)(PAGE_BYTES - offset));
+		page = page_begin(frame);
+		n = uio_copy_in(c, io, t->done, page + offset, bytes);
+		page_end(frame, page);
+		if (n) {
+			memory_page_mark_dirty(o, frame);
+			t->done += n;
+			t->pos += (s64)n;
+			step += n;
+			size_grow(f->inode, (u64)t->pos);
+		}
+		frame_unpin(frame);
+		if (n < bytes)
+			return uio_need(c, io, t->done, false);
+	}
+	return 0;
+}
+
+static answer_t write_begin(struct call *c, struct file *f, const struct uio *io, struct transfer *t)
+{
+	struct inode *i = f->inode;
+
+	t->pos = io->positioned ? io->pos : f->pos;
+	if (f->flags & O_APPEND || io->flags & 0x10) /* RWF_APPEND */
+		t->pos = (s64)inode_size(i);
+	if (t->pos < 0)
+		return -EINVAL;
+	if (unlikely(vfs_mode_without_setid(c, i))) {
+		struct fs_attr attr = {.mask = FS_ATTR_MODE, .mode = vfs_mode_without_setid(c, i)};
+		answer_t a = fs_setattr(c, i, &attr);
+
+		if (a < 0)
+			return a;
+	}
+	t->started = true;
+	return 0;
+}
+
+static answer_t write_end(struct call *c, struct file *f, const struct uio *io, const struct transfer *t)
+{
+	if (!io->positioned)
+		f->pos = t->pos;
+	if (t->done)
+		inode_touch(f->inode, INODE_MTIME | INODE_CTIME);
+	(void)c;
+	return (answer_t)t->done;
+}
+
+answer_t file_node_write(struct call *c, struct file *f, struct uio *io)
+{
+	struct inode *i = f->inode;
+	struct transfer local = {}, *t = &local;
+	answer_t a, limit;
+
+	if (unlikely(!file_writable(f)))
+		return -EBADF;
+	if (unlikely(!i->pages))
+		return -EINVAL;
+	if (unlikely(!io->total))
+		return 0;
+	if (!io->positioned && refcount_read(&f->obj.refs) != 1) {
+		if (!call_hold2(c, EXCL_INODE, &f->pos_excl, f->obj.id, &i->content, i->obj.id))
+			return ANSWER_NEED;
+	} else if (!call_hold(c, EXCL_INODE, &i->content, i->obj.id, false)) {
+		return ANSWER_NEED;
+	}
+	if (unlikely(call_frame(c)->live))
+		t = call_progress(c, struct transfer);
+	/* O_SYNC: the data is in, the DO below has brought it to the disk. */
+	if (unlikely(c->op_done && t->started)) {
+		a = c->op_result;
+		return a < 0 ? a : (answer_t)t->done;
+	}
+	if (!t->started) {
+		a = write_begin(c, f, io, t);
+		if (a)
+			return a;
+	}
+	limit = write_limit(c, i, t->pos - (s64)t->done, io->total);
+	if (unlikely(limit < 0))
+		return limit;
+	if (unlikely(seals_forbid_write(i->pages, t->pos, (size_t)limit - t->done)))
+		return -EPERM;
+	a = write_step(c, f, io, (size_t)limit, t);
+	if (unlikely(answer_is_kind(a))) {
+		if (t == &local)
+			*call_progress(c, struct transfer) = local;
+		return a == ANSWER_MORE ? call_more(c) : a;
+	}
+	if (a < 0 && !t->done)
+		return a;
+	a = write_end(c, f, io, t);
+	if (unlikely((f->flags & O_SYNC || f->flags & O_DSYNC || io->flags & 6) && i->sb->fs && !(i->sb->flags & SB_NAMES_RESIDENT) && a > 0)) {
+		if (t == &local)
+			*call_progress(c, struct transfer) = local;
+		c->op_args[0] = (word_t)f;
+		c->op_args[1] = !(f->flags & (O_SYNC & ~O_DSYNC));
+		return call_do(c, DO_SYNC_FILE, true);
+	}
+	return a;
+}
+
+/* --- the rest --- */
+answer_t file_node_seek(struct call *c, struct file *f, s64 offset, u32 whence)
+{
+	struct inode *i = f->inode;
+	u64 size = inode_size(i), page;
+	s64 pos;
+
+	(void)c;
+	switch (whence) {
+	case 0: /* SEEK_SET */
+		pos = offset;
+		break;
+	case 1:
+		if (!checked_add(f->pos, offset, &pos))
+			return -EOVERFLOW;
+		break;
+	case 2:
+		if (!checked_add((s64)size, offset, &pos))
+			return -EOVERFLOW;
+		break;
+	case 3: /* SEEK_DATA */
+	case 4: /* SEEK_HOLE */
+		if (offset < 0 || (u64)offset >= size || node_is_dir(f))
+			return node_is_dir(f) ? -EINVAL : -ENXIO;
+		pos = offset;
+		/* Only memory-only files know their holes here; elsewhere all is data up to the end (lseek(2) allows it). */
+		if (!i->pages || i->pages->kind != MEMORY_SHMEM) {
+			pos = whence == 3 ? offset : (s64)size;
+			break;
+		}
+		page = memory_object_next_data(i->pages, (u64)offset >> PAGE_SHIFT);
+		if (whence == 3) {
+			if (page == ~0ull || page << PAGE_SHIFT >= size)
+				return -ENXIO;
+			pos = MAX(offset, (s64)(page << PAGE_SHIFT));
+			break;
+		}
+		page = (u64)offset >> PAGE_SHIFT;
+		while (page << PAGE_SHIFT < size && memory_object_next_data(i->pages, page) == page)
+			page++;
+		pos = MIN((s64)size, MAX(offset, (s64)(page << PAGE_SHIFT)));
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (pos < 0 || (u64)pos > i->sb->max_file_bytes)
+		return -EINVAL;
+	f->pos = pos;
+	if (node_is_dir(f))
+		f->cursor = (u64)pos;
+	return 0;
+}
+
+answer_t file_node_poll(struct call *c, struct file *f, struct poll_ask *ask)
+{
+	(void)c;
+	(void)f;
+	(void)ask;
+	return EV_IN | EV_OUT | EV_RDNORM | EV_WRNORM;
+}
+
+answer_t file_node_mmap(struct call *c, struct file *f, struct mmap_reply *reply)
+{
+	(void)c;
+	if (!f->inode->pages)
+		return -ENODEV;
+	object_get(&f->inode->pages->obj);
+	reply->object = f->inode->pages;
+	reply->first_page = 0;
+	if (atime_wanted(f))
+		inode_touch(f->inode, INODE_ATIME);
+	return 0;
+}
+
+/* "." and ".." are 0 and 1 of the position; the file system's cursor follows, moved up by 2. */
+answer_t file_node_readdir(struct call *c, struct file *f, struct dirent_sink *sink)
+{
+	struct inode *dir = f->inode, *parent;
+	u64 cursor;
+	answer_t a;
+
+	if (!node_is_dir(f))
+		return -ENOTDIR;
+	if (dir->dead || !dir->nlink)
+		return -ENOENT;
+	if (refcount_read(&f->obj.refs) != 1 && !call_hold(c, EXCL_INODE, &f->pos_excl, f->obj.id, false))
+		return ANSWER_NEED;
+	sink->start = f->pos;
+	if (f->pos == 0) {
+		if (!dirent_add(sink, ".", 1, dir->ino, 1, S_IFDIR))
+			return 0;
+		f->pos = 1;
+	}
+	if (f->pos == 1) {
+		parent = f->path.name->parent->inode;
+		if (!dirent_add(sink, "..", 2, parent ? parent->ino : dir->ino, 2, S_IFDIR))
+			return 0;
+		f->pos = 2;
+	}
+	cursor = (u64)f->pos - 2;
+	sink->cursor_bias = 2;
+	a = fs_readdir(c, dir, &cursor, sink);
+	if (a < 0) {
+		/* Entries of this run are dropped with the sink's content when it runs again. */
+		if (answer_is_kind(a) || !sink->nr)
+			f->pos = sink->start;
+		if (answer_is_kind(a)) {
+			sink->used = 0;
+			sink->nr = 0;
+			sink->full = false;
+		}
+		return a;
+	}
+	f->pos = (s64)(cursor + 2);
+	if (unlikely(atime_wanted(f)))
+		inode_touch(dir, INODE_ATIME);
+	return 0;
+}
+
+answer_t file_node_sync(struct call *c, struct file *f, u64 first, u64 last, u32 data_only)
+{
+	(void)first;
+	(void)last;
+	if (c->op_done)
+		return c->op_result;
+	if (!f->inode->sb->fs || f->inode->sb->flags & SB_NAMES_RESIDENT)
+		return 0;
+	c->op_args[0] = (word_t)f;
+	c->op_args[1] = data_only;
+	return call_do(c, DO_SYNC_FILE, true);
+}
+
+#define FALLOC_KEEP_SIZE  1u
+#define FALLOC_PUNCH_HOLE 2u
+#define FALLOC_ZERO_RANGE 16u
+answer_t file_node_fallocate(struct call *c, struct file *f, u32 mode, u64 offset, u64 bytes)
+{
+	struct inode *i = f->inode;
+	u64 end;
+	answer_t a;
+
+	if (!file_writable(f))
+		return -EBADF;
+	if ((s64)offset < 0 || (s64)bytes <= 0)
+		return -EINVAL;
+	if (mode & ~(FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE))
+		return -EOPNOTSUPP;
+	if (mode & FALLOC_PUNCH_HOLE && !(mode & FALLOC_KEEP_SIZE))
+		return -EOPNOTSUPP;
+	if ((mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) == (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE))
+		return -EINVAL;
+	if (node_is_dir(f))
+		return -EISDIR;
+	if (!i->pages)
+		return -ENODEV;
+	if (!checked_add(offset, bytes, &end) || end > i->sb->max_file_bytes)
+		return -EFBIG;
+	if (i->pages->seals & 0x18 && mode & FALLOC_PUNCH_HOLE)
+		return -EPERM;
+	if (i->pages->seals & 4 && !(mode & FALLOC_KEEP_SIZE) && end > inode_size(i))
+		return -EPERM;
+	if (!(mode & FALLOC_KEEP_SIZE) && end > call_rlimit(c, RLIMIT_FSIZE)) {
+		call_signal(c, SIGXFSZ);
+		return -EFBIG;
+	}
+	if (!call_hold(c, EXCL_INODE, &i->content, i->obj.id, false))
+		return ANSWER_NEED;
+	a = fs_fallocate(c, i, mode, offset, bytes);
+	if (a < 0)
+		return a;
+	if (!(mode & FALLOC_KEEP_SIZE))
+		size_grow(i, end);
+	inode_touch(i, INODE_MTIME | INODE_CTIME);
+	return 0;
+}
+
+#define FIONREAD	 0x541bu
+#define FIGETBSZ	 2u
+#define FS_IOC_GETFLAGS  0x80086601u /* on 64-bit machines: _IOR('f', 1, long) */
+#define FS_IOC_GETFLAGS32 0x80046601u
+answer_t file_node_ioctl(struct call *c, struct file *f, u32 command, u64 argument)
+{
+	struct inode *i = f->inode;
+	s32 value;
+
+	if (f->type == NODE_PATH)
+		return -EBADF;
+	switch (command) {
+	case FIONREAD:
+		if (!i->pages)
+			return -ENOTTY;
+		value = (s32)((s64)inode_size(i) - f->pos);
+		return call_copy_out(c, (vaddr_t)argument, &value, sizeof(value));
+	case FIGETBSZ:
+		value = (s32)i->sb->block_bytes;
+		return call_copy_out(c, (vaddr_t)argument, &value, sizeof(value));
+	case FS_IOC_GETFLAGS:
+	case FS_IOC_GETFLAGS32:
+		if (i->sb->view)
+			return -ENOTTY;
+		return call_copy_out(c, (vaddr_t)argument, &i->fs_flags, sizeof(i->fs_flags));
+	default:
+		return -ENOTTY;
+	}
+}

@@ -1,0 +1,450 @@
+/*
+ * Pipes and FIFOs (node slot `pipe`). The body is core's (core/pipe.h).
+ *
+ * A read or write moves at most a page under the body's short lock, copying without faulting; a copy that would fault is a NEED and nothing
+ * was consumed. A page for writing is allocated before the lock. Writes up to PIPE_BUF are one piece: they wait until all of it fits.
+ */
+#include <arch/mmu.h>
+#include <core/pipe.h>
+#include <core/task.h>
+#include "vfs_priv.h"
+
+struct pipe_progress {
+	u64 done;
+};
+
+static inline struct pipe *pipe_of(struct file *f)
+{
+	return f->obj.body;
+}
+static inline struct pipe_page *ring_at(struct pipe *p, u32 i)
+{
+	return &p->ring[(p->head + i) & (p->nr_pages - 1)];
+}
+
+/* --- open --- */
+static void fifo_enter(struct file *f, struct pipe *p)
+{
+	bool r = file_readable(f), w = file_writable(f);
+
+	/* What the rendezvous compares with: opens of the other side from now on. */
+	f->cursor = r ? p->writer_opens : p->reader_opens;
+	f->obj.body = p;
+	pipe_open_end(p, r, w);
+}
+
+/* fifo(7): a reader waits for a writer and the other way round; O_NONBLOCK readers never, O_NONBLOCK writers get ENXIO; O_RDWR never. */
+answer_t pipe_node_open(struct call *c, struct file *f)
+{
+	bool r = file_readable(f), w = file_writable(f), met;
+	struct pipe *p = pipe_of(f);
+	struct waitable *on;
+	u32 seq;
+
+	if (!p) {
+		p = pipe_of_fifo(f->inode);
+		if (!p)
+			return -ENOMEM;
+		if (w && !r && f->flags & O_NONBLOCK && !READ_ONCE(p->readers)) {
+			object_put(&p->obj);
+			return -ENXIO;
+		}
+		fifo_enter(f, p);
+	}
+	if ((r && w) || (r && f->flags & O_NONBLOCK))
+		return 0;
+	on = r ? &p->readable : &p->writable;
+	seq = waitable_seq(on);
+	/* The other end is here, or was since: who came and went counts as met. */
+	met = r ? READ_ONCE(p->writers) || p->writer_opens != (u32)f->cursor : READ_ONCE(p->readers) || p->reader_opens != (u32)f->cursor;
+	if (met)
+		return 0;
+	if (call_interrupted(c))
+		return -ERESTARTSYS; /* the file goes, and with it this end */
+	return call_wait1(c, on, EV_ANY, seq);
+}
+
+answer_t vfs_pipe(struct call *c, u64 fds, u32 flags)
+{
+	struct pipe *p;
+	struct file *f[2] = {};
+	s32 fd[2];
+	answer_t a;
+
+	if (flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
+		return -EINVAL;
+	/* Where the numbers go must be writable before there are any; what is there stays until then. */
+	a = call_copy_in(c, fd, (vaddr_t)fds, sizeof(fd));
+	if (!a)
+		a = call_copy_out(c, (vaddr_t)fds, fd, sizeof(fd));
+	if (a)
+		return a;
+	p = pipe_new();
+	if (!p)
+		return call_need_memory(c, sizeof(*p));
+	f[0] = file_new_anonymous(NODE_PIPE, O_RDONLY | (flags & (O_NONBLOCK | O_DIRECT)), "pipe", &p->obj);
+	if (f[0]) {
+		pipe_open_end(p, true, false);
+		p->inode = f[0]->inode;
+		object_get(&p->obj);
+		f[1] = file_new(NODE_PIPE, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)), &f[0]->path, f[0]->inode, &p->obj);
+		if (f[1])
+			pipe_open_end(p, false, true);
+		else
+			object_put(&p->obj);
+	} else {
+		object_put(&p->obj);
+	}
+	if (!f[1]) {
+		if (f[0])
+			file_put(f[0]);
+		return call_need_memory(c, sizeof(struct file));
+	}
+	a = call_install(c, f[0], flags & O_CLOEXEC);
+	if (a < 0) {
+		file_put(f[0]);
+		file_put(f[1]);
+		return a;
+	}
+	fd[0] = (s32)a;
+	a = call_install(c, f[1], flags & O_CLOEXEC);
+	if (a < 0) {
+		file_put(f[1]);
+		f[0] = call_uninstall(c, (u32)fd[0]);
+		if (f[0])
+			file_put(f[0]);
+		return a;
+	}
+	fd[1] = (s32)a;
+	/* Was writable above; a thread that unmaps meanwhile loses the numbers, as on Linux it gets EFAULT with them open. */
+	if (call_copy_out_partial(c, (vaddr_t)fds, fd, sizeof(fd)) != sizeof(fd)) {
+		for (u32 i = 0; i < 2; i++)
+			if ((f[i] = call_uninstall(c, (u32)fd[i])))
+				file_put(f[i]);
+		return call_need_user(c, (struct uspan){(vaddr_t)fds, sizeof(fd)}, true);
+	}
+	return 0;
+}
+
+/* --- read --- */
+/* Takes what one entry has, as far as it fits. Bytes; *fault: the user range is absent. Locks: p->obj.lock. */
+static size_t take_locked(struct call *c, struct pipe *p, const struct uio *io, size_t done, bool *fault, bool *packet, struct frame **freed)
+{
+	struct pipe_page *e = ring_at(p, 0);
+	size_t bytes = MIN((size_t)e->bytes, io->total - done), n;
+	u8 *page = page_begin(e->frame);
+
+	n = uio_copy_out(c, io, done, page + e->offset, bytes);
+	page_end(e->frame, page);
+	*fault = n < bytes;
+	*packet = false;
+	if (e->packet && *fault)
+		return 0; /* whole or not at all */
+	*packet = e->packet;
+	e->offset += (u32)n;
+	e->bytes -= (u32)n;
+	p->bytes -= n;
+	if (e->packet) {
+		p->bytes -= e->bytes; /* the rest of a packet is dropped (pipe(2), O_DIRECT) */
+		e->bytes = 0;
+	}
+	if (!e->bytes) {
+		if (!p->spare)
+			p->spare = e->frame;
+		else
+			*freed = e->frame;
+		e->frame = nullptr;
+		p->head = (p->head + 1) & (p->nr_pages - 1);
+		p->used--;
+	}
+	return n;
+}
+
+static void pipe_times(struct pipe *p, u32 which)
+{
+	if (p->inode)
+		inode_touch(p->inode, which);
+}
+
+answer_t pipe_node_read(struct call *c, struct file *f, struct uio *io)
+{
+	struct pipe *p = pipe_of(f);
+	size_t done = 0;
+	u32 seq;
+
+	if (unlikely(!file_readable(f)))
+		return -EBADF;
+	if (!io->total)
+		return 0;
+	for (;;) {
+		bool fault = false, packet = false, was_full = false, empty;
+		struct frame *freed = nullptr;
+		size_t n = 0;
+		u32 writers;
+
+		seq = waitable_seq(&p->readable);
+		spin_lock(&p->obj.lock);
+		empty = !p->used;
+		writers = p->writers;
+		if (!empty) {
+			was_full = p->used == p->nr_pages;
+			n = take_locked(c, p, io, done, &fault, &packet, &freed);
+		}
+		spin_unlock(&p->obj.lock);
+		if (freed)
+			frame_free(freed, 0);
+		done += n;
+		/* A page became free, or a small write that waits for room may fit now. */
+		if (n && (was_full || !READ_ONCE(p->used)))
+			waitable_wake(&p->writable, EV_OUT | EV_WRNORM, 0);
+		if (n && !packet && done < io->total && !fault)
+			continue;
+		if (done) {
+			pipe_times(p, INODE_ATIME);
+			return (answer_t)done;
+		}
+		if (fault)
+			return uio_need(c, io, 0, true);
+		if (!empty)
+			continue; /* an empty packet */
+		if (!writers)
+			return 0;
+		if (f->flags & O_NONBLOCK || io->flags & 8) /* RWF_NOWAIT */
+			return -EAGAIN;
+		if (call_interrupted(c))
+			return -ERESTARTSYS;
+		return call_wait1(c, &p->readable, EV_IN | EV_HUP, seq);
+	}
+}
+
+/* --- write --- */
+enum put { PUT_DONE, PUT_FULL, PUT_FAULT, PUT_BROKEN };
+
+/* Appends to the last entry what fits there whole: only then is a page saved. Locks: p->obj.lock. */
+static size_t append_locked(struct call *c, struct pipe *p, const struct uio *io, size_t done, size_t left)
+{
+	struct pipe_page *e;
+	size_t room, n;
+	u8 *page;
+
+	if (!p->used)
+		return 0;
+	e = ring_at(p, p->used - 1);
+	if (e->packet)
+		return 0;
+	room = PAGE_BYTES - e->offset - e->bytes;
+	/* Linux merges the odd bytes of a write into the last page, so that PIPE_BUF writes stay whole. */
+	left &= PAGE_BYTES - 1;
+	if (!left || left > room)
+		return 0;
+	page = page_begin(e->frame);
+	n = uio_copy_in(c, io, done, page + e->offset + e->bytes, left);
+	page_end(e->frame, page);
+	if (n < left)
+		return 0; /* nothing of it is visible yet */
+	e->bytes += (u32)n;
+	p->bytes += n;
+	return n;
+}
+
+/* One page filled outside the lock, then queued. */
+static enum put put_page(struct pipe *p, struct frame *frame, size_t bytes, bool packet, u32 pages_needed)
+{
+	struct pipe_page *e;
+	enum put r = PUT_DONE;
+
+	spin_lock(&p->obj.lock);
+	if (!p->readers) {
+		r = PUT_BROKEN;
+	} else if (p->nr_pages - p->used < pages_needed) {
+		r = PUT_FULL;
+	} else {
+		e = ring_at(p, p->used);
+		*e = (struct pipe_page){frame, 0, (u32)bytes, packet};
+		p->used++;
+		p->bytes += bytes;
+	}
+	spin_unlock(&p->obj.lock);
+	return r;
+}
+
+static struct frame *spare_page(struct pipe *p)
+{
+	struct frame *frame;
+
+	spin_lock(&p->obj.lock);
+	frame = p->spare;
+	p->spare = nullptr;
+	spin_unlock(&p->obj.lock);
+	return frame ? frame : frame_alloc(0, 0, &account_root);
+}
+
+static answer_t broken(struct call *c, size_t done)
+{
+	if (done)
+		return (answer_t)done;
+	call_signal(c, SIGPIPE);
+	return -EPIPE;
+}
+
+/* Nothing can be put now: what the call answers. */
+static answer_t write_blocked(struct call *c, struct file *f, struct pipe *p, const struct uio *io, size_t done, u32 seq)
+{
+	if (f->flags & O_NONBLOCK || io->flags & 8)
+		return done ? (answer_t)done : -EAGAIN;
+	if (call_interrupted(c))
+		return done ? (answer_t)done : -ERESTARTSYS;
+	call_progress(c, struct pipe_progress)->done = done;
+	return call_wait1(c, &p->writable, EV_OUT | EV_ERR, seq);
+}
+
+/* One piece of a write. Bytes put, or 0 with *why. */
+static size_t write_piece(struct call *c, struct file *f, struct pipe *p, const struct uio *io, size_t done, enum put *why)
+{
+	size_t left = io->total - done, bytes = MIN(left, (size_t)PAGE_BYTES), n = 0;
+	bool packet = f->flags & O_DIRECT;
+	struct frame *frame;
+	u8 *page;
+
+	*why = PUT_DONE;
+	spin_lock(&p->obj.lock);
+	if (!p->readers)
+		*why = PUT_BROKEN;
+	else if (!packet)
+		n = append_locked(c, p, io, done, left);
+	/* Full: known before a page is filled for nothing. */
+	if (!n && *why == PUT_DONE && p->used == p->nr_pages)
+		*why = PUT_FULL;
+	spin_unlock(&p->obj.lock);
+	if (n || *why != PUT_DONE)
+		return n;
+	frame = spare_page(p);
+	if (!frame) {
+		*why = PUT_FAULT;
+		return 0;
+	}
+	page = page_begin(frame);
+	n = uio_copy_in(c, io, done, page, bytes);
+	page_end(frame, page);
+	/* A part may go only when the write is not an atomic one. */
+	if (!n || (n < bytes && (io->total <= PIPE_BUF || packet))) {
+		frame_free(frame, 0);
+		*why = PUT_FAULT;
+		return 0;
+	}
+	*why = put_page(p, frame, n, packet, 1);
+	if (*why != PUT_DONE) {
+		frame_free(frame, 0);
+		return 0;
+	}
+	return n;
+}
+
+answer_t pipe_node_write(struct call *c, struct file *f, struct uio *io)
+{
+	struct pipe *p = pipe_of(f);
+	size_t done = 0, step = 0;
+
+	if (unlikely(!file_writable(f)))
+		return -EBADF;
+	if (!io->total)
+		return 0;
+	if (unlikely(call_frame(c)->live))
+		done = call_progress(c, struct pipe_progress)->done;
+	while (done < io->total) {
+		u32 seq = waitable_seq(&p->writable);
+		bool was_empty = !READ_ONCE(p->used);
+		enum put why;
+		size_t n = write_piece(c, f, p, io, done, &why);
+
+		done += n;
+		step += n;
+		if (n && (was_empty || done == io->total))
+			waitable_wake(&p->readable, EV_IN | EV_RDNORM, 0);
+		switch (why) {
+		case PUT_DONE:
+			break;
+		case PUT_BROKEN:
+			return broken(c, done);
+		case PUT_FULL:
+			if (done)
+				waitable_wake(&p->readable, EV_IN | EV_RDNORM, 0);
+			return write_blocked(c, f, p, io, done, seq);
+		case PUT_FAULT:
+			if (done)
+				waitable_wake(&p->readable, EV_IN | EV_RDNORM, 0);
+			{
+				answer_t a = uio_need(c, io, done, false);
+
+				if (answer_is_kind(a))
+					call_progress(c, struct pipe_progress)->done = done;
+				return a < 0 && !answer_is_kind(a) && done ? (answer_t)done : a;
+			}
+		}
+		if (step >= 65536 && done < io->total) {
+			call_progress(c, struct pipe_progress)->done = done;
+			return call_more(c);
+		}
+	}
+	pipe_times(p, INODE_MTIME | INODE_CTIME);
+	return (answer_t)done;
+}
+
+/* --- poll, ioctl --- */
+answer_t pipe_node_poll(struct call *c, struct file *f, struct poll_ask *ask)
+{
+	struct pipe *p = pipe_of(f);
+	u32 events = 0;
+
+	(void)c;
+	if (file_readable(f)) {
+		poll_ask_add(ask, &p->readable, EV_IN | EV_RDNORM | EV_HUP);
+		if (READ_ONCE(p->used))
+			events |= EV_IN | EV_RDNORM;
+		/* A FIFO that never had a writer since this open does not hang up. */
+		if (!READ_ONCE(p->writers) && (!f->inode->fifo || p->writer_opens != (u32)f->cursor || READ_ONCE(p->used)))
+			events |= EV_HUP;
+	}
+	if (file_writable(f)) {
+		poll_ask_add(ask, &p->writable, EV_OUT | EV_WRNORM | EV_ERR);
+		if (READ_ONCE(p->used) < p->nr_pages)
+			events |= EV_OUT | EV_WRNORM;
+		if (!READ_ONCE(p->readers))
+			events |= EV_ERR;
+	}
+	return events;
+}
+
+answer_t pipe_node_ioctl(struct call *c, struct file *f, u32 command, u64 argument)
+{
+	s32 bytes = (s32)READ_ONCE(pipe_of(f)->bytes);
+
+	if (command != 0x541b) /* FIONREAD */
+		return -ENOTTY;
+	return call_copy_out(c, (vaddr_t)argument, &bytes, sizeof(bytes));
+}
+
+/* F_GETPIPE_SZ, F_SETPIPE_SZ: the size in bytes. */
+answer_t vfs_pipe_size(struct call *c, u32 fd, u32 set, u32 bytes)
+{
+	struct file *f = call_file(c, fd);
+	struct pipe *p;
+	u32 nr_pages = 1;
+	int error;
+
+	if (!f || f->type == NODE_PATH || f->type != NODE_PIPE)
+		return -EBADF;
+	p = pipe_of(f);
+	if (!set)
+		return (answer_t)p->nr_pages * PAGE_BYTES;
+	if (bytes > 0x80000000u)
+		return -EINVAL;
+	while ((u64)nr_pages * PAGE_BYTES < bytes)
+		nr_pages *= 2;
+	if (nr_pages > PIPE_PAGES_MAX && nr_pages > p->nr_pages && !context_capable(c->ctx, CAP_SYS_RESOURCE))
+		return -EPERM;
+	if (nr_pages > 65536)
+		return -EINVAL;
+	error = pipe_resize(p, nr_pages);
+	return error ? error : (answer_t)nr_pages * PAGE_BYTES;
+}
