@@ -159,20 +159,13 @@ static answer_t times_decode(struct call *c, u64 user, struct fs_attr *attr, boo
 	return 0;
 }
 
-answer_t vfs_utimes(struct call *c, s32 at, u64 path, u64 times, u32 flags)
+static answer_t utimes_apply(struct call *c, s32 at, u64 path, struct fs_attr *attr, bool now_only, u32 flags)
 {
-	struct fs_attr attr = {};
 	struct walks ws;
 	struct walk *w;
-	bool now_only = false;
 	answer_t a;
 
-	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
-		return -EINVAL;
-	a = times_decode(c, times, &attr, &now_only);
-	if (a)
-		return a;
-	if (!attr.mask) /* both omitted: not even the path is looked at */
+	if (!attr->mask) /* both omitted: not even the path is looked at */
 		return 0;
 	walks_begin(c, &ws);
 	w = walk_nr(&ws, 0);
@@ -185,9 +178,35 @@ answer_t vfs_utimes(struct call *c, s32 at, u64 path, u64 times, u32 flags)
 		else if (!inode_owner_or_capable(c->ctx, w->inode))
 			a = now_only ? inode_permission(c->ctx, w->inode, MAY_WRITE) : -EPERM;
 		if (!a)
-			a = set_attr(c, w->inode, &attr);
+			a = set_attr(c, w->inode, attr);
 	}
 	return walks_end(c, &ws, a);
+}
+
+answer_t vfs_utimes(struct call *c, s32 at, u64 path, u64 times, u32 flags)
+{
+	struct fs_attr attr = {};
+	bool now_only = false;
+	answer_t a;
+
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	a = times_decode(c, times, &attr, &now_only);
+	return a ? a : utimes_apply(c, at, path, &attr, now_only, flags);
+}
+
+answer_t vfs_utimes_set(struct call *c, s32 at, u64 path, s64 atime_sec, u32 atime_nsec, s64 mtime_sec, u32 mtime_nsec, u32 flags)
+{
+	struct fs_attr attr = {
+		.mask = FS_ATTR_ATIME | FS_ATTR_MTIME | FS_ATTR_CTIME,
+		.atime = {atime_sec, atime_nsec},
+		.mtime = {mtime_sec, mtime_nsec},
+		.ctime = inode_now(),
+	};
+
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) || atime_nsec >= NSEC_PER_SEC || mtime_nsec >= NSEC_PER_SEC)
+		return -EINVAL;
+	return utimes_apply(c, at, path, &attr, false, flags);
 }
 
 /* --- truncate --- */

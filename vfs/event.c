@@ -91,11 +91,6 @@ static answer_t eventfd_write(struct call *c, struct file *f, struct eventfd *e,
 }
 
 /* --- timerfd --- */
-#define CLOCK_REALTIME	    0u
-#define CLOCK_MONOTONIC	    1u
-#define CLOCK_BOOTTIME	    7u
-#define CLOCK_REALTIME_ALARM 8u
-#define CLOCK_BOOTTIME_ALARM 9u
 #define TFD_TIMER_ABSTIME	1u
 #define TFD_TIMER_CANCEL_ON_SET 2u
 
@@ -308,6 +303,41 @@ answer_t vfs_pidfd_open(struct call *c, s32 pid, u32 flags)
 #define MFD_HUGETLB	  4u
 #define MFD_NOEXEC_SEAL	  8u
 #define MFD_EXEC	  16u
+/* An unlinked file on the internal mount. */
+static answer_t memory_file(struct call *c, const char *label, u32 mode, struct file **out)
+{
+	struct fs_create_args args = {.mode = S_IFREG | mode, .uid = c->ctx->cred.fsuid, .gid = c->ctx->cred.fsgid};
+	struct mount *m = memory_mount();
+	struct path_ref path = {};
+	struct inode *fresh;
+	answer_t a;
+
+	if (!m) {
+		struct superblock *sb = nullptr;
+
+		a = fs_mount(c, "tmpfs", "tmpfs", 0, "", &sb);
+		if (a < 0)
+			return a;
+		m = memory_mount_set(sb);
+		if (!m)
+			return call_need_memory(c, sizeof(*m));
+	}
+	path.mount = m;
+	path.name = name_alloc(m->root, label, (u32)strlen(label));
+	if (!path.name)
+		return call_need_memory(c, sizeof(struct name));
+	a = fs_create(c, m->root->inode, nullptr, 0, &args, &fresh);
+	if (a >= 0) {
+		*out = file_new(NODE_FILE, O_RDWR | O_LARGEFILE, &path, fresh, nullptr);
+		if (*out && inode_write_get(fresh) == 0)
+			(*out)->wrote = true;
+		inode_put(fresh);
+		a = *out ? 0 : -ENOMEM;
+	}
+	name_put(path.name);
+	return a;
+}
+
 answer_t vfs_memfd_create(struct call *c, u64 name, u32 flags)
 {
 	char text[256 + 8] = "memfd:";
@@ -321,9 +351,9 @@ answer_t vfs_memfd_create(struct call *c, u64 name, u32 flags)
 	a = call_copy_string(c, text + 6, (vaddr_t)name, 250);
 	if (a < 0)
 		return a == -ENAMETOOLONG ? -EINVAL : a;
-	f = file_new_memory(text, O_RDWR | O_LARGEFILE, flags & MFD_NOEXEC_SEAL ? 0666 : 0777);
-	if (!f)
-		return call_need_memory(c, sizeof(struct inode));
+	a = memory_file(c, text, flags & MFD_NOEXEC_SEAL ? 0666 : 0777, &f);
+	if (a < 0)
+		return a;
 	/* Without ALLOW_SEALING: F_SEAL_SEAL is set from the start. */
 	f->inode->pages->seals = flags & MFD_NOEXEC_SEAL ? 0x20 : flags & MFD_ALLOW_SEALING ? 0 : 1;
 	a = call_install(c, f, flags & MFD_CLOEXEC ? O_CLOEXEC : 0);

@@ -49,6 +49,7 @@ answer_t vfs_pidfd_open(struct call *c, s32 pid, u32 flags);
 answer_t vfs_open_kernel(struct call *c, u64 path, u32 flags, struct open_request *reply);
 answer_t vfs_fadvise(struct call *c, u32 fd, s64 offset, s64 bytes, u32 advice);
 answer_t vfs_readahead(struct call *c, u32 fd, s64 offset, u64 bytes);
+answer_t vfs_utimes_set(struct call *c, s32 at, u64 path, s64 atime_sec, u32 atime_nsec, s64 mtime_sec, u32 mtime_nsec, u32 flags);
 answer_t vfs_pipe_size(struct call *c, u32 fd, u32 set, u32 bytes);
 answer_t vfs_seals(struct call *c, u32 fd, u32 add, u32 seals);
 

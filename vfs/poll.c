@@ -98,11 +98,9 @@ static answer_t poll_one(struct call *c, struct pollfd *p, bool want_wait)
 	a = 0;
 	if (!found && want_wait) {
 		a = add_waits(c, &ask, asked);
-		/* The set outlives this look: what it names must too. */
-		if (!a && referenced && ask.nr)
-			a = call_pin_poll(c, f);
-		else if (!a && ask.nr)
-			a = call_pin_poll(c, f);
+		/* The set outlives this look. In a table of its own nobody can close what the caller waits for; in a shared one it is kept. */
+		if (!a && referenced && ask.nr && call_keep_file(c, f))
+			a = call_need_memory(c, sizeof(struct file_set));
 	}
 	if (referenced)
 		file_put(f);
@@ -125,6 +123,7 @@ answer_t vfs_poll(struct call *c, u64 fds, u32 nr)
 	if (nr > call_rlimit(c, RLIMIT_NOFILE))
 		return -EINVAL;
 	c->nr_waits = 0;
+	call_clear_files(c);
 	for (u32 at = 0; at < nr;) {
 		u32 k = MIN(nr - at, POLL_CHUNK);
 		vaddr_t user = (vaddr_t)fds + (vaddr_t)at * sizeof(struct pollfd);
@@ -227,6 +226,7 @@ answer_t vfs_select(struct call *c, u32 nr, u64 read, u64 write, u64 except)
 		return -EINVAL;
 	nr = (u32)MIN((u64)nr, (u64)READ_ONCE(call_files(c)->capacity));
 	c->nr_waits = 0;
+	call_clear_files(c);
 	a = sets_in(c, &s, nr, user, &heap);
 	for (u32 fd = 0; !a && fd < nr; fd++) {
 		answer_t r = select_one(c, &s, fd, want_wait && !ready);

@@ -209,6 +209,10 @@ struct files *call_files(struct call *c)
 	return c->task->files;
 }
 
+s32 call_pid(const struct call *c)
+{
+	return group_pid_nr(c->task->group);
+}
 struct file *call_uninstall(struct call *c, u32 fd)
 {
 	return files_remove(c->task->files, fd);
@@ -233,8 +237,65 @@ void walk_drop(struct walk *w)
 	kfree(w->buffer);
 	*w = (struct walk){};
 }
+static struct file_set *file_set_of(struct call *c)
+{
+	struct call_frame *f = call_frame(c);
+
+	if (!f->ref || f->ref->schema != FILE_SET_SCHEMA)
+		return nullptr;
+	return container_of(f->ref, struct file_set, obj);
+}
+void call_clear_files(struct call *c)
+{
+	struct file_set *s = file_set_of(c);
+
+	for (u32 i = 0; s && i < s->nr; i++)
+		file_put(s->file[i]);
+	if (s)
+		s->nr = 0;
+}
+int call_keep_file(struct call *c, struct file *f)
+{
+	struct file_set *s = file_set_of(c);
+
+	if (!s) {
+		s = kzalloc(sizeof(*s));
+		if (!s)
+			return -ENOMEM;
+		object_init(&s->obj, OBJECT_WALK, LOCK_LEVEL_NONE, &account_root);
+		s->obj.schema = FILE_SET_SCHEMA;
+		call_progress_begin(c);
+		call_frame(c)->ref = &s->obj;
+	}
+	if (s->nr == s->capacity) {
+		u32 capacity = MAX(32u, s->capacity * 2);
+		struct file **more = kmalloc_array(capacity, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		for (u32 i = 0; i < s->nr; i++)
+			more[i] = s->file[i];
+		kfree(s->file);
+		s->file = more;
+		s->capacity = capacity;
+	}
+	file_get(f);
+	s->file[s->nr++] = f;
+	return 0;
+}
+static void file_set_release(struct file_set *s)
+{
+	for (u32 i = 0; i < s->nr; i++)
+		file_put(s->file[i]);
+	kfree(s->file);
+	kfree(s);
+}
 void walk_set_release(struct walk_set *s)
 {
+	if (s->obj.schema == FILE_SET_SCHEMA) {
+		file_set_release(container_of(&s->obj, struct file_set, obj));
+		return;
+	}
 	for (u32 i = 0; i < WALKS_PER_CALL; i++) {
 		walk_drop(&s->walk[i]);
 		if (s->name[i])

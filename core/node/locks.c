@@ -147,6 +147,16 @@ void inode_lock_test(struct inode *i, struct lock_request *r)
 	spin_unlock(&i->obj.lock);
 }
 
+bool inode_lock_would_block(struct inode *i, const struct lock_request *r)
+{
+	bool blocks;
+
+	spin_lock(&i->obj.lock);
+	blocks = find_conflict(i, r) != nullptr;
+	spin_unlock(&i->obj.lock);
+	return blocks;
+}
+
 bool inode_lock_at(struct inode *i, u32 index, struct lock_request *out)
 {
 	struct file_lock *l;

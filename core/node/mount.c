@@ -660,3 +660,46 @@ void mount_boot_init(void)
 	if (!anon_mount)
 		panic("no memory for the first mount");
 }
+
+/* --- memory-only files --- */
+static struct mount *memory_files; /* set once, under tree_lock */
+
+struct mount *memory_mount(void)
+{
+	return ptr_load_acquire(&memory_files);
+}
+struct mount *memory_mount_set(struct superblock *sb)
+{
+	struct name *root = superblock_root_name(sb);
+	struct mount *m = root ? mount_new(sb, root, MNT_INTERNAL, "tmpfs") : nullptr, *first;
+
+	if (root)
+		name_put(root);
+	object_put(&sb->obj);
+	if (!m)
+		return nullptr;
+	spin_lock(&tree_lock);
+	first = memory_files;
+	if (!first)
+		ptr_store_release(&memory_files, m);
+	spin_unlock(&tree_lock);
+	if (!first)
+		return m;
+	mount_put(m);
+	return first;
+}
+
+bool memory_object_mapped_writable(struct memory_object *o)
+{
+	struct mapper *m;
+	bool found = false;
+
+	spin_lock(&o->obj.lock);
+	list_for_each_entry (m, &o->mappers, link) {
+		const struct region *r = container_of(m, struct region, mapper);
+
+		found |= m->kind == MAPPER_SPACE && (r->flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE);
+	}
+	spin_unlock(&o->obj.lock);
+	return found;
+}

@@ -27,6 +27,7 @@ struct lock_request {
 };
 /* Sets, changes or clears a range. 0, -EAGAIN (conflict; *blocker is filled when asked), -ENOMEM. */
 int inode_lock_set(struct inode *i, const struct lock_request *r, struct lock_request *blocker);
+bool inode_lock_would_block(struct inode *i, const struct lock_request *r);
 /* F_GETLK: the first conflicting lock in *r, or r->type = LOCK_TYPE_NONE. */
 void inode_lock_test(struct inode *i, struct lock_request *r);
 /* Waiting POSIX locks for deadlock detection: `waiter` is going to wait for the owner of *blocker. -EDEADLK when that owner waits,

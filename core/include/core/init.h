@@ -12,3 +12,9 @@ struct mount_ns;
 void init_set_root(struct mount *m, struct mount_ns *ns);
 /* root= and its friends; panics with the cause. Thread. */
 void root_mount(void);
+/*
+ * Decompressors (core/init/decompress.c; without it every format is unknown): one compressed member at `in`. 0 with *out and *used (bytes of
+ * the member), -ENOSYS (no format that is built in), -EINVAL (corrupt).
+ */
+int decompress_member(const void *in, size_t bytes, void **out, size_t *out_bytes, size_t *used);
+void decompress_free(void *out, size_t out_bytes);

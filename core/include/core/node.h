@@ -261,6 +261,12 @@ int mount_root_switch(struct superblock *sb);
 struct superblock *superblock_new(const char *type, u32 flags); /* refs 1, own anonymous device number; nullptr */
 struct superblock *superblock_next(u64 after_id); /* all superblocks, by id; referenced */
 u32 superblock_anonymous_dev(void);
+/* The internal mount of memory-only files (memfd); nullptr until the first has been made: then mount a tmpfs and set it (the first one wins,
+ * the reference on sb is consumed). */
+struct mount *memory_mount(void);
+struct mount *memory_mount_set(struct superblock *sb);
+/* Some address space may write to it through a shared mapping. */
+bool memory_object_mapped_writable(struct memory_object *o);
 struct name *superblock_root_name(struct superblock *sb); /* referenced; made at the first mount */
 /* DO_UMOUNT: detaches and waits for the file system's end; consumes the reference on m. Thread, may sleep. */
 int mount_unmount(struct mount *m, bool lazy);
@@ -312,6 +318,7 @@ struct file {
 	u32 error_seq_seen;  /* fsync errors */
 	s32 ra_prev; u64 ra_next_page; u32 ra_window_pages; /* read-ahead words */
 	struct list_node in_sb;
+	bool rendered; /* views: private_data is the text */
 	bool wrote; /* counted in inode->writers */
 };
 /* Open flags: Linux generic values. */
@@ -362,6 +369,7 @@ u64 call_rlimit(const struct call *c, u32 which);
 void call_signal(struct call *c, s32 signo);
 /* The owner of POSIX locks of this call: its descriptor table. */
 struct files *call_files(struct call *c);
+s32 call_pid(const struct call *c); /* process id, for F_GETLK */
 /* Undoes call_install before the number was told to anybody; the reference passes to the caller. */
 struct file *call_uninstall(struct call *c, u32 fd);
 struct file *file_new_anonymous(enum node_type type, u32 flags, const char *label, struct object *body); /* "anon_inode:[eventfd]" */

@@ -34,3 +34,14 @@ struct walk_set {
 struct walk_set *walk_set_new(void); /* nullptr: no memory */
 /* Drops what a walk owns. */
 void walk_drop(struct walk *w);
+
+/* Open files that a waiting call's wait set stands on, when its descriptor table is shared (poll, select): kept by the frame. */
+struct file_set {
+	struct object obj; /* OBJECT_WALK, schema FILE_SET_SCHEMA */
+	u32 nr, capacity;
+	struct file **file;
+};
+#define FILE_SET_SCHEMA 1u
+/* Keeps a reference of f until the set of this frame is cleared or the frame ends. 0 or -ENOMEM. */
+int call_keep_file(struct call *c, struct file *f);
+void call_clear_files(struct call *c);

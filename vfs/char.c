@@ -1,0 +1,256 @@
+/*
+ * Character devices that need no component (node slot `char`): the memory devices (major 1). Other numbers have no driver: ENXIO at open.
+ * /dev/mem, /dev/kmem and /dev/port are absent on purpose.
+ */
+#include <arch/mmu.h>
+#include <core/log_ring.h>
+#include <core/random.h>
+#include <core/task.h>
+#include <lib/fmt.h>
+#include "vfs_priv.h"
+
+#define MEM_NULL    3u
+#define MEM_ZERO    5u
+#define MEM_FULL    7u
+#define MEM_RANDOM  8u
+#define MEM_URANDOM 9u
+#define MEM_KMSG    11u
+#define CHUNK_BYTES 4096u
+#define STEP_BYTES  65536u
+
+static const u8 zeros[CHUNK_BYTES]; /* read-only data */
+
+struct char_progress {
+	u64 done;
+};
+static inline u32 minor_of(const struct file *f)
+{
+	return DEV_MAJOR(f->inode->rdev) == 1 ? DEV_MINOR(f->inode->rdev) : ~0u;
+}
+
+answer_t char_node_open(struct call *c, struct file *f)
+{
+	(void)c;
+	switch (minor_of(f)) {
+	case MEM_NULL:
+	case MEM_ZERO:
+	case MEM_FULL:
+	case MEM_RANDOM:
+	case MEM_URANDOM:
+		return 0;
+	case MEM_KMSG:
+		f->cursor = 0;
+		return 0;
+	default:
+		return -ENXIO;
+	}
+}
+
+/* Zeros or random bytes in steps. */
+static answer_t fill(struct call *c, struct uio *io, bool random)
+{
+	size_t done = 0, step = 0;
+	u8 buffer[512];
+
+	if (unlikely(call_frame(c)->live))
+		done = call_progress(c, struct char_progress)->done;
+	while (done < io->total) {
+		size_t bytes = MIN(io->total - done, random ? sizeof(buffer) : sizeof(zeros)), n;
+
+		if (random)
+			random_bytes(buffer, bytes);
+		n = uio_copy_out(c, io, done, random ? buffer : zeros, bytes);
+		done += n;
+		step += n;
+		if (n < bytes) {
+			answer_t a = uio_need(c, io, done, true);
+
+			if (answer_is_kind(a))
+				call_progress(c, struct char_progress)->done = done;
+			return answer_is_kind(a) || !done ? a : (answer_t)done;
+		}
+		if (step >= STEP_BYTES && done < io->total) {
+			call_progress(c, struct char_progress)->done = done;
+			return call_more(c);
+		}
+	}
+	memset(buffer, 0, random ? sizeof(buffer) : 0);
+	return (answer_t)done;
+}
+
+/* One record a read: "level,number,microseconds,-;text\n" (Documentation: ABI/testing/dev-kmsg). */
+static answer_t kmsg_read(struct call *c, struct file *f, struct uio *io)
+{
+	u32 seq = waitable_seq(&log_waitable);
+	struct log_record *r = kmalloc(sizeof(*r) + 640);
+	u64 number = f->cursor;
+	char *line;
+	answer_t a;
+	int len;
+
+	if (!r)
+		return call_need_memory(c, sizeof(*r) + 640);
+	line = (char *)(r + 1);
+	if (!log_read(&number, r)) {
+		kfree(r);
+		if (f->flags & O_NONBLOCK)
+			return -EAGAIN;
+		return call_interrupted(c) ? -ERESTARTSYS : call_wait1(c, &log_waitable, EV_IN, seq);
+	}
+	len = snprintf(line, 640, "%u,%llu,%llu,-;%.*s\n", r->level, (unsigned long long)r->number, (unsigned long long)r->time_ns / 1000, (int)r->len, r->text);
+	len = MIN(len, 639);
+	if ((size_t)len > io->total)
+		a = -EINVAL;
+	else if (uio_copy_out(c, io, 0, line, (size_t)len) != (size_t)len)
+		a = uio_need(c, io, 0, true);
+	else {
+		f->cursor = number;
+		a = len;
+	}
+	kfree(r);
+	return a;
+}
+
+/* A line into the log; "<N>" in front is the level. */
+static answer_t kmsg_write(struct call *c, struct uio *io)
+{
+	char line[512];
+	u32 level = LOG_NOTICE, skip = 0;
+	size_t bytes = MIN(io->total, sizeof(line) - 1);
+
+	if (io->total > 992)
+		return -EINVAL;
+	if (uio_copy_in(c, io, 0, line, bytes) != bytes)
+		return uio_need(c, io, 0, false);
+	while (bytes && (line[bytes - 1] == '\n' || !line[bytes - 1]))
+		bytes--;
+	line[bytes] = 0;
+	if (line[0] == '<') {
+		u32 n = 0, i = 1;
+
+		while (line[i] >= '0' && line[i] <= '9' && i < 5)
+			n = n * 10 + (u32)(line[i++] - '0');
+		if (i > 1 && line[i] == '>') {
+			level = n & 7;
+			skip = i + 1;
+		}
+	}
+	log_write((enum log_level)level, line + skip, bytes - skip);
+	return (answer_t)io->total;
+}
+
+answer_t char_node_read(struct call *c, struct file *f, struct uio *io)
+{
+	if (!file_readable(f))
+		return -EBADF;
+	switch (minor_of(f)) {
+	case MEM_NULL:
+		return 0;
+	case MEM_ZERO:
+	case MEM_FULL:
+		return fill(c, io, false);
+	case MEM_RANDOM:
+	case MEM_URANDOM:
+		return fill(c, io, true);
+	case MEM_KMSG:
+		return kmsg_read(c, f, io);
+	default:
+		return -ENXIO;
+	}
+}
+
+static answer_t random_write(struct call *c, struct uio *io)
+{
+	size_t done = 0;
+	u8 buffer[512];
+
+	if (unlikely(call_frame(c)->live))
+		done = call_progress(c, struct char_progress)->done;
+	for (size_t step = 0; done < io->total; step += sizeof(buffer)) {
+		size_t bytes = MIN(io->total - done, sizeof(buffer)), n = uio_copy_in(c, io, done, buffer, bytes);
+
+		if (n)
+			random_mix(buffer, n, 0); /* mixed in, but nobody's word that it is unknown */
+		done += n;
+		if (n < bytes || step >= STEP_BYTES) {
+			answer_t a = n < bytes ? uio_need(c, io, done, false) : call_more(c);
+
+			if (answer_is_kind(a))
+				call_progress(c, struct char_progress)->done = done;
+			return answer_is_kind(a) || !done ? a : (answer_t)done;
+		}
+	}
+	return (answer_t)done;
+}
+
+answer_t char_node_write(struct call *c, struct file *f, struct uio *io)
+{
+	if (!file_writable(f))
+		return -EBADF;
+	switch (minor_of(f)) {
+	case MEM_NULL:
+	case MEM_ZERO:
+		return (answer_t)io->total;
+	case MEM_FULL:
+		return -ENOSPC;
+	case MEM_RANDOM:
+	case MEM_URANDOM:
+		return random_write(c, io);
+	case MEM_KMSG:
+		return kmsg_write(c, io);
+	default:
+		return -ENXIO;
+	}
+}
+
+answer_t char_node_seek(struct call *c, struct file *f, s64 offset, u32 whence)
+{
+	(void)c;
+	if (minor_of(f) == MEM_KMSG) {
+		if (offset)
+			return -ESPIPE;
+		if (whence == 0)
+			f->cursor = 0;
+		else if (whence == 2)
+			f->cursor = log_next_number();
+		else
+			return -EINVAL;
+		return 0;
+	}
+	if (minor_of(f) == MEM_NULL || minor_of(f) == MEM_ZERO || minor_of(f) == MEM_FULL) {
+		f->pos = 0;
+		return 0;
+	}
+	/* random: noop_llseek, the position stays */
+	return 0;
+}
+
+answer_t char_node_poll(struct call *c, struct file *f, struct poll_ask *ask)
+{
+	(void)c;
+	if (minor_of(f) == MEM_KMSG) {
+		poll_ask_add(ask, &log_waitable, EV_IN);
+		return (f->cursor < log_next_number() ? EV_IN | EV_RDNORM : 0) | 0;
+	}
+	return EV_IN | EV_OUT | EV_RDNORM | EV_WRNORM;
+}
+
+#define RNDGETENTCNT 0x80045200u
+answer_t char_node_ioctl(struct call *c, struct file *f, u32 command, u64 argument)
+{
+	s32 bits = 256;
+
+	if ((minor_of(f) == MEM_RANDOM || minor_of(f) == MEM_URANDOM) && command == RNDGETENTCNT)
+		return call_copy_out(c, (vaddr_t)argument, &bits, sizeof(bits));
+	return minor_of(f) == MEM_RANDOM || minor_of(f) == MEM_URANDOM ? -EINVAL : -ENOTTY;
+}
+
+answer_t char_node_mmap(struct call *c, struct file *f, struct mmap_reply *reply)
+{
+	(void)c;
+	if (minor_of(f) != MEM_ZERO)
+		return -ENODEV;
+	/* Private: anonymous memory; shared: an object of its own for each mapping. */
+	reply->zero_fill = true;
+	return 0;
+}
