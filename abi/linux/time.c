@@ -202,11 +202,11 @@ answer_t sys_clock_nanosleep(struct call *c)
 	if (c->deadline_set)
 		return sleep_until(c, 0, absolute ? 0 : c->args[3], absolute);
 	abi_try(time_clock_get(clock, &now));
-	abi_try(abi_copy_in(c, &ts, c->args[2]));
-	if (clock == CLOCK_THREAD_CPUTIME_ID || !abi_timespec_valid(&ts))
-		return -EINVAL;
-	if (!time_clock_deadline(clock, absolute, abi_timespec_ns(&ts), &deadline))
+	if (!time_clock_deadline(clock, false, 0, &deadline))
 		return -EOPNOTSUPP;
+	abi_try(abi_copy_in(c, &ts, c->args[2]));
+	if (!abi_timespec_valid(&ts) || !time_clock_deadline(clock, absolute, abi_timespec_ns(&ts), &deadline))
+		return -EINVAL;
 	return sleep_until(c, deadline, absolute ? 0 : c->args[3], absolute);
 }
 
