@@ -174,23 +174,6 @@ static answer_t set_file_flags(struct call *c, struct file *file, u32 flags)
 	return 0;
 }
 
-/* file->owner_pid: negative for a process group, as F_SETOWN has it. */
-static answer_t owner_ex(struct call *c, struct file *file, u32 command, vaddr_t user)
-{
-	struct user_f_owner owner;
-
-	if (command == F_GETOWN_EX) {
-		owner.type = file->owner_pid < 0 ? F_OWNER_PGRP : F_OWNER_PID;
-		owner.pid = file->owner_pid < 0 ? -file->owner_pid : file->owner_pid;
-		return abi_copy_out(c, user, &owner);
-	}
-	abi_try(abi_copy_in(c, &owner, user));
-	if (owner.type < F_OWNER_TID || owner.type > F_OWNER_PGRP)
-		return -EINVAL;
-	WRITE_ONCE(file->owner_pid, owner.type == F_OWNER_PGRP ? -owner.pid : owner.pid);
-	return 0;
-}
-
 static answer_t seals(struct file *file, u32 command, u32 add)
 {
 	struct memory_object *pages = file->inode ? file->inode->pages : nullptr;
@@ -214,12 +197,49 @@ static answer_t seals(struct file *file, u32 command, u32 add)
 	return a;
 }
 
-static answer_t set_owner(struct file *file, s32 pid)
+static answer_t set_owner(struct call *c, struct file *file, s32 owner)
 {
-	if (pid == INT32_MIN)
+	struct pid *pid;
+
+	if (owner == INT32_MIN)
 		return -EINVAL;
-	WRITE_ONCE(file->owner_pid, pid);
+	if (owner) {
+		pid = pid_find(c->ctx->pid_ns, owner < 0 ? -owner : owner);
+		if (!pid)
+			return -ESRCH;
+		pid_put(pid);
+	}
+	WRITE_ONCE(file->owner_pid, owner);
 	return 0;
+}
+
+/* A process group is a negative value, and no error: it goes past the answer, some of whose negative values mean other things. */
+static answer_t get_owner(struct call *c, const struct file *file)
+{
+	s32 owner = READ_ONCE(file->owner_pid);
+
+	if (owner >= 0)
+		return owner;
+	arch_syscall_set_return(arch_task_regs(abi_task(c)), (word_t)(sword_t)owner);
+	c->flags |= CALLF_REGS_SET;
+	c->dirty = true;
+	return 0;
+}
+
+/* file->owner_pid: negative for a process group, as F_SETOWN has it. */
+static answer_t owner_ex(struct call *c, struct file *file, u32 command, vaddr_t user)
+{
+	struct user_f_owner owner;
+
+	if (command == F_GETOWN_EX) {
+		owner.type = file->owner_pid < 0 ? F_OWNER_PGRP : F_OWNER_PID;
+		owner.pid = file->owner_pid < 0 ? -file->owner_pid : file->owner_pid;
+		return abi_copy_out(c, user, &owner);
+	}
+	abi_try(abi_copy_in(c, &owner, user));
+	if (owner.type < F_OWNER_TID || owner.type > F_OWNER_PGRP)
+		return -EINVAL;
+	return owner.pid < 0 ? -EINVAL : set_owner(c, file, owner.type == F_OWNER_PGRP ? -owner.pid : owner.pid);
 }
 
 static answer_t fcntl_path_fd(struct call *c, struct file *file, u32 command, word_t arg)
@@ -264,9 +284,9 @@ answer_t sys_fcntl(struct call *c)
 	case F_OFD_SETLKW:
 		return vfs_lock(SLOT(VFS), c, arg_uint(c, 0), command, arg, 0);
 	case F_SETOWN:
-		return set_owner(file, (s32)arg);
+		return set_owner(c, file, (s32)arg);
 	case F_GETOWN:
-		return file->owner_pid;
+		return get_owner(c, file);
 	case F_SETOWN_EX:
 	case F_GETOWN_EX:
 		return owner_ex(c, file, command, arg);
