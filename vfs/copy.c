@@ -1,5 +1,5 @@
 /*
- * sendfile(2), copy_file_range(2), splice(2): bytes from one open file to another through a buffer of core memory.
+ * sendfile(2), copy_file_range(2), splice(2), tee(2): bytes from one open file to another through a buffer of core memory.
  *
  * The source is only looked at (file pages, rendered text, a pipe's queue); what the destination took is then consumed. So an answer that is
  * a kind loses nothing: the next run reads the same bytes and the destination's frame goes on where it stood. Splicers of one pipe exclude
@@ -13,6 +13,7 @@
 #define COPY_SENDFILE 0u
 #define COPY_RANGE    1u
 #define COPY_SPLICE   2u
+#define COPY_TEE      3u /* pipe to pipe, the source keeps its bytes */
 #define COPY_NONBLOCK 0x100u
 #define BUFFER_BYTES  16384u
 
@@ -182,7 +183,7 @@ static answer_t copy_loop(struct call *c, struct copy *cp, u64 total)
 		if (a < 0)
 			return a;
 		p->chunk = 0;
-		if (cp->in->type == NODE_PIPE)
+		if (cp->in->type == NODE_PIPE && (cp->kind & 0xff) != COPY_TEE)
 			consume_pipe(cp->in->obj.body, (u32)a);
 		p->in_pos += a;
 		p->out_pos += a;
@@ -236,6 +237,8 @@ static answer_t check(const struct copy *cp, u64 in_offset, u64 out_offset)
 		if (in_pipe && out_pipe && in->obj.body == out->obj.body)
 			return -EINVAL;
 		return out->flags & O_APPEND ? -EINVAL : 0;
+	case COPY_TEE:
+		return in_pipe && out_pipe && in->obj.body != out->obj.body ? 0 : -EINVAL;
 	default:
 		return -EINVAL;
 	}

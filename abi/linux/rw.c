@@ -22,7 +22,6 @@
 #define RWF_HIPRI  1u
 #define RWF_DSYNC  2u
 #define RWF_SYNC   4u
-#define RWF_NOWAIT 8u
 #define RWF_APPEND 16u
 #define RWF_NOAPPEND 32u
 #define RWF_SUPPORTED (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)
@@ -276,14 +275,52 @@ answer_t sys_copy_file_range(struct call *c)
 	return vfs_copy_range(SLOT(VFS), c, arg_uint(c, 0), c->args[1], arg_uint(c, 2), c->args[3], c->args[4], 1);
 }
 
+#define SPLICE_F_NONBLOCK 2u
+#define SPLICE_F_ALL	  15u /* MOVE, NONBLOCK, MORE, GIFT: hints but for NONBLOCK */
+#define COPY_SPLICE	  2u
+#define COPY_TEE	  3u
+#define COPY_NONBLOCK	  0x100u
+#define RWF_NOWAIT	  8u
+
+static u32 splice_kind(u32 kind, u32 flags)
+{
+	return kind | (flags & SPLICE_F_NONBLOCK ? COPY_NONBLOCK : 0);
+}
+
 answer_t sys_splice(struct call *c)
 {
-	if (arg_uint(c, 5) & ~15u) /* SPLICE_F_MOVE, NONBLOCK, MORE, GIFT */
+	u32 flags = arg_uint(c, 5);
+
+	if (flags & ~SPLICE_F_ALL)
 		return -EINVAL;
 	if (!c->args[4])
 		return 0;
-	return vfs_copy_range(SLOT(VFS), c, arg_uint(c, 0), c->args[1], arg_uint(c, 2), c->args[3], c->args[4],
-			      2 | (arg_uint(c, 5) & 2u) << 7); /* bit 8: SPLICE_F_NONBLOCK */
+	return vfs_copy_range(SLOT(VFS), c, arg_uint(c, 0), c->args[1], arg_uint(c, 2), c->args[3], c->args[4], splice_kind(COPY_SPLICE, flags));
+}
+
+answer_t sys_tee(struct call *c)
+{
+	u32 flags = arg_uint(c, 3);
+
+	if (flags & ~SPLICE_F_ALL)
+		return -EINVAL;
+	if (!c->args[2])
+		return 0;
+	return vfs_copy_range(SLOT(VFS), c, arg_uint(c, 0), 0, arg_uint(c, 1), 0, c->args[2], splice_kind(COPY_TEE, flags));
+}
+
+/* Into a pipe the pages are copied, which is what a program sees of vmsplice(2) that does not change them afterwards. */
+answer_t sys_vmsplice(struct call *c)
+{
+	struct file *file = call_file(c, arg_uint(c, 0));
+	u32 flags = arg_uint(c, 3);
+	struct uio io = {.flags = flags & SPLICE_F_NONBLOCK ? RWF_NOWAIT : 0};
+
+	if (flags & ~SPLICE_F_ALL)
+		return -EINVAL;
+	if (!file || file->type != NODE_PIPE)
+		return -EBADF;
+	return vectored(c, file, &io, file_writable(file));
 }
 
 static answer_t sync_file(struct call *c, bool data_only)
