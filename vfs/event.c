@@ -376,12 +376,13 @@ answer_t vfs_seals(struct call *c, u32 fd, u32 add, u32 seals)
 
 	if (!f || f->type == NODE_PATH)
 		return -EBADF;
-	if (f->type != NODE_FILE || !f->inode->pages || f->inode->pages->kind != MEMORY_SHMEM || !f->path.mount || !(f->path.mount->flags & MNT_INTERNAL))
+	if (f->type != NODE_FILE || !f->inode->pages || f->inode->pages->kind != MEMORY_SHMEM)
 		return -EINVAL;
 	o = f->inode->pages;
+	/* A plain file of a tmpfs is sealed against sealing. */
 	if (!add)
-		return (answer_t)o->seals;
-	if (!file_writable(f))
+		return f->path.mount->flags & MNT_INTERNAL ? (answer_t)o->seals : (answer_t)F_SEAL_SEAL;
+	if (!file_writable(f) || !(f->path.mount->flags & MNT_INTERNAL))
 		return -EPERM;
 	if (seals & ~63u)
 		return -EINVAL;

@@ -14,6 +14,7 @@
  * Replacement: walk sets and pipes etc. are core objects; a waiting call's frame holds phase and walk set, both versioned with the contract.
  * Cost: a fast step is one scan, one hash, one lookup, one permission test: about 90 instructions for short names.
  */
+#include "path.h"
 #include "vfs_priv.h"
 
 /* --- the set of a frame --- */
@@ -179,20 +180,6 @@ struct position { /* valid in this grace section only */
 	const char *rest;
 };
 
-static inline u32 component_length(const char *p)
-{
-	u32 n = 0;
-
-	while (p[n] && p[n] != '/')
-		n++;
-	return n;
-}
-static inline bool only_slashes(const char *p)
-{
-	while (*p == '/')
-		p++;
-	return !*p;
-}
 static inline bool may_search(const struct context *ctx, const struct inode *dir)
 {
 	u32 mode = READ_ONCE(dir->mode);
@@ -224,7 +211,7 @@ static answer_t fast_run(struct call *c, struct walk *w, struct position *at)
 			return FAST_STOP;
 		len = component_length(p);
 		last = !p[len] || (flags & WALK_PARENT && only_slashes(p + len));
-		if (unlikely(p[0] == '.' && (len == 1 || (len == 2 && p[1] == '.'))))
+		if (unlikely(p[0] == '.' && component_kind(p, len) != COMPONENT_NORMAL))
 			return FAST_STOP;
 		if (unlikely(len > NAME_BYTES_MAX || at->n->sb->flags & SB_VOLATILE))
 			return FAST_STOP;
@@ -493,6 +480,7 @@ static answer_t walk_slow(struct call *c, struct walk *w)
 {
 	struct inode *dir = w->at.name->inode;
 	struct name *child;
+	enum component kind;
 	const char *p = w->rest;
 	bool last;
 	u32 len;
@@ -512,14 +500,15 @@ static answer_t walk_slow(struct call *c, struct walk *w)
 		return a;
 	len = component_length(p);
 	last = only_slashes(p + len);
+	kind = component_kind(p, len);
 	if (last && w->flags & WALK_PARENT) {
 		if (len > NAME_BYTES_MAX)
 			return -ENAMETOOLONG;
-		walk_parent_resolved(w, p[0] != '.' || len > 2 || (len == 2 && p[1] != '.') ? WALK_LAST_NORMAL : len == 1 ? WALK_LAST_DOT : WALK_LAST_DOTDOT, p, len);
+		walk_parent_resolved(w, kind == COMPONENT_NORMAL ? WALK_LAST_NORMAL : kind == COMPONENT_DOT ? WALK_LAST_DOT : WALK_LAST_DOTDOT, p, len);
 		return 1;
 	}
-	if (p[0] == '.' && (len == 1 || (len == 2 && p[1] == '.'))) {
-		a = len == 2 ? walk_up(c, w) : 0;
+	if (kind != COMPONENT_NORMAL) {
+		a = kind == COMPONENT_DOTDOT ? walk_up(c, w) : 0;
 		if (a)
 			return a;
 		w->rest = p + len;

@@ -31,8 +31,6 @@
 #define F_OWNER_PGRP	2
 /* What F_SETFL changes; O_NOATIME needs its owner's rights. */
 #define SETFL_MASK (O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME)
-#define SEALS_ALL 0x3fu
-#define SEAL_SEAL 1u
 
 static answer_t open_common(struct call *c, s32 at, vaddr_t path, u32 flags, u32 mode)
 {
@@ -174,29 +172,6 @@ static answer_t set_file_flags(struct call *c, struct file *file, u32 flags)
 	return 0;
 }
 
-static answer_t seals(struct file *file, u32 command, u32 add)
-{
-	struct memory_object *pages = file->inode ? file->inode->pages : nullptr;
-	answer_t a = 0;
-
-	/* Only memory files have seals; SEAL_SEAL alone is what a plain tmpfs file shows, and refuses with EPERM. */
-	if (!pages || pages->kind != MEMORY_SHMEM)
-		return -EINVAL;
-	if (command == F_GET_SEALS)
-		return (answer_t)READ_ONCE(pages->seals);
-	if (!file_writable(file))
-		return -EPERM;
-	if (add & ~SEALS_ALL)
-		return -EINVAL;
-	spin_lock(&pages->obj.lock);
-	if (pages->seals & SEAL_SEAL)
-		a = -EPERM;
-	else
-		pages->seals |= add;
-	spin_unlock(&pages->obj.lock);
-	return a;
-}
-
 static answer_t set_owner(struct call *c, struct file *file, s32 owner)
 {
 	struct pid *pid;
@@ -301,11 +276,10 @@ answer_t sys_fcntl(struct call *c)
 		return F_UNLCK;
 	case F_SETPIPE_SZ:
 	case F_GETPIPE_SZ:
-		/* The pipe's own commands; sys_ioctl lets no program use these numbers. */
-		return file->type == NODE_PIPE ? node_ioctl(file->slot, c, file, command, arg) : -EBADF;
+		return vfs_pipe_size(SLOT(VFS), c, arg_uint(c, 0), command == F_SETPIPE_SZ, (u32)arg);
 	case F_ADD_SEALS:
 	case F_GET_SEALS:
-		return seals(file, command, (u32)arg);
+		return vfs_seals(SLOT(VFS), c, arg_uint(c, 0), command == F_ADD_SEALS, (u32)arg);
 	default:
 		return -EINVAL;
 	}
@@ -357,9 +331,6 @@ answer_t sys_ioctl(struct call *c)
 		if (file->type == NODE_FILE && file->inode && S_TYPE(file->inode->mode) == S_IFREG)
 			return bytes_left(c, file, c->args[2]);
 		break;
-	case F_SETPIPE_SZ:
-	case F_GETPIPE_SZ:
-		return -ENOTTY;
 	default:
 		break;
 	}

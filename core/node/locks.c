@@ -8,84 +8,9 @@
 #include <core/file_lock.h>
 #include "node_priv.h"
 
-static bool overlaps(const struct file_lock *l, s64 start, s64 end)
-{
-	return l->start <= end && start <= l->end;
-}
-static bool same_family(enum lock_kind a, enum lock_kind b)
-{
-	return (a == LOCK_FLOCK) == (b == LOCK_FLOCK);
-}
-static bool conflicts(const struct file_lock *l, const struct lock_request *r)
-{
-	return same_family(l->kind, r->kind) && !(l->owner == r->owner && l->kind == r->kind) && overlaps(l, r->start, r->end) &&
-	       (l->type == LOCK_TYPE_WRITE || r->type == LOCK_TYPE_WRITE);
-}
-static struct file_lock *find_conflict(struct inode *i, const struct lock_request *r)
-{
-	struct file_lock *l;
-
-	if (r->type == LOCK_TYPE_NONE)
-		return nullptr;
-	list_for_each_entry (l, &i->locks, link)
-		if (conflicts(l, r))
-			return l;
-	return nullptr;
-}
 static void describe(const struct file_lock *l, struct lock_request *out)
 {
 	*out = (struct lock_request){l->owner, l->start, l->end, l->pid, l->type, l->kind};
-}
-
-/* Cuts [start, end] out of the owner's ranges. *spare is used when one range becomes two. True: something was cut. */
-static bool cut(struct inode *i, const struct lock_request *r, struct file_lock **spare, struct list_node *freed)
-{
-	struct file_lock *l, *tmp;
-	bool any = false;
-
-	list_for_each_entry_safe (l, tmp, &i->locks, link) {
-		if (l->owner != r->owner || l->kind != r->kind || !overlaps(l, r->start, r->end))
-			continue;
-		any = true;
-		if (l->start < r->start && l->end > r->end) {
-			struct file_lock *tail = *spare;
-
-			*spare = nullptr;
-			*tail = *l;
-			tail->start = r->end + 1;
-			l->end = r->start - 1;
-			list_add(&l->link, &tail->link);
-			break;
-		}
-		if (l->start < r->start) {
-			l->end = r->start - 1;
-		} else if (l->end > r->end) {
-			l->start = r->end + 1;
-		} else {
-			list_del(&l->link);
-			list_add(freed, &l->link);
-		}
-	}
-	return any;
-}
-
-/* Grows the new range over equal neighbours. */
-static void merge(struct inode *i, struct file_lock *new, struct list_node *freed)
-{
-	struct file_lock *l, *tmp;
-
-	list_for_each_entry_safe (l, tmp, &i->locks, link) {
-		if (l == new || l->owner != new->owner || l->kind != new->kind || l->type != new->type)
-			continue;
-		if (l->end != LOCK_END && l->end + 1 == new->start)
-			new->start = l->start;
-		else if (new->end != LOCK_END && new->end + 1 == l->start)
-			new->end = l->end;
-		else
-			continue;
-		list_del(&l->link);
-		list_add(freed, &l->link);
-	}
 }
 
 static void free_all(struct list_node *freed)
@@ -111,19 +36,13 @@ int inode_lock_set(struct inode *i, const struct lock_request *r, struct lock_re
 	list_init(&new->link);
 	list_init(&spare->link);
 	spin_lock(&i->obj.lock);
-	l = find_conflict(i, r);
+	l = lock_ranges_conflict(&i->locks, r);
 	if (l) {
 		error = -EAGAIN;
 		if (blocker)
 			describe(l, blocker);
 	} else {
-		changed = cut(i, r, &spare, &freed);
-		if (r->type != LOCK_TYPE_NONE) {
-			*new = (struct file_lock){.owner = r->owner, .start = r->start, .end = r->end, .pid = r->pid, .type = r->type, .kind = r->kind};
-			merge(i, new, &freed);
-			list_add_tail(&i->locks, &new->link);
-			new = nullptr;
-		}
+		changed = lock_ranges_set(&i->locks, r, &new, &spare, &freed);
 	}
 	spin_unlock(&i->obj.lock);
 	kfree(new);
@@ -139,7 +58,7 @@ void inode_lock_test(struct inode *i, struct lock_request *r)
 	struct file_lock *l;
 
 	spin_lock(&i->obj.lock);
-	l = find_conflict(i, r);
+	l = lock_ranges_conflict(&i->locks, r);
 	if (l)
 		describe(l, r);
 	else
@@ -152,7 +71,7 @@ bool inode_lock_would_block(struct inode *i, const struct lock_request *r)
 	bool blocks;
 
 	spin_lock(&i->obj.lock);
-	blocks = find_conflict(i, r) != nullptr;
+	blocks = lock_ranges_conflict(&i->locks, r) != nullptr;
 	spin_unlock(&i->obj.lock);
 	return blocks;
 }

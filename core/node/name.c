@@ -23,6 +23,7 @@
  */
 #include <lib/string.h>
 #include <core/log.h>
+#include "name_hash.h"
 #include "node_priv.h"
 
 #define NAME_BUCKETS	 (1u << 15)
@@ -54,23 +55,9 @@ static u32 text_len(const char *text)
 	return ((const u32 *)(const void *)text)[-1];
 }
 
-/* Eight bytes a step, folded with the parent's id; the same on both endiannesses only within one boot, which is all it must be. */
 u32 name_hash(const struct name *parent, const char *text, u32 len)
 {
-	u64 h = parent->obj.id * 0x9e3779b97f4a7c15ull ^ len, word;
-
-	while (len >= 8) {
-		memcpy(&word, text, 8);
-		h = (h ^ word) * 0xff51afd7ed558ccdull;
-		h ^= h >> 29;
-		text += 8;
-		len -= 8;
-	}
-	word = 0;
-	for (u32 i = 0; i < len; i++)
-		word |= (u64)(u8)text[i] << (8 * i);
-	h = (h ^ word) * 0xff51afd7ed558ccdull;
-	return (u32)(h >> 32);
+	return name_hash_text(parent->obj.id, text, len);
 }
 
 static bool text_is(const char *text, const char *other, u32 len)
