@@ -51,6 +51,8 @@ void irq_ipi(u32 kind)
 {
 	switch ((enum arch_ipi)kind) {
 	case ARCH_IPI_RESCHEDULE: /* the sender set need_resched; the interrupt's exit looks at it */
+		if (*arch_preempt_count_ptr() == 0) /* what was interrupted is in no read section: a user loop owes nothing */
+			this_cpu()->quiescent++;
 		break;
 	case ARCH_IPI_CALL:
 		call_execute();
