@@ -164,15 +164,20 @@ static void schedule_locked(bool preempted) __no_lock_analysis
 		spin_unlock(&rq->lock);
 		return;
 	}
-	if (preempted)
+	if (preempted) {
 		prev->usage.switches_involuntary++;
-	else
+		if (prev->rseq)
+			__atomic_fetch_or(&prev->work, TASK_WORK_RSEQ, __ATOMIC_RELAXED);
+	} else {
 		prev->usage.switches_voluntary++;
+	}
 	cpu->stat_switches++;
 	idle_mask_update(rq, next);
 	next->se.exec_start_ns = rq->now_ns;
 	next->se.running = true;
 	task_account_switch_in(next);
+	if (next->rseq && next->rseq_cpu != rq->cpu)
+		__atomic_fetch_or(&next->work, TASK_WORK_RSEQ, __ATOMIC_RELAXED);
 	rq->curr = next;
 	switch_space(prev, next);
 	sched_finish_switch(arch_switch(prev, next));

@@ -236,6 +236,8 @@ static void run_handler(struct task *t, struct arch_regs *regs, struct signal_in
 
 	if (!(action->flags & SA_NODEFER))
 		mask |= SIG_BIT(info->signo);
+	if (t->rseq)
+		rseq_update(t, regs); /* before the frame keeps the interrupted place */
 	if (personality_signal_deliver(SLOT(PERSONALITY_LINUX), &t->call, regs, info, action, old)) {
 		frame_failed(info->signo);
 		return;
@@ -261,25 +263,13 @@ static void take_signals(struct task *t, struct arch_regs *regs, bool *restart_d
 	}
 }
 
-/* rseq(2): the CPU number that user space reads. The area was checked at registration; one that is gone is a SIGSEGV. */
-static void write_rseq(struct task *t)
-{
-	struct {
-		u32 cpu_id_start, cpu_id;
-	} words;
-
-	__atomic_fetch_and(&t->work, ~TASK_WORK_RSEQ, __ATOMIC_SEQ_CST);
-	if (!t->rseq)
-		return;
-	words.cpu_id_start = words.cpu_id = arch_this_cpu();
-	if (ucopy_out(t->rseq, &words, sizeof(words)))
-		signal_force_fault(SIGSEGV, SI_KERNEL, t->rseq);
-}
-
 static void exit_work_once(struct task *t, struct arch_regs *regs, u32 work, bool *restart_decided)
 {
-	if (work & TASK_WORK_RESCHED)
+	if (work & TASK_WORK_RESCHED) {
 		schedule();
+		if (t->rseq) /* preempted in user mode */
+			__atomic_fetch_or(&t->work, TASK_WORK_RSEQ, __ATOMIC_SEQ_CST);
+	}
 	if (work & TASK_WORK_CPUTIME) {
 		__atomic_fetch_and(&t->work, ~TASK_WORK_CPUTIME, __ATOMIC_SEQ_CST);
 		cpu_timers_check(t);
@@ -295,7 +285,7 @@ static void exit_work_once(struct task *t, struct arch_regs *regs, u32 work, boo
 		signal_mask_set(t->saved_blocked);
 	}
 	if (READ_ONCE(t->work) & TASK_WORK_RSEQ)
-		write_rseq(t);
+		rseq_update(t, regs);
 }
 
 /* Interrupts off; leaves with them off and the work word empty. */

@@ -87,6 +87,10 @@ void task_bury(void);
 void vfork_complete(struct task *t);
 void task_leave_space(struct task *t, struct address_space *replacement);
 
+/* rseq.c: of current, on its way to user mode */
+struct arch_regs;
+void rseq_update(struct task *t, struct arch_regs *regs);
+
 /* user.c */
 struct user_count *user_count_of(kuid_t uid); /* nullptr: no memory. Never freed. */
 

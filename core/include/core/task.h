@@ -230,7 +230,7 @@ struct task {
 	/* user pointers registered by the C library */
 	vaddr_t clear_child_tid, robust_list, rseq;
 	size_t robust_list_bytes;
-	u32 rseq_bytes, rseq_signature;
+	u32 rseq_bytes, rseq_signature, rseq_cpu; /* rseq_cpu: as last written to the area */
 	struct waitable vfork_done;
 	struct waitable wake; /* private: sleeps that nobody else names */
 	struct rusage_counts usage;
