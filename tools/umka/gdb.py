@@ -17,7 +17,8 @@ def debug(guest, folder):
         guest.extra += ["-chardev", f"socket,id=gdb,path={socket},server=on,wait=off",
                         "-gdb", "chardev:gdb", "-S"]
         guest.boot_timeout = float("inf")
-        guest.command = guest.command or ["sleep", "infinity"]
+        guest.command = guest.command or ["sleep", "infinity"]  # the terminal is gdb's
+        guest.append += " nokaslr"  # so that the addresses of the ELF file hold
         argv = ["gdb-multiarch", "-q", "-ex", f"target remote {socket}"]
         if symbols.exists():
             argv.insert(1, str(symbols))

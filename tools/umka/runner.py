@@ -242,7 +242,7 @@ def _registers(path):
                     text += chunk
             lines = text.decode(errors="replace").replace("\r", "").splitlines()
             return [line.strip() for line in lines
-                    if line.startswith(("CPU#", "RIP=", " PC=", "PC=", "RSP=", "CR2", "CR0"))
+                    if line.startswith(("CPU#", "RIP=", "EIP=", " PC=", "PC=", "RSP=", "CR2", "CR0"))
                     or "RIP=" in line]
     return []
 
