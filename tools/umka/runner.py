@@ -28,7 +28,7 @@ BOOT_SECONDS = 180          # from power-on to the start of CMD or shell
 POWER_OFF_SECONDS = 20      # from CMD's end to the machine's end
 TAIL_LINES = 25
 LOGS_KEPT = 40
-CAUSE = re.compile(r"panic|\bBUG\b|Oops|KASAN|UBSAN|[Aa]ssertion|sanitizer", re.I)
+CAUSE = re.compile(r"[Kk]ernel panic|panic:|\bBUG:|Oops:|KASAN:|UBSAN:|[Aa]ssertion failed")
 ESCAPE = 0x01               # Ctrl-A, as QEMU's own console has it
 
 
