@@ -65,6 +65,7 @@ void call_entry(struct arch_regs *regs)
 	struct call *c = &t->call;
 	answer_t a;
 
+	task_account_entry(t);
 	for (u32 i = 0; i < 6; i++)
 		c->args[i] = arch_syscall_arg(regs, i);
 	c->nr = (u32)arch_syscall_nr(regs);
@@ -76,14 +77,17 @@ void call_entry(struct arch_regs *regs)
 		bool regs_set = c->flags & CALLF_REGS_SET;
 
 		call_finish(c, a);
-		if (regs_set)
+		if (regs_set) {
+			task_account_exit(t);
 			return;
+		}
 		/* The way out decides about the restart, also when the signal has been taken by another thread meanwhile. */
 		if (a <= -ERESTARTSYS && a >= -ERESTART_RESTARTBLOCK)
 			__atomic_fetch_or(&t->work, TASK_WORK_SIGNAL, __ATOMIC_SEQ_CST);
 	}
 	c->nr_pins = 0;
 	arch_syscall_set_return(regs, (word_t)a);
+	task_account_exit(t);
 }
 
 void call_begin(struct call *c, u32 flags)

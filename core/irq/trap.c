@@ -15,11 +15,15 @@ bool trap_page_fault(struct arch_regs *regs, vaddr_t addr, enum trap_access acce
 	if (addr < USER_ADDR_END && t->space) {
 		if (!user && t->fault_disabled)
 			return false; /* a handler's copy: it answers NEED instead */
+		if (user)
+			task_account_entry(t);
 		arch_irq_enable();
 		r = space_fault(t->space, addr, access, &signo, &code);
 		if (r && user)
 			signal_force_fault(signo, code, addr);
 		arch_irq_disable();
+		if (user)
+			task_account_exit(t);
 		return !r || user;
 	}
 	if (user) {

@@ -165,24 +165,24 @@ struct task *rq_pick(struct runqueue *rq)
 	return t;
 }
 
-/* User and system shares by the cycles that entry and exit counted (task_account_entry/exit). */
+/* User and system shares of a stretch of running, by the cycles that entry and exit counted (task_account_entry, _exit). */
 static void charge_modes(struct runqueue *rq, struct task *t, u64 delta)
 {
 	struct cpu *cpu = cpu_data[rq->cpu];
-	u64 user = t->user_cycles, system = t->system_cycles, share;
+	u64 now = arch_cycles(), all = now - t->charge_cycles, user = t->user_cycles, share = 0;
 
-	if (t->kernel_thread) {
-		share = 0;
-	} else if (user == 0) {
-		share = system ? 0 : delta;
-	} else {
-		while ((user | system) >> 24) {
-			user >>= 1;
-			system >>= 1;
-		}
-		share = (delta >> 39) ? delta : delta * user / (user + system);
+	if (t->mode_stamp) { /* interrupted in user mode */
+		user += now - t->mode_stamp;
+		t->mode_stamp = now;
 	}
-	t->user_cycles = t->system_cycles = 0;
+	t->charge_cycles = now;
+	t->user_cycles = 0;
+	while (all >> 24) {
+		user >>= 1;
+		all >>= 1;
+	}
+	if (all && user)
+		share = user >= all ? delta : (delta >> 39 ? delta : delta * user / all);
 	t->usage.user_ns += share;
 	t->usage.system_ns += delta - share;
 	cpu->stat_user_ns += share;

@@ -23,6 +23,10 @@ static void leave_queue(struct runqueue *rq, struct task *prev)
 		prev->state = TASK_RUNNABLE;
 		return;
 	}
+	if (prev->state == TASK_SLEEPING_KILLABLE && task_kill_pending(prev)) {
+		prev->state = TASK_RUNNABLE;
+		return;
+	}
 	rq_remove(rq, prev);
 	prev->sleep_start_ns = (ktime_t)rq->now_ns;
 	if (prev->state == TASK_SLEEPING_UNINTERRUPTIBLE)
@@ -49,7 +53,8 @@ static bool must_leave_cpu(struct runqueue *rq, struct task *prev)
 {
 	u64 allowed = prev->se.affinity & READ_ONCE(cpu_online_mask);
 
-	if (likely(prev->se.affinity >> rq->cpu & 1) || allowed == 0)
+	/* one that is about to sleep goes when it wakes */
+	if (likely(prev->se.affinity >> rq->cpu & 1) || allowed == 0 || prev->state != TASK_RUNNABLE)
 		return false;
 	rq_remove(rq, prev);
 	rq->migrate_to = (u32)__builtin_ctzll(allowed);
@@ -175,7 +180,7 @@ static void schedule_locked(bool preempted) __no_lock_analysis
 	idle_mask_update(rq, next);
 	next->se.exec_start_ns = rq->now_ns;
 	next->se.running = true;
-	task_account_switch_in(next);
+	next->charge_cycles = arch_cycles();
 	if (next->rseq && next->rseq_cpu != rq->cpu)
 		__atomic_fetch_or(&next->work, TASK_WORK_RSEQ, __ATOMIC_RELAXED);
 	rq->curr = next;
@@ -187,7 +192,6 @@ void schedule(void)
 {
 	word_t irq = arch_irq_save();
 
-	task_account_switch_out(current);
 	schedule_locked(false);
 	arch_irq_restore(irq);
 }
@@ -199,10 +203,8 @@ void preempt_schedule(void)
 		return;
 	do {
 		arch_irq_disable();
-		if (*arch_preempt_count_ptr() == 0 && this_cpu()->need_resched) {
-			task_account_switch_out(current);
+		if (*arch_preempt_count_ptr() == 0 && this_cpu()->need_resched)
 			schedule_locked(true);
-		}
 		arch_irq_enable();
 	} while (unlikely(READ_ONCE(this_cpu()->need_resched)) && *arch_preempt_count_ptr() == 0);
 }
@@ -211,7 +213,6 @@ void irq_exit_preempt(void)
 {
 	if (likely(!this_cpu()->need_resched) || *arch_preempt_count_ptr() != 0)
 		return;
-	task_account_switch_out(current);
 	schedule_locked(true);
 }
 
@@ -244,7 +245,6 @@ void sched_yield_current(void)
 	struct runqueue *rq = this_cpu()->rq;
 	struct task *t = current;
 
-	task_account_switch_out(t);
 	spin_lock(&rq->lock);
 	if (rq->nr_running > 1) {
 		rq_update_current(rq);

@@ -5,7 +5,7 @@
 #include <core/mm.h>
 
 #define STATE_BIT(s) (1u << (s))
-#define STATES_SLEEPING (STATE_BIT(TASK_SLEEPING) | STATE_BIT(TASK_SLEEPING_UNINTERRUPTIBLE))
+#define STATES_SLEEPING (STATE_BIT(TASK_SLEEPING) | STATE_BIT(TASK_SLEEPING_UNINTERRUPTIBLE) | STATE_BIT(TASK_SLEEPING_KILLABLE))
 
 /* The task's queue, locked, interrupts off. */
 static struct runqueue *task_rq_lock(struct task *t, word_t *irq) __no_lock_analysis /* hands the lock to the caller */
@@ -263,10 +263,8 @@ u64 sched_task_runtime_ns(struct task *t) __no_lock_analysis
 	struct runqueue *rq = task_rq_lock(t, &irq);
 	u64 runtime;
 
-	if (rq->curr == t && rq == this_cpu()->rq) {
-		task_account_switch_out(t);
+	if (rq->curr == t && rq == this_cpu()->rq)
 		rq_update_current(rq);
-	}
 	runtime = t->se.sum_exec_ns;
 	if (rq->curr == t && rq != this_cpu()->rq) {
 		s64 more = (s64)((u64)time_monotonic_ns() - t->se.exec_start_ns);

@@ -351,7 +351,7 @@ int exec_build_stack(struct exec_state *x, vaddr_t *sp)
 
 	random_bytes(seed, sizeof(seed));
 	push(&w, &zero, sizeof(zero));
-	execfn = push(&w, x->path, strlen(x->path) + 1);
+	execfn = push(&w, x->name, strlen(x->name) + 1);
 	env = push(&w, x->envp.data, x->envp.used);
 	as->env_end = execfn;
 	as->env_start = as->arg_end = env;

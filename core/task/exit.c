@@ -148,7 +148,7 @@ void group_reap(struct thread_group *g)
 	pid_forget(p);
 	if (leader->user)
 		atomic32_fetch_sub(&leader->user->nr_tasks, 1);
-	object_put(&leader->obj);
+	task_reaped(leader);
 	object_put(&g->obj);
 }
 
@@ -243,8 +243,8 @@ __noreturn void task_exit(s32 code)
 	bool last;
 
 	BUG_ON(*arch_preempt_count_ptr() != 0);
-	if (unlikely(g->is_init && g->nr_live == 1))
-		panic("The first program has ended: status %#x", g->group_exit ? g->exit_code : code);
+	if (unlikely(g == pid_ns_boot.init && g->nr_live == 1))
+		panic("Attempted to kill init! exitcode=0x%08x", (u32)(g->group_exit ? g->exit_code : code));
 	task_bury();
 	irq = SIGNAL_IRQ_LOCK(g);
 	t->exiting = 1; /* takes no more signals */

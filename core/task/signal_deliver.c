@@ -295,6 +295,9 @@ void task_user_exit_work(struct arch_regs *regs)
 	bool restart_decided = false;
 	u32 work;
 
+	if (t->mode_stamp)
+		task_account_entry(t);
+
 	while ((work = READ_ONCE(t->work))) {
 		arch_irq_enable();
 		exit_work_once(t, regs, work, &restart_decided);
@@ -305,4 +308,5 @@ void task_user_exit_work(struct arch_regs *regs)
 		}
 		arch_irq_disable();
 	}
+	task_account_exit(t);
 }

@@ -96,7 +96,8 @@ void object_release_task(struct object *o)
  * clone, exit or wait of anybody frees them (task_bury).
  */
 static struct spinlock dead_lock = SPINLOCK_INIT(LOCK_LEVEL_IRQ);
-static struct list_node dead_tasks guarded_by(&dead_lock) = LIST_INIT(dead_tasks);
+static struct list_node dead_tasks guarded_by(&dead_lock) = LIST_INIT(dead_tasks);   /* by `all` */
+static struct list_node reaped_tasks guarded_by(&dead_lock) = LIST_INIT(reaped_tasks); /* by `in_group` */
 
 void task_finish_dead(struct task *t)
 {
@@ -106,15 +107,27 @@ void task_finish_dead(struct task *t)
 	spin_unlock_irqrestore(&dead_lock, irq);
 }
 
+/* A leader that is not listed any more. Called under task_list_lock: its end waits until that is dropped. */
+void task_reaped(struct task *t)
+{
+	word_t irq = spin_lock_irqsave(&dead_lock);
+
+	list_add_tail(&reaped_tasks, &t->in_group);
+	spin_unlock_irqrestore(&dead_lock, irq);
+}
+
 void task_bury(void)
 {
-	struct list_node mine = LIST_INIT(mine), *n;
+	struct list_node mine = LIST_INIT(mine), reaped = LIST_INIT(reaped), *n;
 	word_t irq = spin_lock_irqsave(&dead_lock);
 
 	list_splice_tail(&mine, &dead_tasks);
+	list_splice_tail(&reaped, &reaped_tasks);
 	spin_unlock_irqrestore(&dead_lock, irq);
 	while ((n = list_pop(&mine)))
 		object_put(&list_entry(n, struct task, all)->obj);
+	while ((n = list_pop(&reaped)))
+		object_put(&list_entry(n, struct task, in_group)->obj);
 }
 
 struct signal_handlers *handlers_new(const struct signal_handlers *from, bool clear)
@@ -338,8 +351,10 @@ void task_child_start(void)
 {
 	struct task *t = current;
 
-	if (!t->set_child_tid)
+	if (!t->set_child_tid) {
+		task_account_exit(t);
 		return;
+	}
 	arch_irq_enable();
 	{
 		s32 number = task_pid_nr(t);
@@ -349,6 +364,7 @@ void task_child_start(void)
 		t->set_child_tid = 0;
 	}
 	arch_irq_disable();
+	task_account_exit(t);
 }
 
 /* Who waits in vfork for this task to leave its space. */

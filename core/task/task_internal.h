@@ -83,7 +83,8 @@ struct signal_handlers *handlers_new(const struct signal_handlers *from, bool cl
 void handlers_put(struct signal_handlers *h);
 void call_init_task(struct task *t); /* core/call/entry.c */
 void task_join_group(struct task *t, struct thread_group *g) __requires(&task_list_lock);
-void task_bury(void);
+void task_bury(void); /* frees dead tasks; may wait */
+void task_reaped(struct task *t);
 void vfork_complete(struct task *t);
 void task_leave_space(struct task *t, struct address_space *replacement);
 

@@ -206,12 +206,13 @@ sword_t task_wait(s32 idtype, s32 id, u32 options, s32 *status, struct signal_in
 		return -EINVAL;
 	if (!q.status)
 		q.status = &unused;
-	task_bury();
 	result = resolve(&q, id);
 	if (result)
 		return result;
 	result = wait_loop(&q);
 	if (q.pid)
 		pid_put(q.pid);
+	if (result > 0)
+		task_bury();
 	return result;
 }

@@ -234,7 +234,8 @@ struct task {
 	struct waitable vfork_done;
 	struct waitable wake; /* private: sleeps that nobody else names */
 	struct rusage_counts usage;
-	u64 user_cycles, system_cycles, mode_stamp; /* since the last charge: task_account_* */
+	u64 user_cycles, charge_cycles; /* in user mode since the last charge; counter at that charge */
+	u64 mode_stamp; /* counter at the last way out; 0: in the kernel */
 	struct user_count *user;
 	vaddr_t set_child_tid; /* CLONE_CHILD_SETTID: written by the child's first run */
 	ktime_t start_ns, sleep_start_ns;
@@ -254,28 +255,15 @@ struct task {
 	u16 io_priority; /* ioprio_set(2), 0: as the nice value says */
 };
 /*
- * User and system time: entry code (call_entry, traps from user mode) calls _entry, the way out _exit; switches charge the rest to the
- * system. Both are a handful of instructions. Where nobody calls them all time counts as user time.
+ * User and system time: the way in calls _entry, the way out _exit (system calls, page faults, the work at the way out). Interrupts of user
+ * mode that lead to none of these count as user time. About ten instructions for a system call.
  */
 static inline void task_account_entry(struct task *t)
 {
-	u64 now = arch_cycles();
-
-	t->user_cycles += now - t->mode_stamp;
-	t->mode_stamp = now;
+	t->user_cycles += arch_cycles() - t->mode_stamp;
+	t->mode_stamp = 0;
 }
 static inline void task_account_exit(struct task *t)
-{
-	u64 now = arch_cycles();
-
-	t->system_cycles += now - t->mode_stamp;
-	t->mode_stamp = now;
-}
-static inline void task_account_switch_out(struct task *t)
-{
-	task_account_exit(t);
-}
-static inline void task_account_switch_in(struct task *t)
 {
 	t->mode_stamp = arch_cycles();
 }
