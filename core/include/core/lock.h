@@ -26,6 +26,7 @@ enum lock_level : u8 {
 	LOCK_LEVEL_TASK = 90,	/* task, thread group, signals */
 	LOCK_LEVEL_SIGNAL_ACTION = 92,
 	LOCK_LEVEL_USER = 94,	/* counts per user */
+	LOCK_LEVEL_MAPPERS = 98, /* who maps a memory object */
 	LOCK_LEVEL_SPACE = 100, /* address-space page tables */
 	LOCK_LEVEL_MEMOBJ = 110,
 	LOCK_LEVEL_BLOCK = 115,
@@ -34,6 +35,8 @@ enum lock_level : u8 {
 	LOCK_LEVEL_TIMER = 130,
 	LOCK_LEVEL_RUNQUEUE = 140,
 	LOCK_LEVEL_IRQ = 150,
+	LOCK_LEVEL_LRU = 154,	/* reclaim lists, lists of dirty objects */
+	LOCK_LEVEL_VMAP = 156,	/* kernel address ranges and their page tables */
 	LOCK_LEVEL_SLAB = 160,
 	LOCK_LEVEL_ZONE = 170,
 	LOCK_LEVEL_KERNEL_SPACE = 175,
@@ -147,6 +150,11 @@ void mutex_init(struct mutex *m, enum lock_level level);
 void mutex_lock(struct mutex *m) __acquires(*m);
 bool mutex_trylock(struct mutex *m) __try_acquires(true, *m);
 void mutex_unlock(struct mutex *m) __releases(*m);
+/* Tells the analysis that a caller holds it. */
+static inline void mutex_assert_held(const struct mutex *m) TSA(assert_capability(*m)) __no_lock_analysis
+{
+	(void)m;
+}
 
 #if UMKA_DEBUG
 u32 lock_debug_depth(void);   /* spinlocks that this CPU holds: core/sched checks at a switch */

@@ -8,23 +8,11 @@
 #include <lib/rbtree.h>
 #include <core/object.h>
 #include <core/call.h>
+#include <core/frame.h>
+#include <core/region.h>
 #include <arch/mmu.h>
 
 /* --- frames --- */
-enum frame_flag : u16 { FRAME_FREE = 1, FRAME_SLAB = 2, FRAME_DIRTY = 4, FRAME_WRITEBACK = 8, FRAME_ERROR = 16, FRAME_ACTIVE = 32, FRAME_RESERVED = 64, FRAME_UPTODATE = 128, FRAME_LOCKED = 256, FRAME_PAGETABLE = 512 };
-struct memory_object;
-struct frame { /* one per page frame, 64 bytes on 64-bit */
-	struct list_node lru;	      /* free list, LRU list, slab list */
-	struct memory_object *object; /* owner, or slab's cache */
-	u64 index;		      /* page index in the object */
-	atomic32_t pins;	      /* users that hold the contents: >0 keeps it */
-	atomic32_t mapcount;
-	u16 flags;
-	u8 order;
-	u8 heat;
-	u16 node_tier;
-	struct account *account;
-};
 struct frame *frame_of(paddr_t pa);
 paddr_t frame_paddr(const struct frame *f);
 #define FRAME_ALLOC_ZERO 1u
@@ -40,7 +28,17 @@ struct memory_stats {
 	u64 total_pages, free_pages, cached_pages, anon_pages, mapped_pages, shmem_pages, slab_pages, slab_reclaimable_pages, dirty_pages, writeback_pages, kernel_stack_pages, pagetable_pages, available_pages, active_file, inactive_file, active_anon, inactive_anon, buffers_pages, committed_pages;
 };
 void mm_stats(struct memory_stats *out);
-void mm_boot_init(const void *boot_info);
+struct boot_info;
+struct cpu;
+void mm_boot_init(const struct boot_info *info);
+/* Per-CPU caches of a CPU that is about to start. -ENOMEM. Before it, allocations there take the slow path. */
+int mm_cpu_init(struct cpu *cpu);
+/* Kernel threads (write-back, reclaim), object caches of spaces: once tasks exist. */
+void mm_threads_init(void);
+/* Boot memory that is no longer needed (the initrd). */
+void mm_free_boot_range(paddr_t base, u64 size_bytes);
+/* Pages that can be had without waiting; for admission decisions. */
+u64 mm_free_pages(void);
 /* Boot memory that is no longer needed (initrd) becomes free. */
 void mm_boot_free_range(paddr_t base, u64 bytes);
 
@@ -51,6 +49,12 @@ struct slab_cache *slab_create(const char *name, size_t bytes, size_t align);
 void *slab_alloc(struct slab_cache *c); /* not zeroed; nullptr */
 void *slab_zalloc(struct slab_cache *c);
 void slab_free(struct slab_cache *c, void *p);
+struct slab_info { /* for /proc/slabinfo */
+	const char *name;
+	u32 object_bytes, objects_per_slab, pages_per_slab;
+	u64 nr_slabs, nr_in_use;
+};
+bool slab_info_at(u32 i, struct slab_info *out); /* false: no more */
 /* kmalloc sizes up to 4 MiB; zeroed variant; kfree(nullptr) is fine. Context: any not holding zone/slab locks. */
 void *kmalloc(size_t bytes) __attribute__((alloc_size(1)));
 void *kzalloc(size_t bytes) __attribute__((alloc_size(1)));
@@ -72,24 +76,46 @@ void module_memory_free(void *p, size_t bytes);
 /* Slot word, one u64 per page: low 4 bits kind, rest operand. */
 enum slot_kind : u8 { SLOT_EMPTY, SLOT_ZERO, SLOT_RESIDENT, SLOT_COMPRESSED, SLOT_SWAPPED, SLOT_REMOTE, SLOT_TRANSIT };
 enum memory_kind : u8 { MEMORY_ANON, MEMORY_SHMEM, MEMORY_FILE, MEMORY_DEVICE, MEMORY_BLOCK };
-struct slot_tree { void *root; u8 height; }; /* radix tree of slot words; core/mm/slots.c */
+struct slot_node;
+struct slot_tree { /* radix tree of slot words; core/mm/slots.c */
+	struct slot_node *root;
+};
 struct inode;
+struct block_device;
 struct memory_object {
 	struct object obj;
 	enum memory_kind kind;
+	bool evictable; /* clean pages may be dropped: FILE and BLOCK */
 	u64 size_bytes; /* files: i_size; faults beyond it are SIGBUS */
-	struct slot_tree slots; /* guarded by obj.lock; lookups in grace sections */
+	struct slot_tree slots; /* changed under obj.lock; lookups in grace sections */
 	u64 nr_resident;
-	struct list_node mappers; /* struct mapper.link, obj.lock */
-	struct inode *inode;	  /* MEMORY_FILE: pager is the inode's file system */
-	paddr_t device_base;	  /* MEMORY_DEVICE */
-	struct list_node dirty;	  /* link in the superblock's list of objects with dirty pages */
+	struct spinlock mapper_lock;
+	struct list_node mappers guarded_by(&mapper_lock); /* struct mapper.link */
+	struct inode *inode;	     /* MEMORY_FILE: pager is the inode's file system */
+	struct block_device *bdev;   /* MEMORY_BLOCK */
+	paddr_t device_base;	     /* MEMORY_DEVICE */
+	u32 device_prot;	     /* MEMORY_DEVICE: MMU_DEVICE, MMU_WRITECOMBINE or 0 */
+	struct list_node dirty;	     /* on the list of objects with dirty pages; owns a reference of the inode while it is */
+	ktime_t dirty_since_ns;
 	u64 nr_dirty, nr_writeback;
 	struct waitable writeback_done;
-	u32 write_error_seq;	  /* fsync error reporting */
+	u32 write_error_seq; /* fsync error reporting */
 	s32 write_error;
-	u32 seals;
+	u32 seals;		/* F_SEAL_* of memfd; F_SEAL_SEAL (1) on everything else */
+	atomic32_t nr_writable; /* shared writable mappings: F_SEAL_WRITE waits for none */
+	u64 readahead_next;  /* words of policy_readahead; races only cost a wrong window */
+	u32 readahead_window;
 };
+#define SEAL_SEAL 1u
+#define SEAL_SHRINK 2u
+#define SEAL_GROW 4u
+#define SEAL_WRITE 8u
+#define SEAL_FUTURE_WRITE 16u
+#define SEAL_EXEC 32u
+static inline u64 memory_object_pages(const struct memory_object *o)
+{
+	return (READ_ONCE(o->size_bytes) + PAGE_BYTES - 1) >> PAGE_SHIFT;
+}
 struct memory_object *memory_object_create(enum memory_kind kind, u64 size_bytes, struct account *a);
 /* A resident page, pinned, without waiting: nullptr when absent. Context: any thread context. */
 struct frame *memory_page_try(struct memory_object *o, u64 index);
@@ -110,59 +136,31 @@ u64 memory_object_next_data(struct memory_object *o, u64 from_page); /* SEEK_DAT
 void mm_drop_caches(void);
 /* Waits until no page of [first, first+nr) is under write-back. 0. May sleep. */
 int memory_object_wait_writeback(struct memory_object *o, u64 first, u64 nr);
+/* Starts reading [index, +nr) of a file in, without waiting for it (madvise, readahead(2), fadvise). */
+void memory_object_read_ahead(struct memory_object *o, u64 index, u64 nr);
+struct superblock;
+/* Writes back every dirty object of a mounted file system and waits; the first error. May sleep. */
+int mm_sync_superblock(struct superblock *sb);
 /* NEED(memory): frees until `bytes` can be had; -ENOMEM. May sleep. */
 int mm_reclaim_for(size_t bytes);
 
-/* --- mappers --- */
-enum mapper_kind : u8 { MAPPER_SPACE, MAPPER_WINDOW, MAPPER_IOMMU };
-struct mapper {
-	struct list_node link;
-	enum mapper_kind kind;
-	u64 first_page, nr_pages; /* part of the object that it may have mapped */
-	struct address_space *space;
-	vaddr_t base;
-};
-
 /* --- address spaces --- */
-#define VM_READ 1u
-#define VM_WRITE 2u
-#define VM_EXEC 4u
-#define VM_SHARED 8u
-#define VM_GROWSDOWN 16u
-#define VM_LOCKED 32u
-#define VM_MAYREAD 64u
-#define VM_MAYWRITE 128u
-#define VM_MAYEXEC 256u
-#define VM_DONTFORK 512u
-#define VM_NORESERVE 1024u
-#define VM_STACK 2048u
-#define VM_HEAP 4096u
-#define VM_VDSO 8192u
-#define VM_WIPEONFORK 16384u
-#define VM_DONTDUMP 32768u
-struct region { /* a VMA */
-	struct rb_min_node node;
-	vaddr_t start, end;
-	u32 flags;
-	struct memory_object *object; /* shared or file object; nullptr: private anonymous without pages yet */
-	u64 object_page;	      /* page of object at start */
-	struct anon_map *anon;	      /* private pages of this region (anonymous and copied file pages) */
-	struct file *file;	      /* for /proc/PID/maps, reference */
-	struct mapper mapper;
-	struct address_space *space;
-	const char *name;	      /* [heap] and the like, static */
-};
 struct address_space {
 	struct object obj;
 	struct mutex lock; /* regions */
 	struct spinlock page_lock; /* page tables and rss */
 	struct rb_root regions;
+	struct region *last_region; /* where space_find looks first */
+	struct slot_tree anon; /* private pages by virtual page number, shared copy-on-write over fork (anon.c); page_lock */
 	struct arch_space arch;
 	u32 nr_regions;
 	refcount_t users; /* tasks; the object's references keep the struct only */
 	vaddr_t mmap_base, brk_start, brk, stack_start, arg_start, arg_end, env_start, env_end, code_start, code_end, data_start, data_end, vdso;
 	u64 total_pages, rss_anon, rss_file, rss_shmem, locked_pages, data_pages, stack_pages, exec_pages;
 	u64 rss_peak;
+	u32 lock_future; /* mlockall(MCL_FUTURE): VM_LOCKED for new regions */
+	bool randomize;
+	u64 minor_faults, major_faults;
 	struct file *exe; /* reference */
 	u64 auxv[64];
 	u64 cpu_mask; /* CPUs that may have translations */
@@ -203,4 +201,19 @@ int space_populate(struct address_space *as, vaddr_t addr, size_t bytes, bool wr
 struct futex_key { void *a; u64 b; bool shared; };
 int space_futex_key(struct address_space *as, vaddr_t addr, bool shared, struct futex_key *out);
 void futex_key_put(struct futex_key *k);
+/* --- for /proc/PID/{maps,smaps,statm}, core dumps --- */
+struct region_info {
+	vaddr_t start, end;
+	u32 flags;
+	u64 offset_bytes;
+	struct file *file; /* referenced: file_put */
+	const char *name;
+	/* filled when wanted */
+	u64 rss_pages, pss_bytes, private_clean_pages, private_dirty_pages, shared_clean_pages, shared_dirty_pages, anon_pages;
+};
+/* The first region that ends above `from`; false: none. Context: thread, may sleep. */
+bool space_region_next(struct address_space *as, vaddr_t from, bool want_pages, struct region_info *out);
+/* A page of another space, brought in and pinned: ptrace, /proc/PID/mem, core dumps. force: also where the protection forbids it
+ * (breakpoints), on a private copy. -EFAULT, -ENOMEM. May sleep. */
+int space_page_get(struct address_space *as, vaddr_t addr, bool write, bool force, struct frame **out);
 /* Text-file-busy accounting: core/node/inode.c inode_deny_write. */

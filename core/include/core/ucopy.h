@@ -9,3 +9,5 @@ sword_t ucopy_string(char *dst, vaddr_t user, size_t size);
 /* Another task's memory (proc, ptrace): bytes copied or -EFAULT/-EIO. */
 struct address_space;
 sword_t ucopy_remote_in(struct address_space *as, void *dst, vaddr_t user, size_t bytes);
+/* The same towards it; force: through read-only protection, on a private copy (ptrace POKE). */
+sword_t ucopy_remote_out(struct address_space *as, vaddr_t user, const void *src, size_t bytes, bool force);

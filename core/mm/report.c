@@ -1,0 +1,81 @@
+/* What others may know of memory: /proc/meminfo, /proc/PID/maps, smaps. */
+#include "space.h"
+
+void mm_stats(struct memory_stats *s)
+{
+	u64 low = policy_reclaim_low_frames();
+
+	*s = (struct memory_stats){
+		.total_pages = mm_zone.total_frames,
+		.free_pages = mm_free_pages(),
+		.cached_pages = atomic_word_load(&mm_counters.cached),
+		.anon_pages = atomic_word_load(&mm_counters.anon),
+		.mapped_pages = atomic_word_load(&mm_counters.mapped),
+		.shmem_pages = atomic_word_load(&mm_counters.shmem),
+		.slab_pages = atomic_word_load(&mm_counters.slab),
+		.slab_reclaimable_pages = atomic_word_load(&mm_counters.slab_reclaimable),
+		.dirty_pages = atomic_word_load(&mm_counters.dirty),
+		.writeback_pages = atomic_word_load(&mm_counters.writeback),
+		.kernel_stack_pages = atomic_word_load(&mm_counters.stacks),
+		.pagetable_pages = atomic_word_load(&mm_counters.pagetables),
+		.buffers_pages = atomic_word_load(&mm_counters.buffers),
+		.committed_pages = atomic_word_load(&mm_counters.committed),
+		.active_anon = atomic_word_load(&mm_counters.anon),
+		.inactive_anon = atomic_word_load(&mm_counters.shmem),
+	};
+	lru_counts(&s->active_file, &s->inactive_file);
+	/* Free and clean cache, less what reclaim keeps (proc(5): MemAvailable is an estimate). */
+	s->available_pages = s->free_pages + s->active_file + s->inactive_file;
+	s->available_pages = s->available_pages > low ? s->available_pages - low : 0;
+}
+
+static void count_frame(struct region_info *out, const struct frame *f, u32 users, bool dirty)
+{
+	out->rss_pages++;
+	out->pss_bytes += PAGE_BYTES / MAX(users, 1u);
+	if (users > 1)
+		dirty ? out->shared_dirty_pages++ : out->shared_clean_pages++;
+	else
+		dirty ? out->private_dirty_pages++ : out->private_clean_pages++;
+	(void)f;
+}
+
+static void count_pages(struct address_space *as, struct region *r, struct region_info *out)
+{
+	spin_lock(&as->page_lock);
+	for (vaddr_t va = r->start; va < r->end; va += PAGE_BYTES) {
+		struct anon_word w = anon_get(as->anon.root, vpn_of(va));
+		struct arch_pte_info info;
+		struct frame *f;
+
+		if (w.word) {
+			out->anon_pages++;
+			count_frame(out, word_frame(w.word), w.exclusive ? atomic32_load(&word_frame(w.word)->pins) : 2, true);
+			continue;
+		}
+		if (!r->object || r->object->kind == MEMORY_DEVICE || !arch_query(&as->arch, va, &info))
+			continue;
+		f = frame_of(info.paddr);
+		if (f && f->object)
+			count_frame(out, f, atomic32_load(&f->mapcount), frame_flags(f) & FRAME_DIRTY);
+	}
+	spin_unlock(&as->page_lock);
+}
+
+bool space_region_next(struct address_space *as, vaddr_t from, bool want_pages, struct region_info *out)
+{
+	struct region *r;
+
+	mutex_lock(&as->lock);
+	r = region_find(&as->regions, from);
+	if (r) {
+		*out = (struct region_info){.start = r->start, .end = r->end, .flags = r->flags, .file = r->file, .name = r->name,
+			.offset_bytes = r->object ? r->object_page << PAGE_SHIFT : 0};
+		if (out->file)
+			file_get(out->file);
+		if (want_pages)
+			count_pages(as, r, out);
+	}
+	mutex_unlock(&as->lock);
+	return r != nullptr;
+}

@@ -1,0 +1,352 @@
+/*
+ * Write-back of dirty file and device pages.
+ *
+ * Purpose: dirty pages reach the disk after DIRTY_AGE, when many are dirty, or when somebody syncs. Vocabulary: dirty object: one with dirty
+ * pages, on the list in order of its first dirty page; stable: not under write-back.
+ * Objects and lifetimes: an object on the list owns a reference of its inode (and itself), so that nothing dirty is evicted.
+ * Invariants: B1 a page under write-back is in its object's nr_writeback and has a pin by each request piece. B2 before a page is written its
+ * dirty mark goes and all translations lose write rights, in this order: a later write marks it again. B3 one run of an object's pages is
+ * collected at a time (FRAME_WRITEBACK is the claim).
+ * Locks: dirty_lock (list); obj.lock (marks). No lock over I/O.
+ * Failure: an error is kept in the object (write_error, write_error_seq) for fsync, and the page stays clean, as on Linux.
+ * Replacement: the file system allocates behind fs_map(ALLOCATE). Cost: one extent question per run of up to 64 pages.
+ */
+#include <core/fs_call.h>
+#include <core/time.h>
+#include "space.h"
+
+#define WRITEBACK_PERIOD_NS (5 * NSEC_PER_SEC)
+#define DIRTY_AGE_NS	    (5 * NSEC_PER_SEC)
+#define BACKGROUND_PERCENT  10u /* of all memory: write-back starts */
+#define THROTTLE_PERCENT    20u /* writers wait for it */
+
+static struct spinlock dirty_lock = SPINLOCK_INIT(LOCK_LEVEL_LRU);
+static struct list_node dirty_objects guarded_by(&dirty_lock) = LIST_INIT(dirty_objects);
+static struct waitable writeback_work, writeback_progress;
+static bool writeback_ready, writeback_asked;
+
+void writeback_object_dirtied(struct memory_object *o)
+{
+	bool first = false;
+
+	spin_lock(&dirty_lock);
+	if (!list_linked(&o->dirty)) {
+		first = list_empty(&dirty_objects);
+		o->dirty_since_ns = time_monotonic_ns();
+		list_add_tail(&dirty_objects, &o->dirty);
+		object_get(&o->obj);
+		if (o->inode)
+			inode_get(o->inode);
+	}
+	spin_unlock(&dirty_lock);
+	if (first && writeback_ready)
+		waitable_wake(&writeback_work, EV_IN, 1);
+}
+
+/* Off the list when it is clean; gives the list's references to the caller (true). */
+static bool take_clean(struct memory_object *o)
+{
+	bool taken = false;
+
+	spin_lock(&dirty_lock);
+	if (list_linked(&o->dirty) && !READ_ONCE(o->nr_dirty)) {
+		list_del(&o->dirty);
+		taken = true;
+	}
+	spin_unlock(&dirty_lock);
+	/* Dirtied in between: its marker saw it on the list. Look again. */
+	if (taken && READ_ONCE(o->nr_dirty))
+		writeback_object_dirtied(o);
+	return taken;
+}
+
+static void release_clean(struct memory_object *o)
+{
+	struct inode *inode = o->inode;
+
+	if (!take_clean(o))
+		return;
+	if (inode)
+		inode_put(inode);
+	object_put(&o->obj);
+}
+
+/* --- pages under write-back --- */
+
+void writeback_piece_add(struct frame *f)
+{
+	__atomic_fetch_add((word_t *)&f->private_data, 1, __ATOMIC_SEQ_CST);
+}
+
+void writeback_page_end(struct memory_object *o, struct frame *f, s32 status)
+{
+	if (status) {
+		spin_lock(&o->obj.lock);
+		o->write_error = status;
+		o->write_error_seq++;
+		spin_unlock(&o->obj.lock);
+	}
+	if (__atomic_sub_fetch((word_t *)&f->private_data, 1, __ATOMIC_SEQ_CST) != 0)
+		return;
+	spin_lock(&o->obj.lock);
+	frame_flag_clear(f, FRAME_WRITEBACK);
+	o->nr_writeback--;
+	spin_unlock(&o->obj.lock);
+	mm_count(&mm_counters.writeback, -1);
+	waitable_wake(page_waitable(f), EV_IN, 0);
+	waitable_wake(&o->writeback_done, EV_IN, 0);
+	waitable_wake(&writeback_progress, EV_IN, 0);
+}
+
+/* Claims the next run of consecutive dirty pages in [*from, last]; pinned, marked, counted. */
+static u32 claim_run(struct memory_object *o, u64 *from, u64 last, struct page_run *run)
+{
+	u64 index, word;
+
+	run->nr = 0;
+	spin_lock(&o->obj.lock);
+	while (run->nr < PAGE_RUN_MAX && slots_next(&o->slots.root, *from, last, true, &index, &word)) {
+		struct frame *f = word_frame(word);
+
+		if (frame_flags(f) & FRAME_WRITEBACK) { /* redirtied under write-back: another round */
+			if (run->nr)
+				break;
+			*from = index + 1;
+			continue;
+		}
+		if (run->nr && index != run->first + run->nr)
+			break;
+		if (!run->nr)
+			run->first = index;
+		object_clean_locked(o, f);
+		frame_flag_set(f, FRAME_WRITEBACK);
+		__atomic_store_n(&f->private_data, (void *)1, __ATOMIC_SEQ_CST);
+		o->nr_writeback++;
+		frame_pin(f);
+		run->frames[run->nr++] = f;
+		*from = index + 1;
+		if (index == ~0ull)
+			break;
+	}
+	spin_unlock(&o->obj.lock);
+	mm_count(&mm_counters.writeback, run->nr);
+	return run->nr;
+}
+
+static int write_run(struct memory_object *o, struct page_run *run)
+{
+	u64 size = READ_ONCE(o->size_bytes);
+	int r;
+
+	for (u32 i = 0; i < run->nr; i++) {
+		struct frame *f = run->frames[i];
+		u64 start = f->index << PAGE_SHIFT;
+
+		mappers_protect_frame(o, f); /* B2 */
+		frame_flag_clear(f, FRAME_PREPARED);
+		/* What a mapping wrote behind the end must not reach the disk (mmap(2)). */
+		if (start < size && size - start < PAGE_BYTES) {
+			u8 *p = page_begin(f);
+
+			memset(p + (size - start), 0, PAGE_BYTES - (size_t)(size - start));
+			page_end(f, p);
+		}
+	}
+	r = pager_run_io(o, run, BLOCK_WRITE, FS_MAP_ALLOCATE);
+	for (u32 i = 0; i < run->nr; i++) {
+		writeback_page_end(o, run->frames[i], r);
+		frame_unpin(run->frames[i]);
+	}
+	return r;
+}
+
+/* Starts write-back of what is dirty in [first, last]. */
+static int start_writeback(struct memory_object *o, u64 first, u64 last)
+{
+	struct page_run *run = kmalloc(sizeof(*run));
+	int r = 0;
+
+	if (!run)
+		return -ENOMEM;
+	while (claim_run(o, &first, last, run)) {
+		int error = write_run(o, run);
+
+		if (error && !r)
+			r = error;
+		if (first == 0)
+			break;
+	}
+	kfree(run);
+	return r;
+}
+
+int memory_object_wait_writeback(struct memory_object *o, u64 first, u64 nr)
+{
+	u64 last = nr && checked_add(first, nr - 1, &last) ? first + nr - 1 : ~0ull;
+	u64 index, word;
+
+	while (READ_ONCE(o->nr_writeback)) {
+		struct frame *f = nullptr;
+
+		spin_lock(&o->obj.lock);
+		for (u64 at = first; slots_next(&o->slots.root, at, last, false, &index, &word); at = index + 1) {
+			if (frame_flags(word_frame(word)) & FRAME_WRITEBACK) {
+				f = word_frame(word);
+				frame_pin(f);
+				break;
+			}
+			if (index == ~0ull)
+				break;
+		}
+		spin_unlock(&o->obj.lock);
+		if (!f)
+			return 0;
+		page_wait_clear(f, FRAME_WRITEBACK);
+		frame_unpin(f);
+	}
+	return 0;
+}
+
+int memory_object_sync(struct memory_object *o, u64 first, u64 nr)
+{
+	u64 last;
+	u32 seq = READ_ONCE(o->write_error_seq);
+	int r;
+
+	if (!o->evictable || !nr)
+		return 0;
+	if (!checked_add(first, nr - 1, &last))
+		last = ~0ull;
+	memory_object_wait_writeback(o, first, nr); /* pages that were redirtied while they were being written */
+	r = start_writeback(o, first, last);
+	memory_object_wait_writeback(o, first, nr);
+	if (!r && READ_ONCE(o->write_error_seq) != seq)
+		r = o->write_error;
+	release_clean(o);
+	return r;
+}
+
+/* --- the thread --- */
+
+/* The first object dirty since before `limit` (of sb, if given), referenced. */
+static struct memory_object *next_dirty(ktime_t limit, struct superblock *sb)
+{
+	struct memory_object *o, *found = nullptr;
+
+	spin_lock(&dirty_lock);
+	list_for_each_entry (o, &dirty_objects, dirty) {
+		if (o->dirty_since_ns > limit)
+			break;
+		if (sb && (!o->inode || o->inode->sb != sb) && o != sb->blocks)
+			continue;
+		found = o;
+		object_get(&o->obj);
+		/* To the end, with a new stamp: the next round finds the others first. */
+		o->dirty_since_ns = time_monotonic_ns();
+		list_del(&o->dirty);
+		list_add_tail(&dirty_objects, &o->dirty);
+		break;
+	}
+	spin_unlock(&dirty_lock);
+	return found;
+}
+
+/* Nobody can reach the file any more: its pages need no disk. */
+static bool is_deleted(const struct memory_object *o)
+{
+	return o->inode && o->inode->nlink == 0 && refcount_read(&o->inode->obj.refs) == 1;
+}
+
+static void write_object(struct memory_object *o)
+{
+	if (is_deleted(o))
+		object_drop(o, 0, ~0ull, false);
+	else
+		start_writeback(o, 0, ~0ull);
+	release_clean(o);
+}
+
+int mm_sync_superblock(struct superblock *sb)
+{
+	ktime_t begun = time_monotonic_ns();
+	struct memory_object *o;
+	int r = 0;
+
+	while ((o = next_dirty(begun, sb)) != nullptr) {
+		int error = memory_object_sync(o, 0, ~0ull);
+
+		object_put(&o->obj);
+		if (error && !r)
+			r = error;
+	}
+	return r;
+}
+
+static bool over(u32 percent)
+{
+	return atomic_word_load(&mm_counters.dirty) > mm_zone.total_frames * percent / 100;
+}
+
+void writeback_kick(void)
+{
+	if (!writeback_ready || !atomic_word_load(&mm_counters.dirty))
+		return;
+	WRITE_ONCE(writeback_asked, true);
+	waitable_wake(&writeback_work, EV_IN, 1);
+}
+
+/* Called before a page becomes dirty, with no lock held. */
+void writeback_throttle(void)
+{
+	if (likely(!over(BACKGROUND_PERCENT)))
+		return;
+	writeback_kick();
+	for (u32 i = 0; i < 50 && over(THROTTLE_PERCENT) && writeback_ready; i++)
+		wait_sleep(&writeback_progress, EV_IN, waitable_seq(&writeback_progress), time_monotonic_ns() + 20 * NSEC_PER_MSEC, 0);
+}
+
+static void writeback_round(void)
+{
+	ktime_t begun = time_monotonic_ns();
+	ktime_t limit = READ_ONCE(writeback_asked) || over(BACKGROUND_PERCENT) ? begun : begun - DIRTY_AGE_NS;
+	struct memory_object *o;
+
+	WRITE_ONCE(writeback_asked, false);
+	while ((o = next_dirty(limit, nullptr)) != nullptr) {
+		write_object(o);
+		object_put(&o->obj);
+	}
+	waitable_wake(&writeback_progress, EV_IN, 0);
+}
+
+static bool any_dirty(void)
+{
+	bool any;
+
+	spin_lock(&dirty_lock);
+	any = !list_empty(&dirty_objects);
+	spin_unlock(&dirty_lock);
+	return any;
+}
+
+/* Tickless: sleeps without a deadline while nothing is dirty. */
+static void writeback_thread(void *arg)
+{
+	for (;;) {
+		u32 seq = waitable_seq(&writeback_work);
+		ktime_t deadline = any_dirty() ? time_monotonic_ns() + WRITEBACK_PERIOD_NS : KTIME_MAX;
+
+		if (!READ_ONCE(writeback_asked))
+			wait_sleep(&writeback_work, EV_IN, seq, deadline, 0);
+		writeback_round();
+	}
+}
+
+void writeback_init(void)
+{
+	waitable_init(&writeback_work);
+	waitable_init(&writeback_progress);
+	if (!task_kernel_thread(writeback_thread, nullptr, "writeback"))
+		panic("no memory for the write-back thread");
+	writeback_ready = true;
+}
