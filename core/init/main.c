@@ -70,6 +70,8 @@ static void start_cpus(void)
 			break;
 		c->index = i;
 		cpu_data[i] = c;
+		if (mm_cpu_init(c))
+			break;
 		idle = task_create_idle(i);
 		if (!idle)
 			break;
@@ -159,6 +161,7 @@ static void init_thread(void *arg)
 {
 	grace_init();
 	deferred_init();
+	mm_threads_init();
 	if (evolve_boot_modules(&boot))
 		log_warn("some modules were refused\n");
 	node_boot_init();

@@ -396,12 +396,12 @@ static int fault_run(struct address_space *as, vaddr_t addr, u32 access, bool fo
 	for (u32 i = 0; i < FAULT_TRIES_MAX; i++) {
 		bool write;
 
-		mutex_lock(&as->lock);
+		mutex_lock(&f.as->lock);
 		r = fault_locked(&f, addr, force);
 		write = f.access & TRAP_WRITE && f.region && f.region->flags & VM_SHARED;
 		if (!r)
 			f.major ? as->major_faults++ : as->minor_faults++;
-		mutex_unlock(&as->lock);
+		mutex_unlock(&f.as->lock);
 		if (r != -EAGAIN)
 			break;
 		if (f.want) {

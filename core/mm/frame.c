@@ -52,7 +52,7 @@ void page_end(struct frame *f, void *p)
 
 static struct frame *zone_take(u32 order, bool atomic)
 {
-	struct page_decision d = policy_page_choose(&mm_zone, order, atomic);
+	struct page_decision d = mm_page_choose(&mm_zone, order, atomic);
 	struct frame *f = nullptr;
 	word_t irq;
 
@@ -69,7 +69,7 @@ static struct frame *zone_take(u32 order, bool atomic)
 
 static void zone_put(struct frame *f, u32 order)
 {
-	bool tail = policy_page_freed(&mm_zone, order);
+	bool tail = mm_page_freed(&mm_zone, order);
 	word_t irq = spin_lock_irqsave(&zone_lock);
 
 	buddy_put(&mm_zone, f, order, tail);
@@ -79,8 +79,8 @@ static void zone_put(struct frame *f, u32 order)
 /* Interrupts off. One policy question for the batch. */
 static void cache_refill(struct mm_cpu *c, bool atomic)
 {
-	u32 batch = policy_page_batch();
-	struct page_decision d = policy_page_choose(&mm_zone, 0, atomic);
+	u32 batch = mm_page_batch();
+	struct page_decision d = mm_page_choose(&mm_zone, 0, atomic);
 
 	if (d.refuse)
 		return;
@@ -97,7 +97,7 @@ static void cache_refill(struct mm_cpu *c, bool atomic)
 
 static void cache_flush(struct mm_cpu *c, u32 keep)
 {
-	bool tail = policy_page_freed(&mm_zone, 0);
+	bool tail = mm_page_freed(&mm_zone, 0);
 
 	spin_lock(&zone_lock);
 	while (c->nr_frames > keep)
@@ -331,7 +331,7 @@ void mm_threads_init(void)
 	reclaim_init();
 }
 
-void mm_free_boot_range(paddr_t base, u64 size_bytes)
+void mm_boot_free_range(paddr_t base, u64 size_bytes)
 {
 	u64 first = ALIGN_UP(base, (u64)PAGE_BYTES) >> PAGE_SHIFT, end = (base + size_bytes) >> PAGE_SHIFT;
 	word_t irq;

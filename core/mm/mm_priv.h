@@ -47,17 +47,17 @@ struct page_decision {
 	u32 order;
 	bool tail, refuse;
 };
-struct page_decision policy_page_choose(const struct zone *z, u32 order, bool atomic);
-bool policy_page_freed(const struct zone *z, u32 order);
-u32 policy_page_batch(void);
+struct page_decision mm_page_choose(const struct zone *z, u32 order, bool atomic);
+bool mm_page_freed(const struct zone *z, u32 order);
+u32 mm_page_batch(void);
 struct reclaim_lists;
 struct reclaim_page;
-u8 policy_reclaim_judge(const struct reclaim_lists *lists, struct reclaim_page *page);
-u64 policy_reclaim_shrink_active(const struct reclaim_lists *lists);
-u64 policy_reclaim_low_frames(void);
-u64 policy_reclaim_high_frames(void);
+u8 mm_reclaim_judge(const struct reclaim_lists *lists, struct reclaim_page *page);
+u64 mm_reclaim_shrink_active(const struct reclaim_lists *lists);
+u64 mm_low_frames(void);
+u64 mm_high_frames(void);
 struct readahead_ask;
-u32 policy_readahead_window(struct memory_object *o, const struct readahead_ask *ask);
+u32 mm_readahead_window(struct memory_object *o, const struct readahead_ask *ask);
 
 /* --- start-up of the parts, in this order --- */
 void mm_objects_init(void);

@@ -349,7 +349,7 @@ int pager_read(struct memory_object *o, u64 index, u32 nr_wanted, bool mapped, u
 	run = kmalloc(sizeof(*run));
 	if (!run)
 		return -ENOMEM;
-	if (!run_create(o, index, policy_readahead_window(o, &ask), run)) {
+	if (!run_create(o, index, mm_readahead_window(o, &ask), run)) {
 		kfree(run);
 		f = object_page_any(o, index); /* somebody else was faster, or there is no memory */
 		if (!f)

@@ -33,7 +33,7 @@ static void zone_view(const struct zone *z, struct page_zone *out)
 		out->nr_free[i] = READ_ONCE(z->nr_free[i]);
 }
 
-struct page_decision policy_page_choose(const struct zone *z, u32 order, bool atomic)
+struct page_decision mm_page_choose(const struct zone *z, u32 order, bool atomic)
 {
 	struct kabi_policy_ctx ctx;
 	const struct policy_page_vtable *v = door(SLOT(POLICY_PAGE), &ctx, page_tunables, POLICY_PAGE_NR_TUNABLES);
@@ -51,7 +51,7 @@ struct page_decision policy_page_choose(const struct zone *z, u32 order, bool at
 	return (struct page_decision){choice.order, choice.tail, choice.refuse};
 }
 
-bool policy_page_freed(const struct zone *z, u32 order)
+bool mm_page_freed(const struct zone *z, u32 order)
 {
 	struct kabi_policy_ctx ctx;
 	const struct policy_page_vtable *v = door(SLOT(POLICY_PAGE), &ctx, page_tunables, POLICY_PAGE_NR_TUNABLES);
@@ -63,12 +63,12 @@ bool policy_page_freed(const struct zone *z, u32 order)
 	return v->freed(&ctx, &view, order);
 }
 
-u32 policy_page_batch(void)
+u32 mm_page_batch(void)
 {
 	return (u32)page_tunables[POLICY_PAGE_TUNABLE_BATCH_FRAMES];
 }
 
-u8 policy_reclaim_judge(const struct reclaim_lists *lists, struct reclaim_page *page)
+u8 mm_reclaim_judge(const struct reclaim_lists *lists, struct reclaim_page *page)
 {
 	struct kabi_policy_ctx ctx;
 	const struct policy_reclaim_vtable *v = door(SLOT(POLICY_RECLAIM), &ctx, reclaim_tunables, POLICY_RECLAIM_NR_TUNABLES);
@@ -83,7 +83,7 @@ u8 policy_reclaim_judge(const struct reclaim_lists *lists, struct reclaim_page *
 	return page->dirty ? RECLAIM_VERDICT_KEEP : RECLAIM_VERDICT_EVICT;
 }
 
-u64 policy_reclaim_shrink_active(const struct reclaim_lists *lists)
+u64 mm_reclaim_shrink_active(const struct reclaim_lists *lists)
 {
 	struct kabi_policy_ctx ctx;
 	const struct policy_reclaim_vtable *v = door(SLOT(POLICY_RECLAIM), &ctx, reclaim_tunables, POLICY_RECLAIM_NR_TUNABLES);
@@ -93,17 +93,17 @@ u64 policy_reclaim_shrink_active(const struct reclaim_lists *lists)
 	return lists->nr_inactive < lists->nr_active ? (lists->nr_active - lists->nr_inactive) / 2 : 0;
 }
 
-u64 policy_reclaim_low_frames(void)
+u64 mm_low_frames(void)
 {
 	return mm_zone.total_frames * reclaim_tunables[POLICY_RECLAIM_TUNABLE_LOW_PERMILLE] / 1000;
 }
 
-u64 policy_reclaim_high_frames(void)
+u64 mm_high_frames(void)
 {
 	return mm_zone.total_frames * reclaim_tunables[POLICY_RECLAIM_TUNABLE_HIGH_PERMILLE] / 1000;
 }
 
-u32 policy_readahead_window(struct memory_object *o, const struct readahead_ask *ask)
+u32 mm_readahead_window(struct memory_object *o, const struct readahead_ask *ask)
 {
 	struct kabi_policy_ctx ctx;
 	const struct policy_readahead_vtable *v = door(SLOT(POLICY_READAHEAD), &ctx, readahead_tunables, POLICY_READAHEAD_NR_TUNABLES);

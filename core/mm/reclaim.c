@@ -137,7 +137,7 @@ static bool judge(struct frame *f, const struct reclaim_lists *view)
 	page.young = page.mapped && mappers_age_frame(o, f);
 	page.heat = f->heat;
 	frame_flag_clear(f, FRAME_REFERENCED);
-	switch (policy_reclaim_judge(view, &page)) {
+	switch (mm_reclaim_judge(view, &page)) {
 	case RECLAIM_VERDICT_ACTIVATE:
 		move_to(f, true);
 		break;
@@ -187,7 +187,7 @@ u64 reclaim_direct(u64 nr)
 	/* Each round looks at a larger part: the first takes what is idle, the last has seen every page twice. */
 	for (u32 round = 0; round < 4 && freed < nr; round++) {
 		lists_view(&view);
-		scan(true, MIN(policy_reclaim_shrink_active(&view), view.nr_active), ~0ull);
+		scan(true, MIN(mm_reclaim_shrink_active(&view), view.nr_active), ~0ull);
 		freed += scan(false, MAX(view.nr_inactive >> (3 - round), (u64)BATCH), nr - freed);
 	}
 	if (freed < nr)
@@ -197,7 +197,7 @@ u64 reclaim_direct(u64 nr)
 
 void reclaim_kick(void)
 {
-	if (reclaim_ready && mm_free_pages() < policy_reclaim_low_frames())
+	if (reclaim_ready && mm_free_pages() < mm_low_frames())
 		waitable_wake(&reclaim_work, EV_IN, 1);
 }
 
@@ -208,7 +208,7 @@ static void reclaim_thread(void *arg)
 		u32 idle = 0;
 
 		wait_sleep(&reclaim_work, EV_IN, seq, KTIME_MAX, 0);
-		while (mm_free_pages() < policy_reclaim_high_frames() && idle < 4)
+		while (mm_free_pages() < mm_high_frames() && idle < 4)
 			idle = reclaim_direct(128) ? 0 : idle + 1;
 	}
 }
@@ -238,7 +238,7 @@ int mm_reclaim_for(size_t bytes)
 	u64 frames = (bytes >> PAGE_SHIFT) + 1;
 
 	for (u32 i = 0; i < 8; i++) {
-		if (mm_free_pages() > policy_reclaim_low_frames() / 2 + frames)
+		if (mm_free_pages() > mm_low_frames() / 2 + frames)
 			return 0;
 		if (!reclaim_direct(frames + BATCH) && !oom_kill())
 			break;

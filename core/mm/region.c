@@ -55,7 +55,7 @@ static bool shared_writable(const struct region *r)
 }
 
 /* References and the tree, without merging. */
-static void region_link(struct region *r) __requires(r->space->lock)
+static void region_link(struct region *r)
 {
 	struct address_space *as = r->space;
 
@@ -142,7 +142,6 @@ struct region *region_split(struct region *r, vaddr_t at)
 	space_account_region(as, r, -1);
 	region_set_bounds(r, r->start, at);
 	space_account_region(as, r, 1);
-	mutex_assert_held(&as->lock);
 	region_link(upper);
 	return upper;
 }

@@ -3,7 +3,7 @@
 
 void mm_stats(struct memory_stats *s)
 {
-	u64 low = policy_reclaim_low_frames();
+	u64 low = mm_low_frames();
 
 	*s = (struct memory_stats){
 		.total_pages = mm_zone.total_frames,

@@ -80,7 +80,7 @@ void space_put(struct address_space *as)
 	if (!refcount_dec_and_test(&as->users))
 		return;
 	if (this_cpu()->space == &as->arch) /* a kernel thread kept it; we are not in it */
-		sched_leave_space();
+		sched_switch_space();
 	space_empty(as);
 	if (as->exe)
 		file_put(as->exe);

@@ -2,6 +2,7 @@
 /* Address spaces, inside core/mm. Theory: space.c. */
 #include <core/lock.h>
 #include <core/node.h>
+#include <arch/trap.h>
 #include <core/task.h>
 #include "anon.h"
 #include "mm_priv.h"
@@ -68,7 +69,7 @@ void space_rss(struct address_space *as);
 void regions_boot_init(void);
 struct region *region_new(struct address_space *as, vaddr_t start, vaddr_t end, u32 flags);
 /* Takes the region's references (object, file, mapper) and links it; merges with its neighbours. lock held. */
-struct region *region_attach(struct region *r) __requires(r->space->lock);
+struct region *region_attach(struct region *r);
 /* Unlinks it and drops its references; its pages are gone already. */
 void region_detach(struct region *r);
 /* Cuts the region in two at `at`; returns the upper part. -ENOMEM: nullptr. */

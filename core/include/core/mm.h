@@ -35,8 +35,6 @@ void mm_boot_init(const struct boot_info *info);
 int mm_cpu_init(struct cpu *cpu);
 /* Kernel threads (write-back, reclaim), object caches of spaces: once tasks exist. */
 void mm_threads_init(void);
-/* Boot memory that is no longer needed (the initrd). */
-void mm_free_boot_range(paddr_t base, u64 size_bytes);
 /* Pages that can be had without waiting; for admission decisions. */
 u64 mm_free_pages(void);
 /* Boot memory that is no longer needed (initrd) becomes free. */
