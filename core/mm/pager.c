@@ -11,6 +11,7 @@
  * Failure: a page that cannot be read leaves the tree; who waited for it gets -EIO and the next use tries again.
  * Replacement: file systems answer fs_map through their slot; a crash there is a rerun inside call_run.
  */
+#include <core/block_cache.h>
 #include <core/fs_call.h>
 #include "space.h"
 #include <kabi/policy_readahead.h>
@@ -85,6 +86,14 @@ void memory_io_end(struct block_io *io)
 __attribute__((weak)) int block_io_submit(struct block_io *io)
 {
 	(void)io;
+	return -EIO;
+}
+
+__attribute__((weak)) int block_cache_read(struct superblock *sb, u64 first, u64 nr)
+{
+	(void)sb;
+	(void)first;
+	(void)nr;
 	return -EIO;
 }
 
