@@ -8,7 +8,6 @@
 struct symbol {
 	vaddr_t address;
 	const char *name; /* in the copy of the text, terminated */
-	bool global;
 };
 static struct symbol *symbols;
 static u32 nr_symbols;
@@ -46,8 +45,7 @@ void symbols_init(const char *text, size_t bytes, u64 slide)
 			break;
 		*end = 0;
 		if ((size_t)(end - p) > digits + 3)
-			symbols[nr_symbols++] = (struct symbol){parse_hex(p, digits) + (vaddr_t)slide, p + digits + 3,
-				p[digits + 1] >= 'A' && p[digits + 1] <= 'Z'};
+			symbols[nr_symbols++] = (struct symbol){parse_hex(p, digits) + (vaddr_t)slide, p + digits + 3};
 		p = end + 1;
 	}
 }
@@ -77,11 +75,12 @@ const char *symbol_lookup(vaddr_t pc, u64 *offset, const char **module)
 	return symbols[lo - 1].name;
 }
 
-/* Linear, at boot only: about a thousand look-ups. */
+/* Linear, at boot only: about a thousand look-ups. Hidden symbols are local after the link, so nothing tells them from static ones; the
+ * packer (tools/image/mkblob.py) refuses names that a module wants and that core has twice. */
 vaddr_t symbol_address(const char *name)
 {
 	for (u32 i = 0; i < nr_symbols; i++)
-		if (symbols[i].global && !strcmp(symbols[i].name, name))
+		if (!strcmp(symbols[i].name, name))
 			return symbols[i].address;
 	return 0;
 }
