@@ -12,6 +12,7 @@ import re
 import secrets
 import selectors
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -227,24 +228,36 @@ class _Run:
         return True
 
 
+REGISTERS_SHOWN = ("CPU#", "RIP=", "EIP=", " PC=", "PC=", "RSP=", "CR2", "CR0")
+
+
 def _registers(path):
     """Where the processors of a hung guest stand, asked of QEMU's monitor; best effort."""
-    import socket
-    with contextlib.suppress(OSError):
-        with socket.socket(socket.AF_UNIX) as link:
-            link.settimeout(3)
-            link.connect(str(path))
-            link.sendall(b"info registers -a\n")
-            text = b""
-            with contextlib.suppress(TimeoutError):
-                link.settimeout(1)
-                while chunk := link.recv(65536):
-                    text += chunk
-            lines = text.decode(errors="replace").replace("\r", "").splitlines()
-            return [line.strip() for line in lines
-                    if line.startswith(("CPU#", "RIP=", "EIP=", " PC=", "PC=", "RSP=", "CR2", "CR0"))
-                    or "RIP=" in line]
-    return []
+    text = b""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(1)
+        link.connect(str(path))
+        link.sendall(b"info registers -a\n")
+        while chunk := link.recv(65536):
+            text += chunk
+    lines = text.decode(errors="replace").replace("\r", "").splitlines()
+    return [line.strip() for line in lines if line.startswith(REGISTERS_SHOWN)]
+
+
+def _with_names(lines, elf, log):
+    """Adds function and line to program counters, for a kernel of ours that told its slide."""
+    slide = re.search(rb"slide (0x[0-9a-f]+)", log)
+    if not elf.exists() or not slide:
+        return lines
+    named = []
+    for line in lines:
+        named.append(line)
+        if counter := re.match(r"(?:RIP|PC)=([0-9a-f]{16})", line):
+            address = (int(counter[1], 16) - int(slide[1], 16)) % (1 << 64)
+            done = subprocess.run(["llvm-symbolizer-19", "-s", f"--obj={elf}", hex(address)], text=True,
+                                  capture_output=True, check=False)
+            named += ["  " + text for text in done.stdout.splitlines() if text.strip() and "??" not in text]
+    return named
 
 
 @contextlib.contextmanager
@@ -318,7 +331,8 @@ def boot(guest, output=None):
                 run = _Run(guest, process, splitter, scratch / "monitor")
                 trouble = run.loop()
                 if trouble:
-                    registers = _registers(scratch / "monitor")
+                    registers = _with_names(_registers(scratch / "monitor"),
+                                            guest.kernel.parent / "umka.elf", log_path.read_bytes())
             finally:
                 process.kill()
                 process.wait()
