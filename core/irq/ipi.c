@@ -49,13 +49,17 @@ void irq_call_cpus(u64 mask, enum irq_call op, void *arg)
 
 void irq_ipi(u32 kind)
 {
+	u32 locks;
+
 	switch ((enum arch_ipi)kind) {
 	case ARCH_IPI_RESCHEDULE: /* the sender set need_resched; the interrupt's exit looks at it */
 		if (*arch_preempt_count_ptr() == 0) /* what was interrupted is in no read section: a user loop owes nothing */
 			this_cpu()->quiescent++;
 		break;
 	case ARCH_IPI_CALL:
+		locks = lock_debug_interrupt_begin();
 		call_execute();
+		lock_debug_interrupt_end(locks);
 		break;
 	case ARCH_IPI_STOP:
 		arch_halt();

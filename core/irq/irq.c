@@ -91,7 +91,7 @@ u64 irq_count(u32 irq)
 	return irq < NR_IRQS ? READ_ONCE(irqs[irq].count) : 0;
 }
 
-void irq_dispatch(u32 irq)
+static void dispatch(u32 irq)
 {
 	struct irq_descriptor *d;
 	struct deferred *event;
@@ -110,7 +110,18 @@ void irq_dispatch(u32 irq)
 		deferred_queue(event);
 }
 
+void irq_dispatch(u32 irq)
+{
+	u32 locks = lock_debug_interrupt_begin();
+
+	dispatch(irq);
+	lock_debug_interrupt_end(locks);
+}
+
 void irq_timer(void)
 {
+	u32 locks = lock_debug_interrupt_begin();
+
 	timer_interrupt();
+	lock_debug_interrupt_end(locks);
 }

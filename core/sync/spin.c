@@ -30,6 +30,7 @@ void spin_lock_contended(struct spinlock *l)
  * interrupt takes must be above all that is held with interrupts on. Mutexes are recorded in the task (they survive a switch). */
 struct held_locks {
 	u32 depth;
+	u32 base; /* of the interrupt in progress: what lies below is the interrupted code's */
 	struct spinlock *lock[16];
 };
 static struct held_locks held[NR_CPUS_MAX];
@@ -45,7 +46,7 @@ void lock_debug_acquire(struct spinlock *l)
 	if (!READ_ONCE(lock_debug_on))
 		return;
 	irq = arch_irq_save();
-	for (u32 i = 0; l->level && i < h->depth && i < 16; i++) {
+	for (u32 i = h->base; l->level && i < h->depth && i < 16; i++) {
 		struct spinlock *o = h->lock[i];
 
 		if (o->level > l->level || (o->level == l->level && o->level != LOCK_LEVEL_NODE_NESTED && o->level != LOCK_LEVEL_RUNQUEUE && o > l)) {
@@ -86,6 +87,22 @@ void lock_debug_release(struct spinlock *l)
 void spin_assert_held(const struct spinlock *l)
 {
 	BUG_ON(l->holder != arch_this_cpu() + 1);
+}
+
+/* An interrupt takes locks that its victim's order says nothing about: those, and all that is taken inside them, are always
+ * taken with interrupts off, so they cannot be among the victim's. */
+u32 lock_debug_interrupt_begin(void)
+{
+	struct held_locks *h = &held[arch_this_cpu()];
+	u32 before = h->base;
+
+	h->base = h->depth;
+	return before;
+}
+
+void lock_debug_interrupt_end(u32 before)
+{
+	held[arch_this_cpu()].base = before;
 }
 
 /* For core/sched: no spinlock but the run queue's may be held at a switch (SYNC-I3). */

@@ -157,9 +157,20 @@ static inline void mutex_assert_held(const struct mutex *m) TSA(assert_capabilit
 }
 
 #if UMKA_DEBUG
+/* core/irq, around the work of an interrupt. */
+u32 lock_debug_interrupt_begin(void);
+void lock_debug_interrupt_end(u32 before);
 u32 lock_debug_depth(void);   /* spinlocks that this CPU holds: core/sched checks at a switch */
 void lock_debug_disable(void); /* panic path */
 #else
+static inline u32 lock_debug_interrupt_begin(void)
+{
+	return 0;
+}
+static inline void lock_debug_interrupt_end(u32 before)
+{
+	(void)before;
+}
 static inline void lock_debug_disable(void)
 {
 }
