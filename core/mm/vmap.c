@@ -223,39 +223,45 @@ void *vmap_device(paddr_t pa, size_t bytes, enum mmu_prot extra)
 
 /* --- core stacks: the stock links them through their first words --- */
 
-void *kernel_stack_alloc(void)
+/* Stacks come back where nothing may wait (the end of a switch), so too large a stock shrinks at the next allocation. */
+static void *stock_take(bool surplus)
 {
-	struct list_node *n;
-	void *p;
+	struct list_node *n = nullptr;
 
 	spin_lock(&vmap_lock);
-	n = list_pop(&stack_stock);
+	if (!surplus || nr_stack_stock > STACK_STOCK_MAX)
+		n = list_pop(&stack_stock);
 	if (n)
 		nr_stack_stock--;
 	spin_unlock(&vmap_lock);
-	p = n ? (void *)n : vmap_alloc(KERNEL_STACK_BYTES, MMU_READ | MMU_WRITE);
-	if (p)
-		mm_count(&mm_counters.stacks, KERNEL_STACK_BYTES >> PAGE_SHIFT);
+	return n;
+}
+
+void *kernel_stack_alloc(void)
+{
+	void *p = stock_take(false), *more;
+
+	if (!p)
+		p = vmap_alloc(KERNEL_STACK_BYTES, MMU_READ | MMU_WRITE);
+	if (!p)
+		return nullptr;
+	mm_count(&mm_counters.stacks, KERNEL_STACK_BYTES >> PAGE_SHIFT);
+	more = stock_take(true);
+	if (unlikely(more))
+		vmap_free(more, KERNEL_STACK_BYTES);
 	return p;
 }
 
 void kernel_stack_free(void *p)
 {
-	bool kept = false;
-
 	if (!p)
 		return;
 	mm_count(&mm_counters.stacks, -(sword_t)(KERNEL_STACK_BYTES >> PAGE_SHIFT));
 	kasan_unpoison(p, KERNEL_STACK_BYTES);
 	spin_lock(&vmap_lock);
-	if (nr_stack_stock < STACK_STOCK_MAX) {
-		list_add(&stack_stock, (struct list_node *)p);
-		nr_stack_stock++;
-		kept = true;
-	}
+	list_add(&stack_stock, (struct list_node *)p);
+	nr_stack_stock++;
 	spin_unlock(&vmap_lock);
-	if (!kept)
-		vmap_free(p, KERNEL_STACK_BYTES);
 }
 
 /* --- modules --- */

@@ -22,21 +22,22 @@ enum lock_level : u8 {
 	LOCK_LEVEL_NODE = 70,	/* pipe, socket, tty, epoll bodies */
 	LOCK_LEVEL_NODE_NESTED = 75, /* second node of a pair, in address order */
 	LOCK_LEVEL_FILES = 80,	/* descriptor tables */
+	/* Memory: held with interrupts on, so below all that an interrupt takes. */
+	LOCK_LEVEL_MAPPERS = 82, /* who maps a memory object */
+	LOCK_LEVEL_SPACE = 83,	/* address-space page tables */
+	LOCK_LEVEL_MEMOBJ = 84,
+	LOCK_LEVEL_LRU = 85,	/* reclaim lists, lists of dirty objects */
+	LOCK_LEVEL_VMAP = 86,	/* kernel address ranges and their page tables */
 	LOCK_LEVEL_TASK_LIST = 88, /* families, pid numbers */
 	LOCK_LEVEL_TASK = 90,	/* task, thread group, signals */
 	LOCK_LEVEL_SIGNAL_ACTION = 92,
 	LOCK_LEVEL_USER = 94,	/* counts per user */
-	LOCK_LEVEL_MAPPERS = 98, /* who maps a memory object */
-	LOCK_LEVEL_SPACE = 100, /* address-space page tables */
-	LOCK_LEVEL_MEMOBJ = 110,
 	LOCK_LEVEL_BLOCK = 115,
 	LOCK_LEVEL_FUTEX = 118,
 	LOCK_LEVEL_WAITABLE = 120,
 	LOCK_LEVEL_TIMER = 130,
 	LOCK_LEVEL_RUNQUEUE = 140,
 	LOCK_LEVEL_IRQ = 150,
-	LOCK_LEVEL_LRU = 154,	/* reclaim lists, lists of dirty objects */
-	LOCK_LEVEL_VMAP = 156,	/* kernel address ranges and their page tables */
 	LOCK_LEVEL_SLAB = 160,
 	LOCK_LEVEL_ZONE = 170,
 	LOCK_LEVEL_KERNEL_SPACE = 175,
