@@ -65,3 +65,29 @@ class Writer:
     def close(self):
         self._entry("TRAILER!!!", 0)
         self.out.write(b"\0" * (-self.out.tell() % 512))
+
+
+def unpack(path, folder):
+    """Unpacks archives that Writer made, one after another in a file, without their device nodes."""
+    with open(path, "rb") as handle:
+        data = handle.read()
+    at = 0
+    while at < len(data):
+        if data[at] == 0:
+            at += 4 - at % 4 if at % 4 else 4
+            continue
+        head = data[at:at + 110]
+        mode, size, name_size = (int(head[i:i + 8], 16) for i in (14, 54, 94))
+        name = data[at + 110:at + 110 + name_size - 1].decode()
+        start = at + (110 + name_size + 3) // 4 * 4
+        at = start + (size + 3) // 4 * 4
+        where = os.path.join(folder, name)
+        if stat.S_ISDIR(mode):
+            os.makedirs(where, exist_ok=True)
+            os.chmod(where, stat.S_IMODE(mode))
+        elif stat.S_ISLNK(mode):
+            os.symlink(data[start:start + size].decode(), where)
+        elif stat.S_ISREG(mode) and name != "TRAILER!!!":
+            with open(where, "wb") as out:
+                out.write(data[start:start + size])
+            os.chmod(where, stat.S_IMODE(mode))

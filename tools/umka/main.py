@@ -71,6 +71,8 @@ def _guest(parser):
     parser.add_argument("--append", default="", metavar="STR", help="more kernel command line")
     parser.add_argument("--firmware", default="", choices=("bios", "uefi"),
                         help="boot by GRUB from a disk image instead of QEMU's -kernel")
+    parser.add_argument("--no-initrd", action="store_true",
+                        help="the mini root as a disk that the kernel mounts itself (root=)")
     parser.add_argument("--initrd-compression", default="", metavar="METHOD",
                         choices=("gzip", "xz", "zstd"), help="gzip, xz or zstd; default none")
     parser.add_argument("--raw-initrd", metavar="FILE", help=argparse.SUPPRESS)
@@ -136,7 +138,8 @@ def _split(argv):
 def _find_verb(words, parsers):
     """The verb may follow options; an option's value is never a verb's name by accident only when
     it is skipped together with its option."""
-    flags = {"--yes", "-y", "--net", "--list", "--show-boot", "--help", "-h"}
+    flags = {"--yes", "-y", "--net", "--list", "--show-boot", "--no-initrd", "--help",
+             "-h"}
     skip = False
     for i, word in enumerate(words):
         if skip:
@@ -205,6 +208,8 @@ def _groups_of_run(options):
         groups.append("build")
     if options.rootfs == "debian":
         groups.append("image")
+    if options.no_initrd:
+        groups.append("image")
     if options.firmware:
         groups.append("grub")
     return groups
@@ -222,7 +227,7 @@ def _make_guest(options, command):
                   extra=list(options.qemu), show_boot=options.show_boot,
                   overlay=pathlib.Path(options.overlay) if options.overlay else None,
                   disks=_drives(options.drive), firmware=options.firmware,
-                  compression=options.initrd_compression)
+                  compression=options.initrd_compression, no_initrd=options.no_initrd)
     if options.raw_initrd:
         guest.raw_initrd = pathlib.Path(options.raw_initrd)
     else:

@@ -21,7 +21,7 @@ import time
 import tty
 
 from image import grubdisk
-from umka import cpio, guestinit, machine
+from umka import cpio, guestinit, machine, rootfs
 from umka.common import EXIT_MACHINE, EXIT_USAGE, ROOT, Failure, die_with_parent, note
 from umka.guest_stream import BOOTING, ENDED, REFUSED, RUNNING, Splitter
 
@@ -55,6 +55,7 @@ class Guest:
     extra: list = dataclasses.field(default_factory=list)
     show_boot: bool = False
     firmware: str = ""          # "": QEMU's -kernel; "bios", "uefi": GRUB from a disk image
+    no_initrd: bool = False     # what an initrd would hold is a disk that the kernel mounts itself
     raw_initrd: pathlib.Path | None = None      # instead of all archives: what a test wants to break
     compression: str = ""       # of the whole initrd: "", "gzip", "xz", "zstd"
 
@@ -78,7 +79,7 @@ def _new_log(wanted):
 def _config(guest, nonce):
     """The NUL-terminated strings that guest/init.c reads."""
     pairs = {"nonce": nonce, "root": guest.root_device, "rootfstype": guest.root_type,
-             "tty": machine.console(guest.arch)}
+             "tty": machine.console(guest.arch), "remount": "1" if guest.no_initrd else ""}
     if not guest.command:
         size = shutil.get_terminal_size((80, 24))
         pairs |= {"rows": str(size.lines), "cols": str(size.columns),
@@ -118,11 +119,24 @@ def _compress(method, path):
     packed.rename(path)
 
 
+def _disk_of_initrd(scratch):
+    tree, image = scratch / "tree", scratch / "root.ext4"
+    tree.mkdir()
+    cpio.unpack(scratch / "initrd", tree)
+    rootfs.make_ext4(tree, image, 256)
+    shutil.rmtree(tree)
+    return image
+
+
 def _argv(guest, scratch):
     argv, env = machine.base(guest.arch, guest.cpus, guest.memory_mib)
     append = f"console={machine.console(guest.arch)} panic=-1 {guest.append}".strip()
     disks = list(guest.disks)
-    if guest.firmware:
+    if guest.no_initrd:
+        disks.insert(0, machine.Disk(str(_disk_of_initrd(scratch))))
+        append += " root=/dev/vda rootfstype=ext4 rootwait rw init=/init"
+        argv += ["-kernel", str(guest.kernel), "-append", append]
+    elif guest.firmware:
         if guest.arch != "x86_64":
             raise Failure("--firmware: Debian's GRUB for other machines than x86_64 does not install here",
                           EXIT_USAGE)

@@ -487,7 +487,7 @@ static void stop_everything(const char *root)
 	}
 	kill(-1, SIGKILL);
 	my_syscall0(__NR_sync);
-	if (*root && mount("", "/", "", MS_REMOUNT | MS_RDONLY, NULL) != 0)
+	if ((*root || *setting("remount")) && mount("", "/", "", MS_REMOUNT | MS_RDONLY, NULL) != 0)
 		complain("cannot remount read-only", "/");
 	my_syscall0(__NR_sync);
 }
