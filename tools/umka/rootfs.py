@@ -1,6 +1,7 @@
 """Root file systems: `mini` (an initramfs) and `debian` (an ext4 image), built once and cached."""
 
 import hashlib
+import inspect
 import json
 import os
 import pathlib
@@ -8,6 +9,7 @@ import shutil
 import stat
 import tarfile
 import tempfile
+import time
 
 from deps import apt, fetch
 from umka import cpio, elf
@@ -21,6 +23,7 @@ MINI_TERMINFO = ("dumb", "linux", "vt100", "vt220", "xterm", "xterm-256color", "
                  "screen-256color", "tmux", "tmux-256color")
 DEBIAN_PACKAGES = ["python3", "gcc", "libc6-dev", "make", "git", "perl", "procps", "e2fsprogs",
                    "stress-ng", "sqlite3", "tmux", "strace", "gdb"]
+OLD_SECONDS = 7 * 24 * 3600
 DEBIAN_IMAGE_MIB = 2560
 SECOND_STAGE_SECONDS = 1800
 # No orphan file (a feature newer than what we read); everything else as mke2fs' own "ext4" type.
@@ -29,10 +32,12 @@ EXT4_OPTIONS = ["-t", "ext4", "-b", "4096", "-O",
                 "-E", "lazy_itable_init=0,lazy_journal_init=0"]
 
 
-def _own_hash():
-    """Cached roots are rebuilt when the code that makes them changes."""
-    files = [pathlib.Path(__file__), pathlib.Path(cpio.__file__)]
-    return hashlib.sha256(b"".join(p.read_bytes() for p in files)).hexdigest()[:12]
+def _mini_hash():
+    """The cached mini root is made anew when the code or the lists behind it change."""
+    code = "".join(inspect.getsource(part) for part in
+                   (_write_mini, _mini_libraries, _busybox_applets, cpio.Writer))
+    lists = (MINI_PACKAGES, MINI_PROGRAM_DIRS, MINI_TERMINFO, MINI_FILES, DEBIAN_SUITE)
+    return hashlib.sha256((code + repr(lists)).encode()).hexdigest()[:12]
 
 
 def _find(tree, path):
@@ -128,7 +133,7 @@ def _write_mini(owners, tree, out):
 
 def mini(arch):
     """The cached, uncompressed initramfs (without /init, which is packed per run)."""
-    where = cache_dir() / "rootfs" / f"mini-{arch}-{_own_hash()}.cpio"
+    where = cache_dir() / "rootfs" / f"mini-{arch}-{_mini_hash()}.cpio"
     if where.exists():
         return where
     with file_lock(where.with_name(f".mini-{arch}.lock"), "the mini root"):
@@ -136,7 +141,8 @@ def mini(arch):
             return where
         note(f"building the mini root file system for {arch}")
         for old in where.parent.glob(f"mini-{arch}-*"):
-            old.unlink()
+            if time.time() - old.stat().st_mtime > OLD_SECONDS:
+                old.unlink()
         root = apt.Root(cache_dir(), [DEBIAN_SUITE], apt.DEB_ARCH[arch])
         debs = root.download(MINI_PACKAGES, closure=True)
         with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
