@@ -22,6 +22,7 @@ class Case:
         self.both = both
         self.where = where
         self.hash = ""
+        self.only_x86 = False
 
     def calls(self):
         """The calls that the case names (a pseudo call such as "unknown" has no number)."""
@@ -45,6 +46,16 @@ def read_family(path):
         where = "%s:%d" % (os.path.relpath(path, HERE), line)
         cases.append(Case(family, match.group(2), pairs, rest, match.group(1) == "CASE", where))
         cases[-1].whole = body
+        # The preprocessor's conditions around a case are at the outermost level and closed by #endif.
+        before = re.findall(r"^#(if.*|endif|else)", text[: match.start()], re.M)
+        depth = [line for line in before if not line.startswith("else")]
+        opened = []
+        for line in depth:
+            if line == "endif":
+                opened.pop()
+            else:
+                opened.append(line)
+        cases[-1].only_x86 = any("__x86_64__" in line for line in opened)
     outside.append(text[at:])
     common = "".join(outside)
     for name in ("abi.h", "harness.c"):

@@ -36,7 +36,7 @@ cmp -s "$out/syscall_names.h.new" "$out/syscall_names.h" ||
 
 # The order of the cases is the order of this list: the families that ask least come first.
 order="basic files paths fdops pipes poll events unix process exec signals sigwait
-	memory futex time ids sched tty proc mount system legacy absent"
+	memory futex time ids sched tty proc mount system state disk legacy absent"
 objects=
 for name in harness runner $(for f in $order; do echo "cases/$f"; done) \
 	$(cd "$here" && ls cases/*.c | sed 's/\.c$//'); do

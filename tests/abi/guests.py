@@ -39,12 +39,43 @@ def build(arch):
     return os.path.join(out, "abi-runner")
 
 
-def _boot(kernel, arch, kind, cpus, overlay, command, seconds):
-    """One guest; its output as text, and its exit status."""
-    words = [UMKA, "run", "--kernel", kernel, "--arch", arch, "--cpus", str(cpus), "--overlay", overlay,
-             "--timeout", str(seconds), "--boot-timeout", "300"]
-    if kind:
-        words += ["--build", kind]
+class Machine:
+    """What one guest is: kernel, architecture, build (None: Linux), CPUs, more command line."""
+
+    def __init__(self, kernel, arch="x86_64", kind=None, cpus=4, append=""):
+        self.kernel, self.arch, self.kind, self.cpus, self.append = kernel, arch, kind, cpus, append
+
+    def __str__(self):
+        words = [self.arch, self.kind or self.kernel, f"{self.cpus} cpus", self.append]
+        return " ".join(word for word in words if word)
+
+    def label(self):
+        return re.sub(r"[^a-z0-9_]+", "-", f"{self.kernel} {self}")
+
+
+def make_disk(path):
+    """An ext4 image without a journal, as docs and platforms ask before journals are written."""
+    with open(path, "wb") as image:
+        image.truncate(64 << 20)
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-O", "^has_journal,^orphan_file",
+                    path], check=True, stdout=sys.stderr,
+                   env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
+
+
+def check_disk(path):
+    """What e2fsck finds on it: an empty text when it is clean."""
+    done = subprocess.run(["e2fsck", "-fn", path], capture_output=True, text=True, check=False,
+                          env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def _boot(machine, overlay, disk, command, seconds):
+    """One guest; its output as text, what it said on stderr, and its exit status."""
+    words = [UMKA, "run", "--kernel", machine.kernel, "--arch", machine.arch, "--cpus", str(machine.cpus),
+             "--overlay", overlay, "--timeout", str(seconds), "--boot-timeout", "300", "--drive", disk,
+             "--append", machine.append]
+    if machine.kind:
+        words += ["--build", machine.kind]
     done = subprocess.run(words + ["--"] + command, stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, errors="replace", check=False)
     return done.stdout, done.stderr, done.returncode
@@ -77,22 +108,34 @@ def _read(text):
     return results, running
 
 
-def run_cases(kernel, names, arch, kind, cpus):
-    """Runs the cases in as many guests as it takes."""
-    runner = build(arch)
-    left, results, limit = list(names), {}, CASE_SECONDS[kind]
+def _command(limit, on_disk, more=""):
+    runner = f"ABI_DISK=/dev/vda /overlay/abi-runner --timeout {limit} --file /overlay/cases {more}"
+    if on_disk:
+        return ["sh", "-c", f"mkdir -p /mnt && mount -t ext4 /dev/vda /mnt && {runner} --tmp /mnt; "
+                            "s=$?; cd / && umount /mnt || exit 99; exit $s"]
+    return ["sh", "-c", runner]
+
+
+def run_cases(machine, names, on_disk=False):
+    """Runs the cases in as many guests as it takes; on_disk: their directories are on ext4. The
+    result of the pseudo case "disk" is what e2fsck says of the disk afterwards."""
+    runner = build(machine.arch)
+    left, results, limit = list(names), {}, CASE_SECONDS[machine.kind]
     for attempt in range(MOST_GUESTS):
         if not left:
             break
         folder = _overlay(runner, left)
+        os.makedirs(OUT, exist_ok=True)
+        label = f"{machine.label()}{'-disk' if on_disk else ''}-{attempt}"
+        disk = os.path.join(OUT, label + ".ext4")
+        make_disk(disk)
         try:
-            text, errors, status = _boot(kernel, arch, kind, cpus, folder, [
-                "/overlay/abi-runner", "--timeout", str(limit), "--file", "/overlay/cases"],
-                120 + 4 * limit + 3 * len(left))
+            text, errors, status = _boot(machine, folder, disk, _command(limit, on_disk),
+                                         120 + 4 * limit + 3 * len(left))
+            complaints = check_disk(disk)
         finally:
             shutil.rmtree(folder)
-        label = f"{kernel}-{arch}-{kind}-{cpus}-{attempt}"
-        os.makedirs(OUT, exist_ok=True)
+            os.unlink(disk)
         with open(os.path.join(OUT, label + ".log"), "w", encoding="utf-8") as log:
             log.write(text + "\n--- stderr, status " + str(status) + "\n" + errors)
         got, running = _read(text)
@@ -102,6 +145,8 @@ def run_cases(kernel, names, arch, kind, cpus):
         if not got:
             print(f"# {label}: no case ran, status {status}: {errors.strip()[-800:]!r}")
             break
+        if not running:
+            got["disk"] = ("fail" if complaints else "pass", complaints)
         results.update(got)
         left = [name for name in left if name not in results]
     return results
@@ -113,8 +158,11 @@ def check_masks(names):
         return
     folder = _overlay(build("x86_64"), names)
     try:
-        text, errors, status = _boot("linux", "x86_64", None, 2, folder, [
-            "/overlay/abi-runner", "--timeout", "10", "--check-masks", "--file", "/overlay/cases"], 1200)
+        disk = os.path.join(OUT, "masks.ext4")
+        make_disk(disk)
+        text, errors, status = _boot(Machine("linux", cpus=2), folder, disk,
+                                     _command(10, False, "--check-masks"), 1200)
+        os.unlink(disk)
     finally:
         shutil.rmtree(folder)
     found = False

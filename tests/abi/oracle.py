@@ -42,7 +42,7 @@ def update():
     import guests
     cases = {n: c for n, c in abilib.read_cases().items() if c.both}
     version = linux_version()
-    results = guests.run_cases("linux", sorted(cases), "x86_64", None, 4)
+    results = guests.run_cases(guests.Machine("linux"), sorted(cases))
     with open(PATH, "w", encoding="utf-8") as out:
         out.write("# case\thash of its source\tversion of linux-image-amd64\tverdict\n")
         for name in sorted(cases):

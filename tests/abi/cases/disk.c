@@ -1,0 +1,271 @@
+/*
+ * disk.c: what only a file system on a block device shows, and the block device itself. The suite
+ * gives the guest a disk with ext4 on it and names it in ABI_DISK; without that the cases skip.
+ */
+#define ABI_FAMILY "disk"
+#include "../abi.h"
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/statfs.h>
+
+static const char *disk;
+
+static void need_disk(void)
+{
+	disk = getenv("ABI_DISK");
+	if (!disk)
+		abi_skip("ABI_DISK names no disk");
+}
+
+static void mount_disk(unsigned long flags)
+{
+	need_disk();
+	SYS(mkdirat, AT_FDCWD, "m", 0755);
+	OK(SYS(mount, disk, "m", "ext4", flags, NULL));
+}
+
+static void unmount_disk(void)
+{
+	OK(SYS(umount2, "m", 0));
+}
+
+/* A name that no other case uses: the disk outlives a case. */
+static const char *fresh(const char *name)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "m/%s-%ld", name, SYS(getpid));
+	return path;
+}
+
+CASE(mount_ext4, "mount:ext4", "umount2:writes back", "statfs:EXT4_SUPER_MAGIC", "fsync:data survives remount")
+{
+	char buf[16];
+	struct statfs s;
+	const char *name;
+	long fd;
+
+	mount_disk(0); /* ext4 */
+	OK(SYS(statfs, "m", &s));
+	EQ(s.f_type, 0xef53); /* EXT4_SUPER_MAGIC */
+	name = fresh("f");
+	fd = OK(SYS(openat, AT_FDCWD, name, O_RDWR | O_CREAT, 0640));
+	EQ(SYS(write, fd, "kept", 4), 4);
+	OK(SYS(fsync, fd)); /* data survives remount */
+	OK(SYS(close, fd));
+	unmount_disk(); /* writes back */
+	mount_disk(0);
+	EQ(OK(abi_slurp(name, buf, sizeof(buf))), 4);
+	T(strcmp(buf, "kept") == 0);
+	OK(SYS(unlinkat, AT_FDCWD, name, 0));
+	unmount_disk();
+}
+
+CASE(many_names, "getdents64:large directory", "openat:large directory", "unlinkat:large directory",
+	"mkdirat:link count", "renameat2:across directories")
+{
+	char path[128];
+	const char *dir;
+	struct stat st;
+	int seen = 0;
+	static char buf[16384];
+	long fd, got;
+
+	mount_disk(0);
+	dir = fresh("dir");
+	OK(SYS(mkdirat, AT_FDCWD, dir, 0755));
+	for (int i = 0; i < 600; i++) {
+		snprintf(path, sizeof(path), "%s/a-rather-long-name-number-%d", dir, i);
+		OK(SYS(close, OK(SYS(openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL, 0600)))); /* large directory */
+	}
+	ERR(SYS(openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL, 0600), EEXIST);
+	fd = OK(SYS(openat, AT_FDCWD, dir, O_RDONLY | O_DIRECTORY));
+	while ((got = OK(SYS(getdents64, fd, buf, sizeof(buf)))) > 0)
+		for (long at = 0; at < got; at += *(uint16_t *)(buf + at + 16))
+			seen += buf[at + 19] == 'a';
+	EQ(seen, 600);
+	OK(SYS(close, fd));
+	snprintf(path, sizeof(path), "%s/sub", dir);
+	OK(SYS(mkdirat, AT_FDCWD, path, 0755));
+	OK(SYS(newfstatat, AT_FDCWD, dir, &st, 0));
+	EQ(st.st_nlink, 3); /* link count */
+	OK(SYS(unlinkat, AT_FDCWD, path, AT_REMOVEDIR));
+	for (int i = 0; i < 600; i++) {
+		snprintf(path, sizeof(path), "%s/a-rather-long-name-number-%d", dir, i);
+		if (i == 5)
+			OK(SYS(renameat2, AT_FDCWD, path, AT_FDCWD, "m/moved", 0)); /* across directories */
+		else
+			OK(SYS(unlinkat, AT_FDCWD, path, 0));
+	}
+	OK(SYS(unlinkat, AT_FDCWD, "m/moved", 0));
+	OK(SYS(unlinkat, AT_FDCWD, dir, AT_REMOVEDIR));
+	unmount_disk();
+}
+
+CASE(extents, "fallocate:mode 0", "ioctl:FS_IOC_FIEMAP", "lseek:SEEK_HOLE", "pwrite64:sparse", "ioctl:FS_IOC_GETFLAGS",
+	"fallocate:FALLOC_FL_PUNCH_HOLE")
+{
+	uint64_t space[(sizeof(struct fiemap) + 8 * sizeof(struct fiemap_extent)) / 8] = {};
+	struct fiemap *f = (struct fiemap *)space;
+	const char *name;
+	char buf[8] = "";
+	int flags = 0;
+	long fd;
+
+	mount_disk(0);
+	name = fresh("extents");
+	fd = OK(SYS(openat, AT_FDCWD, name, O_RDWR | O_CREAT, 0600));
+	EQ(SYS(pwrite64, fd, "one", 3, 0), 3);
+	EQ(SYS(pwrite64, fd, "two", 3, 1 << 20), 3); /* sparse */
+	EQ(SYS(lseek, fd, 0, SEEK_HOLE), 4096);
+	EQ(SYS(lseek, fd, 4096, SEEK_DATA), 1 << 20);
+	f->fm_length = ~0ull;
+	f->fm_flags = FIEMAP_FLAG_SYNC;
+	f->fm_extent_count = 8;
+	OK(SYS(ioctl, fd, FS_IOC_FIEMAP, f));
+	EQ(f->fm_mapped_extents, 2);
+	EQ(f->fm_extents[1].fe_logical, 1 << 20);
+	T(f->fm_extents[1].fe_flags & FIEMAP_EXTENT_LAST);
+	OK(SYS(fallocate, fd, 0, 0, 2 << 20)); /* mode 0 */
+	EQ(SYS(pread64, fd, buf, 3, 1 << 20), 3);
+	T(memcmp(buf, "two", 3) == 0);
+	EQ(SYS(pread64, fd, buf, 3, 100000), 3);
+	EQ(buf[0] | buf[1] | buf[2], 0);
+	OK(SYS(fallocate, fd, 3 /* FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE */, 1 << 20, 4096));
+	EQ(SYS(pread64, fd, buf, 3, 1 << 20), 3);
+	EQ(buf[0], 0);
+	OK(SYS(ioctl, fd, FS_IOC_GETFLAGS, &flags));
+	T(flags & FS_EXTENT_FL);
+	OK(SYS(close, fd));
+	OK(SYS(unlinkat, AT_FDCWD, name, 0));
+	unmount_disk();
+}
+
+CASE(big_writes, "write:large file", "read:large file", "ftruncate:frees blocks", "statfs:free blocks")
+{
+	static unsigned char block[1 << 16];
+	struct statfs before, after;
+	const char *name;
+	long fd;
+
+	mount_disk(0);
+	name = fresh("big");
+	OK(SYS(statfs, "m", &before));
+	fd = OK(SYS(openat, AT_FDCWD, name, O_RDWR | O_CREAT, 0600));
+	for (int i = 0; i < 64; i++) {
+		memset(block, i + 1, sizeof(block));
+		EQ(SYS(write, fd, block, sizeof(block)), sizeof(block)); /* large file */
+	}
+	OK(SYS(fsync, fd));
+	OK(SYS(statfs, "m", &after));
+	T(before.f_bfree - after.f_bfree >= (4ul << 20) / (unsigned long)before.f_bsize); /* free blocks */
+	EQ(SYS(lseek, fd, 0, SEEK_SET), 0);
+	for (int i = 0; i < 64; i++) {
+		EQ(SYS(read, fd, block, sizeof(block)), sizeof(block));
+		T(block[0] == i + 1 && block[sizeof(block) - 1] == i + 1);
+	}
+	OK(SYS(ftruncate, fd, 0)); /* frees blocks */
+	OK(SYS(fsync, fd));
+	OK(SYS(close, fd));
+	OK(SYS(unlinkat, AT_FDCWD, name, 0));
+	unmount_disk();
+}
+
+CASE(device, "ioctl:BLKGETSIZE64", "ioctl:BLKSSZGET", "ioctl:BLKFLSBUF", "openat:O_EXCL", "openat:EBUSY",
+	"read:block device", "ioctl:BLKROGET", "lseek:SEEK_END", "ioctl:BLKBSZGET")
+{
+	unsigned char super[2048];
+	uint64_t size = 0;
+	int sector = 0, ro = 9;
+	struct stat st;
+	long fd;
+
+	need_disk();
+	fd = OK(SYS(openat, AT_FDCWD, disk, O_RDONLY));
+	OK(SYS(fstat, fd, &st));
+	T(S_ISBLK(st.st_mode));
+	OK(SYS(ioctl, fd, BLKGETSIZE64, &size));
+	T(size >= 1 << 20);
+	OK(SYS(ioctl, fd, BLKSSZGET, &sector));
+	T(sector == 512 || sector == 4096);
+	OK(SYS(ioctl, fd, BLKBSZGET, &sector));
+	T(sector >= 512);
+	OK(SYS(ioctl, fd, BLKROGET, &ro));
+	EQ(ro, 0);
+	EQ(SYS(lseek, fd, 0, SEEK_END), size);
+	EQ(SYS(pread64, fd, super, 1, (long)size), 0);
+	EQ(SYS(lseek, fd, 1024, SEEK_SET), 1024);
+	EQ(SYS(read, fd, super, 1024), 1024); /* block device */
+	EQ(super[56] | super[57] << 8, 0xef53);
+	OK(SYS(ioctl, fd, BLKFLSBUF, 0));
+	mount_disk(0);
+	ERR(SYS(openat, AT_FDCWD, disk, O_RDWR | O_EXCL), EBUSY);
+	unmount_disk();
+	OK(SYS(openat, AT_FDCWD, disk, O_RDONLY | O_EXCL));
+	ERR(SYS(openat, AT_FDCWD, disk, O_RDONLY | O_EXCL), EBUSY);
+	OK(SYS(openat, AT_FDCWD, disk, O_RDONLY));
+}
+
+CASE(mount_errors, "mount:EBUSY", "mount:EINVAL", "mount:ENOTBLK", "mount:EROFS or loop")
+{
+	mount_disk(0);
+	OK(SYS(mkdirat, AT_FDCWD, "n", 0755));
+	ERR(SYS(mount, disk, "m", "ext4", 0, NULL), EBUSY); /* on the same directory again */
+	ERR(SYS(mount, disk, "n", "ext4", MS_RDONLY, NULL), EBUSY); /* EROFS or loop: other flags */
+	OK(SYS(mount, disk, "n", "ext4", 0, NULL)); /* the same file system at a second place */
+	OK(SYS(umount2, "n", 0));
+	unmount_disk();
+	ERR(SYS(mount, disk, "m", "tmpfs", 0, "bad=option"), EINVAL);
+	ERR(SYS(mount, "/dev/null", "m", "ext4", 0, NULL), ENOTBLK);
+}
+
+CASE(read_only_disk, "mount:MS_RDONLY", "openat:EROFS", "mount:MS_REMOUNT", "mkdirat:EROFS")
+{
+	const char *name;
+
+	mount_disk(MS_RDONLY);
+	name = fresh("f");
+	ERR(SYS(openat, AT_FDCWD, name, O_RDWR | O_CREAT, 0600), EROFS);
+	ERR(SYS(mkdirat, AT_FDCWD, name, 0700), EROFS);
+	OK(SYS(mount, "none", "m", NULL, MS_REMOUNT, NULL));
+	OK(SYS(mkdirat, AT_FDCWD, name, 0700));
+	OK(SYS(unlinkat, AT_FDCWD, name, AT_REMOVEDIR));
+	unmount_disk();
+}
+
+CASE(links, "linkat:ext4", "symlinkat:fast and slow", "readlinkat:slow link", "newfstatat:times with nanoseconds",
+	"utimensat:nanoseconds kept")
+{
+	struct timespec ts[2] = {{1234567890, 111111111}, {1234567891, 222222222}};
+	char target[300], buf[400], second[80];
+	const char *name;
+	struct stat st;
+
+	mount_disk(0);
+	name = fresh("f");
+	snprintf(second, sizeof(second), "%s.2", name);
+	abi_file(name, "x");
+	OK(SYS(linkat, AT_FDCWD, name, AT_FDCWD, second, 0)); /* ext4 */
+	OK(SYS(utimensat, AT_FDCWD, name, ts, 0)); /* nanoseconds kept */
+	unmount_disk();
+	mount_disk(0);
+	OK(SYS(newfstatat, AT_FDCWD, second, &st, 0)); /* times with nanoseconds */
+	T(st.st_nlink == 2 && st.st_atim.tv_nsec == 111111111 && st.st_mtim.tv_nsec == 222222222);
+	EQ(st.st_mtim.tv_sec, 1234567891);
+	OK(SYS(unlinkat, AT_FDCWD, name, 0));
+	OK(SYS(unlinkat, AT_FDCWD, second, 0));
+	memset(target, 't', sizeof(target) - 1);
+	target[299] = '\0';
+	OK(SYS(symlinkat, target, AT_FDCWD, name)); /* slow: in a block of its own */
+	OK(SYS(symlinkat, "short", AT_FDCWD, second)); /* fast: within the inode */
+	unmount_disk();
+	mount_disk(0);
+	EQ(SYS(readlinkat, AT_FDCWD, name, buf, sizeof(buf)), 299);
+	T(memcmp(buf, target, 299) == 0);
+	EQ(SYS(readlinkat, AT_FDCWD, second, buf, sizeof(buf)), 5);
+	OK(SYS(unlinkat, AT_FDCWD, name, 0));
+	OK(SYS(unlinkat, AT_FDCWD, second, 0));
+	unmount_disk();
+}
