@@ -171,8 +171,10 @@ void context_set(struct task *t, struct context *c)
 		}
 	}
 	ptr_store_release(&t->context, c);
-	if (t == current)
-		t->call.ctx = c;
+	if (t == current && old && t->call.ctx == old && !t->call.ctx_pinned) {
+		t->call.ctx_pinned = t->call.dirty = true; /* the call in progress goes on with the old one: it takes the reference over */
+		return;
+	}
 	if (old)
 		object_put(&old->obj);
 }
