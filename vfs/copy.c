@@ -188,6 +188,7 @@ static answer_t copy_loop(struct call *c, struct copy *cp, u64 total)
 		p->in_pos += a;
 		p->out_pos += a;
 		p->done += (u64)a;
+		c->runs = 0; /* progress, although this run may end in the next NEED */
 		if (cp->in->type == NODE_PIPE && cp->kind != COPY_RANGE)
 			return 0; /* splice(2): what was there */
 		if (++steps == 4 && p->done < total) {
