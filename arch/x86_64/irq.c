@@ -225,11 +225,12 @@ out:
 }
 
 /* PCI messages: SDM volume 3, 11.11. Ids above 255 would need interrupt remapping. */
-int arch_irq_bind_msi(u32 irq, u32 cpu, struct arch_msi *out)
+int arch_irq_bind_msi(u32 irq, u32 cpu, u32 device, struct arch_msi *out)
 {
 	word_t state;
 	int vector;
 
+	(void)device;
 	if (irq >= X86_IRQS || cpu >= NR_CPUS_MAX || !READ_ONCE(x86_cpus[cpu].online) ||
 		x86_cpus[cpu].apic_id > 255)
 		return -EINVAL;

@@ -269,7 +269,7 @@ int pci_msix_enable(struct device *d, u32 vector)
 	irq = irq_alloc();
 	if (irq < 0)
 		return irq;
-	r = arch_irq_bind_msi((u32)irq, 0, &msi);
+	r = arch_irq_bind_msi((u32)irq, 0, (u32)d->segment << 16 | (u32)d->bus_nr << 8 | d->devfn, &msi);
 	if (r) {
 		irq_free((u32)irq);
 		return r;

@@ -7,8 +7,9 @@ struct arch_msi {
 };
 /* Binds core irq `irq` to a wired line (GSI on x86, SPI number on GIC). level/active-low as given. -EINVAL, -ENOSPC. */
 int arch_irq_bind_line(u32 irq, u32 line, bool level, bool active_low);
-/* Allocates a message: what the device must write so that `irq` is dispatched on `cpu`. -ENOSPC. */
-int arch_irq_bind_msi(u32 irq, u32 cpu, struct arch_msi *out);
+/* Allocates a message: what the device must write so that `irq` is dispatched on `cpu`. `device`: segment << 16 | bus << 8 | devfn,
+ * since some controllers tell messages apart by who sends them. -ENOSPC, -ENODEV. */
+int arch_irq_bind_msi(u32 irq, u32 cpu, u32 device, struct arch_msi *out);
 void arch_irq_unbind(u32 irq);
 void arch_irq_mask(u32 irq);
 void arch_irq_unmask(u32 irq);

@@ -1,0 +1,2 @@
+#pragma once
+/* For libfdt: part of its environment that is not used. */

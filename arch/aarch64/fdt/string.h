@@ -1,0 +1,3 @@
+#pragma once
+/* For libfdt: lib's functions under their usual names. */
+#include <lib/string.h>

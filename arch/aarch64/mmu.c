@@ -1,0 +1,693 @@
+/*
+ * Page tables.
+ *
+ * Purpose: the kernel half at boot, user spaces, entries, and the removal of stale translations (Arm ARM D8).
+ * Vocabulary: early pages: the pool at the end of the image; root: a level-0 table. Levels here count from the pages: 0 to 3.
+ * Objects and lifetimes: struct arch_space lives in its owner; its tables are frames flagged FRAME_PAGETABLE, freed by arch_prune or
+ * arch_space_destroy after a flush. An ASID belongs to one space from arch_space_init to arch_space_destroy.
+ * Invariants: A64-M1 TTBR1 is one root for all CPUs and never changes after boot. A64-M2 no entry is global unless isolation=off was
+ * given. A64-M3 no page of the image is writable and executable, and the direct map's alias of text and constants is read-only.
+ * A64-M4 an entry that maps another frame than before was invalid, and flushed, in between (D8.16.1, break before make). A64-M5
+ * A64_ASID_SHARED, for spaces that came when all ASIDs were gone, is flushed at each activation.
+ * Dirty state: a writable entry has DBM; the CPU clears the read-only bit at the first write. A CPU without that (or without the access
+ * flag in hardware) gets entries that are accessed and dirty from the start.
+ * Locks: callers serialise changes of a range; ASIDs are taken and given back by atomic operations on their bitmap.
+ * Failure: no table page: -ENOMEM, entries already written stay. At boot: panic.
+ * Cost: 4 loads a walk; a flush is broadcast by the CPU, without interrupts: up to 32 pages one by one, else the whole ASID.
+ */
+#include <core/cpu.h>
+#include <core/log.h>
+#include <core/mm.h>
+#include <lib/errno.h>
+#include <lib/string.h>
+#include "a64.h"
+
+#define PTE_VALID    (1ul << 0)
+#define PTE_TABLE    (1ul << 1) /* a table, or a page at level 0; clear: a block */
+#define PTE_ATTR(n)  ((u64)(n) << 2)
+#define PTE_USER     (1ul << 6)
+#define PTE_READONLY (1ul << 7)
+#define PTE_INNER    (3ul << 8)
+#define PTE_ACCESSED (1ul << 10)
+#define PTE_NOT_GLOBAL (1ul << 11)
+#define PTE_DBM	     (1ul << 51) /* writable: hardware may clear PTE_READONLY */
+#define PTE_PXN	     (1ul << 53)
+#define PTE_UXN	     (1ul << 54)
+#define PTE_NONE     (1ul << 55) /* mapped, but no access at all: kept as invalid (bits 58-55 are software's) */
+#define PTE_MAPPED   (PTE_VALID | PTE_NONE)
+#define PTE_ADDR     0x0000fffffffff000ul
+#define TABLE_ENTRIES 512u
+
+/* indices of MAIR_EL1 (asm.h) */
+#define ATTR_DEVICE  1u
+#define ATTR_COMBINE 2u
+
+#define BLOCK_BYTES(level) (1ul << (12 + 9 * (level)))
+#define FLUSH_PAGES_MAX 32u
+#define FIXED_PAGES 32768u
+
+#define ASIDS_MAX	65536u
+#define A64_ASID_SHARED 1u
+
+struct arch_space a64_kernel_space;
+
+static struct {
+	paddr_t next, end; /* early pages left */
+	paddr_t kernel_phys;
+	paddr_t empty_root; /* of TTBR0 when no user space is active */
+	u32 fixed_used;
+	bool live; /* our own tables are loaded: the direct map works */
+	bool core_frames; /* core's allocator works */
+} a64_mmu;
+
+static atomic_word_t a64_asids[ASIDS_MAX / 64];
+static atomic32_t a64_asid_hint;
+
+paddr_t a64_image_phys(const void *p)
+{
+	return (vaddr_t)p - (vaddr_t)kernel_image_start + a64_mmu.kernel_phys;
+}
+
+static u64 *a64_table(paddr_t pa)
+{
+	if (likely(a64_mmu.live))
+		return arch_phys_to_virt(pa);
+	return (u64 *)(pa - a64_mmu.kernel_phys + (vaddr_t)kernel_image_start);
+}
+
+/* Zeroed. Context: boot CPU before core_main, or arch_mmu_init. */
+paddr_t a64_early_alloc(void)
+{
+	paddr_t pa = a64_mmu.next;
+
+	if (pa == a64_mmu.end)
+		panic("aarch64: early page pool exhausted");
+	a64_mmu.next += PAGE_BYTES;
+	memset(a64_table(pa), 0, PAGE_BYTES);
+	return pa;
+}
+
+paddr_t a64_early_end(void)
+{
+	return a64_mmu.next;
+}
+
+static paddr_t a64_table_alloc(void)
+{
+	struct frame *f;
+
+	if (!a64_mmu.core_frames)
+		return a64_early_alloc();
+	f = frame_alloc(0, FRAME_ALLOC_ZERO | FRAME_ALLOC_ATOMIC, nullptr);
+	if (!f)
+		return 0;
+	f->flags |= FRAME_PAGETABLE;
+	return frame_paddr(f);
+}
+
+static void a64_table_free(paddr_t pa)
+{
+	struct frame *f = frame_of(pa);
+
+	f->flags &= (u16)~FRAME_PAGETABLE;
+	frame_free(f, 0);
+}
+
+/* A page's or block's bits but the address; PTE_TABLE is the page's. */
+static u64 a64_flags_of(enum mmu_prot prot)
+{
+	u64 e = PTE_TABLE | PTE_INNER;
+
+	e |= prot & (MMU_READ | MMU_WRITE | MMU_EXEC) ? PTE_VALID : PTE_NONE;
+	if (prot & MMU_USER) {
+		e |= PTE_USER | PTE_PXN | PTE_NOT_GLOBAL | (prot & MMU_EXEC ? 0 : PTE_UXN);
+		e |= prot & MMU_WRITE ? PTE_DBM : 0;
+		if (a64_features.hafdbs)
+			e |= PTE_READONLY;
+		else
+			e |= PTE_ACCESSED | (prot & MMU_WRITE ? 0 : PTE_READONLY);
+	} else {
+		e |= PTE_UXN | PTE_ACCESSED | (prot & MMU_EXEC ? 0 : PTE_PXN);
+		e |= prot & MMU_WRITE ? PTE_DBM : PTE_READONLY;
+		e |= a64_features.global_pages ? 0 : PTE_NOT_GLOBAL;
+	}
+	if (prot & MMU_DEVICE)
+		e |= PTE_ATTR(ATTR_DEVICE);
+	else if (prot & MMU_WRITECOMBINE)
+		e |= PTE_ATTR(ATTR_COMBINE);
+	return e;
+}
+
+static inline u32 a64_index(vaddr_t va, u32 level)
+{
+	return va >> (12 + 9 * level) & (TABLE_ENTRIES - 1);
+}
+
+static inline bool a64_is_table(u64 v)
+{
+	return (v & (PTE_VALID | PTE_TABLE)) == (PTE_VALID | PTE_TABLE);
+}
+
+/* New entries are seen by table walks after this (D8.2.6); a fetch or load of this CPU needs the ISB too. */
+static void a64_publish(void)
+{
+	__asm__ volatile("dsb ishst; isb" ::: "memory");
+}
+
+/* The table of `level` that covers va; made on the way when `create`. nullptr: none, a block, or no memory. */
+static u64 *a64_walk(paddr_t root, vaddr_t va, u32 level, bool create)
+{
+	u64 *table = a64_table(root);
+
+	for (u32 l = 3; l > level; l--) {
+		u64 *e = &table[a64_index(va, l)];
+		u64 v = READ_ONCE(*e);
+
+		if (!(v & PTE_VALID)) {
+			paddr_t pa;
+
+			if (!create)
+				return nullptr;
+			pa = a64_table_alloc();
+			if (!pa)
+				return nullptr;
+			v = pa | PTE_VALID | PTE_TABLE;
+			/* zeroed before it is linked: hardware walks at any time */
+			__asm__ volatile("dmb ishst" ::: "memory");
+			__atomic_store_n(e, v, __ATOMIC_RELEASE);
+		} else if (!(v & PTE_TABLE)) {
+			return nullptr;
+		}
+		table = a64_table(v & PTE_ADDR);
+	}
+	return table;
+}
+
+void a64_map_kernel_page(vaddr_t va, paddr_t pa, enum mmu_prot prot)
+{
+	u64 *table = a64_walk(a64_kernel_space.root, va, 0, true);
+
+	if (!table)
+		panic("aarch64: no memory for a page table");
+	WRITE_ONCE(table[a64_index(va, 0)], pa | a64_flags_of(prot));
+	a64_publish();
+}
+
+/* Boot only: the largest blocks that fit. */
+static void a64_map_range(vaddr_t va, paddr_t pa, u64 bytes, enum mmu_prot prot)
+{
+	u64 flags = a64_flags_of(prot);
+
+	while (bytes) {
+		u32 level = 2;
+
+		while (level && (!IS_ALIGNED(va | pa, BLOCK_BYTES(level)) || bytes < BLOCK_BYTES(level)))
+			level--;
+		a64_walk(a64_kernel_space.root, va, level, true)[a64_index(va, level)] =
+			pa | (level ? flags & ~PTE_TABLE : flags);
+		va += BLOCK_BYTES(level);
+		pa += BLOCK_BYTES(level);
+		bytes -= BLOCK_BYTES(level);
+	}
+}
+
+static void a64_map_image(void)
+{
+	static const enum mmu_prot rights[] = {MMU_READ | MMU_EXEC, MMU_READ, MMU_READ | MMU_WRITE};
+	const vaddr_t edges[] = {(vaddr_t)kernel_image_start, (vaddr_t)a64_text_end, (vaddr_t)a64_rodata_end, (vaddr_t)a64_image_end};
+
+	for (u32 i = 0; i < 3; i++)
+		a64_map_range(edges[i], a64_image_phys((void *)edges[i]), edges[i + 1] - edges[i], rights[i]);
+}
+
+/* RAM as one span per run of neighbours, cut where the image's read-only part begins and ends. */
+static void a64_map_direct(const struct boot_info *info)
+{
+	paddr_t ro = a64_mmu.kernel_phys, ro_end = a64_image_phys(a64_rodata_end);
+	u32 i = 0;
+
+	while (i < info->nr_mem) {
+		paddr_t base = info->mem[i].base, end = base + info->mem[i].size_bytes;
+		bool mapped = info->mem[i].kind != BOOT_MEM_RESERVED;
+
+		for (i++; i < info->nr_mem && info->mem[i].base == end && (info->mem[i].kind != BOOT_MEM_RESERVED) == mapped; i++)
+			end += info->mem[i].size_bytes;
+		base = ALIGN_UP(base, PAGE_BYTES);
+		end = ALIGN_DOWN(end, PAGE_BYTES);
+		if (!mapped || base >= end || end > DIRECT_MAP_END - DIRECT_MAP_BASE)
+			continue;
+		if (base <= ro && ro_end <= end) {
+			a64_map_range(DIRECT_MAP_BASE + base, base, ro - base, MMU_READ | MMU_WRITE);
+			a64_map_range(DIRECT_MAP_BASE + ro, ro, ro_end - ro, MMU_READ);
+			base = ro_end;
+		}
+		a64_map_range(DIRECT_MAP_BASE + base, base, end - base, MMU_READ | MMU_WRITE);
+	}
+}
+
+static void a64_flush_all_local(void)
+{
+	__asm__ volatile("dsb nshst; tlbi vmalle1; dsb nsh; isb" ::: "memory");
+}
+
+/* The image stays where it is mapped; only rights and the rest of the kernel half change. The tables that start.S made end here. */
+void a64_mmu_early(const struct boot_info *info, paddr_t image, u64 slide)
+{
+	(void)slide;
+	a64_mmu.kernel_phys = image;
+	a64_mmu.next = a64_image_phys(a64_early_pool);
+	a64_mmu.end = a64_image_phys(a64_early_pool_end);
+	a64_kernel_space.root = a64_early_alloc();
+	a64_mmu.empty_root = a64_early_alloc();
+	a64_map_image();
+	a64_map_direct(info);
+	a64_asids[0] = (atomic_word_t){3}; /* 0 and A64_ASID_SHARED are nobody's */
+	__asm__ volatile("dsb ishst" ::: "memory");
+	a64_write(ttbr1_el1, a64_kernel_space.root);
+	a64_write(ttbr0_el1, a64_mmu.empty_root);
+	a64_isb();
+	a64_flush_all_local();
+	a64_mmu.live = true;
+}
+
+void arch_mmu_init(paddr_t (*alloc_frame)(void))
+{
+	a64_mmu.core_frames = true;
+	for (u32 cpu = 1; cpu < a64_dt.nr_cpus; cpu++)
+		a64_trap_area_create(cpu, alloc_frame);
+}
+
+volatile u8 *a64_fixed_map(paddr_t pa, u64 bytes, enum mmu_prot prot)
+{
+	paddr_t first = ALIGN_DOWN(pa, PAGE_BYTES);
+	u64 nr = (ALIGN_UP(pa + bytes, PAGE_BYTES) - first) / PAGE_BYTES;
+	vaddr_t va = A64_FIXED_BASE + a64_mmu.fixed_used * PAGE_BYTES;
+
+	if (nr > FIXED_PAGES - a64_mmu.fixed_used)
+		return nullptr;
+	a64_mmu.fixed_used += (u32)nr;
+	for (u64 i = 0; i < nr; i++)
+		a64_map_kernel_page(va + i * PAGE_BYTES, first + i * PAGE_BYTES, prot);
+	return (volatile u8 *)(va + (pa - first));
+}
+
+#if UMKA_ASAN
+/*
+ * Shadow pages appear when they are first touched, from memory that was set aside at boot: no lock and no allocator, since the fault
+ * may come from inside either. A page that loses the race for its entry is lost.
+ */
+static struct {
+	paddr_t base;
+	u64 bytes;
+	atomic_word_t used;
+} a64_shadow;
+
+void a64_shadow_memory(paddr_t base, u64 bytes)
+{
+	a64_shadow.base = base;
+	a64_shadow.bytes = bytes;
+}
+
+static paddr_t a64_shadow_page(void)
+{
+	u64 at = atomic_word_fetch_add(&a64_shadow.used, PAGE_BYTES);
+	volatile u64 *page = arch_phys_to_virt(a64_shadow.base + at);
+
+	if (at >= a64_shadow.bytes)
+		panic("aarch64: no memory left for the shadow");
+	/* lib's memset is instrumented and would fault here for ever */
+	for (u32 i = 0; i < PAGE_BYTES / 8; i++)
+		page[i] = 0;
+	__asm__ volatile("dmb ishst" ::: "memory");
+	return a64_shadow.base + at;
+}
+
+bool a64_shadow_fault(vaddr_t va)
+{
+	u64 *table = a64_table(a64_kernel_space.root);
+
+	if (va < A64_SHADOW_BASE || va >= A64_SHADOW_END)
+		return false;
+	for (u32 l = 3;; l--) {
+		u64 *e = &table[a64_index(va, l)], v = __atomic_load_n(e, __ATOMIC_ACQUIRE);
+
+		if (!(v & PTE_VALID)) {
+			u64 new = a64_shadow_page() | (l ? PTE_VALID | PTE_TABLE : a64_flags_of(MMU_READ | MMU_WRITE));
+
+			if (__atomic_compare_exchange_n(e, &v, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+				v = new;
+		}
+		if (!l)
+			break;
+		table = a64_table(v & PTE_ADDR);
+	}
+	a64_publish();
+	return true;
+}
+#endif
+
+struct arch_space *arch_kernel_space(void)
+{
+	return &a64_kernel_space;
+}
+struct arch_range arch_kernel_vmap_range(void)
+{
+	return (struct arch_range){A64_VMAP_BASE, A64_VMAP_END};
+}
+/* BL reaches 128 MiB: from the end of the modules to the beginning of the image. */
+struct arch_range arch_kernel_module_range(void)
+{
+	return (struct arch_range){ALIGN_UP((vaddr_t)a64_image_end, BLOCK_BYTES(1)), (vaddr_t)kernel_image_start + (120ul << 20)};
+}
+struct arch_range arch_window_range(void)
+{
+	return (struct arch_range){A64_WINDOW_BASE, A64_WINDOW_END};
+}
+
+static void a64_flush_asid(u32 asid)
+{
+	__asm__ volatile("dsb ishst; tlbi aside1is, %0; dsb ish; isb" : : "r"((u64)asid << 48) : "memory");
+}
+
+static u32 a64_asid_alloc(void)
+{
+	u32 words = (a64_features.asid16 ? ASIDS_MAX : 256u) / 64, start = atomic32_load(&a64_asid_hint);
+
+	for (u32 i = 0; i < words; i++) {
+		u32 w = (start + i) % words;
+		word_t v;
+
+		while (~(v = atomic_word_load(&a64_asids[w]))) {
+			u32 bit = (u32)__builtin_ctzl(~v);
+
+			if (atomic_word_fetch_or(&a64_asids[w], 1ul << bit) >> bit & 1)
+				continue;
+			atomic32_store(&a64_asid_hint, w);
+			return w * 64 + bit;
+		}
+	}
+	return A64_ASID_SHARED;
+}
+
+int arch_space_init(struct arch_space *s)
+{
+	s->root = a64_table_alloc();
+	if (!s->root)
+		return -ENOMEM;
+	s->asid = a64_asid_alloc();
+	return 0;
+}
+
+static void a64_tables_free(u64 *table, u32 level)
+{
+	for (u32 i = 0; i < TABLE_ENTRIES; i++) {
+		if (!a64_is_table(table[i]))
+			continue;
+		if (level > 1)
+			a64_tables_free(a64_table(table[i] & PTE_ADDR), level - 1);
+		a64_table_free(table[i] & PTE_ADDR);
+	}
+}
+
+void arch_space_destroy(struct arch_space *s)
+{
+	a64_flush_asid(s->asid); /* before its tables and its ASID are others' */
+	a64_tables_free(a64_table(s->root), 3);
+	a64_table_free(s->root);
+	s->root = 0;
+	if (s->asid != A64_ASID_SHARED)
+		atomic_word_fetch_and(&a64_asids[s->asid / 64], ~(1ul << s->asid % 64));
+}
+
+void arch_space_activate(struct arch_space *s)
+{
+	struct a64_cpu *cpu = a64_cpu();
+	u64 root = a64_mmu.empty_root;
+
+	if (s == &a64_kernel_space)
+		s = nullptr;
+	if (s == cpu->active)
+		return;
+	cpu->active = s;
+	if (s)
+		root = s->root | (u64)s->asid << 48;
+	if (s && s->asid == A64_ASID_SHARED) {
+		a64_write(ttbr0_el1, a64_mmu.empty_root);
+		a64_isb();
+		__asm__ volatile("tlbi aside1, %0; dsb nsh; isb" : : "r"((u64)A64_ASID_SHARED << 48) : "memory");
+	}
+	__asm__ volatile("dsb ishst" ::: "memory");
+	a64_write(ttbr0_el1, root);
+	a64_isb();
+}
+
+static void a64_flush_page(const struct arch_space *s, vaddr_t va)
+{
+	u64 page = va >> PAGE_SHIFT & 0xfffffffffffull;
+
+	if (s == &a64_kernel_space)
+		__asm__ volatile("tlbi vaae1is, %0" : : "r"(page) : "memory");
+	else
+		__asm__ volatile("tlbi vae1is, %0" : : "r"(page | (u64)s->asid << 48) : "memory");
+}
+
+/* A64-M4: rights may change in place, the frame may not. */
+static void a64_set_page(struct arch_space *s, u64 *e, vaddr_t va, u64 new)
+{
+	u64 old = READ_ONCE(*e);
+
+	if (old & PTE_VALID && (old ^ new) & PTE_ADDR) {
+		WRITE_ONCE(*e, 0);
+		__asm__ volatile("dsb ishst" ::: "memory");
+		a64_flush_page(s, va);
+		__asm__ volatile("dsb ish" ::: "memory");
+	}
+	WRITE_ONCE(*e, new);
+}
+
+int arch_map(struct arch_space *s, vaddr_t va, paddr_t pa, size_t nr_pages, enum mmu_prot prot)
+{
+	u64 flags = a64_flags_of(prot);
+
+	while (nr_pages) {
+		u64 *table = a64_walk(s->root, va, 0, true);
+		u32 i = a64_index(va, 0);
+
+		if (!table)
+			return -ENOMEM;
+		for (; i < TABLE_ENTRIES && nr_pages; i++, nr_pages--) {
+			a64_set_page(s, &table[i], va, pa | flags);
+			va += PAGE_BYTES;
+			pa += PAGE_BYTES;
+		}
+	}
+	a64_publish();
+	return 0;
+}
+
+static void a64_info(u64 e, struct arch_pte_info *out)
+{
+	*out = (struct arch_pte_info){
+		.present = true,
+		.writable = e & PTE_DBM,
+		.executable = !(e & (e & PTE_USER ? PTE_UXN : PTE_PXN)),
+		.accessed = e & PTE_ACCESSED,
+		.dirty = e & PTE_DBM && !(e & PTE_READONLY),
+		.user = e & PTE_USER,
+		.paddr = e & PTE_ADDR,
+	};
+}
+
+bool arch_query(struct arch_space *s, vaddr_t va, struct arch_pte_info *out)
+{
+	u64 *table = a64_table(s->root);
+
+	for (u32 l = 3;; l--) {
+		u64 v = READ_ONCE(table[a64_index(va, l)]);
+
+		if (!(v & (l ? PTE_VALID : PTE_MAPPED)))
+			return false;
+		if (!l || !(v & PTE_TABLE)) {
+			u64 inside = BLOCK_BYTES(l) - 1;
+
+			a64_info(v, out);
+			out->paddr = (v & PTE_ADDR & ~inside) | (va & inside & ~(PAGE_BYTES - 1));
+			return true;
+		}
+		table = a64_table(v & PTE_ADDR);
+	}
+}
+
+/* First address behind the part that a missing table of any level leaves out. */
+static vaddr_t a64_skip(paddr_t root, vaddr_t va)
+{
+	u64 *table = a64_table(root);
+	u32 l;
+
+	for (l = 3; l > 0; l--) {
+		u64 v = READ_ONCE(table[a64_index(va, l)]);
+
+		if (!a64_is_table(v))
+			break;
+		table = a64_table(v & PTE_ADDR);
+	}
+	return (va | (BLOCK_BYTES(l) - 1)) + 1;
+}
+
+/* Unlocked walks by the CPU may set accessed and dirty at any time: entries change by atomic operations. */
+static void a64_protect_one(u64 *e, u64 flags)
+{
+	u64 old = READ_ONCE(*e);
+
+	while (old & PTE_MAPPED) {
+		u64 new = (old & (PTE_ADDR | PTE_ACCESSED)) | flags;
+
+		/* a dirty page that stays writable stays dirty; one that does not keeps its frame's flag by core's own unmap or query */
+		if (old & PTE_DBM && !(old & PTE_READONLY) && flags & PTE_DBM)
+			new &= ~PTE_READONLY;
+		if (__atomic_compare_exchange_n(e, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			return;
+	}
+}
+
+void arch_protect(struct arch_space *s, vaddr_t va, size_t nr_pages, enum mmu_prot prot)
+{
+	vaddr_t end = va + nr_pages * PAGE_BYTES;
+	u64 flags = a64_flags_of(prot);
+
+	while (va < end) {
+		u64 *table = a64_walk(s->root, va, 0, false);
+
+		if (!table) {
+			vaddr_t next = a64_skip(s->root, va);
+
+			if (next <= va)
+				break;
+			va = next;
+			continue;
+		}
+		for (u32 i = a64_index(va, 0); i < TABLE_ENTRIES && va < end; i++, va += PAGE_BYTES)
+			a64_protect_one(&table[i], flags);
+	}
+	a64_publish();
+}
+
+void arch_unmap(struct arch_space *s, vaddr_t va, size_t nr_pages, void *arg)
+{
+	vaddr_t end = va + nr_pages * PAGE_BYTES;
+
+	while (va < end) {
+		u64 *table = a64_walk(s->root, va, 0, false);
+
+		if (!table) {
+			vaddr_t next = a64_skip(s->root, va);
+
+			if (next <= va)
+				return;
+			va = next;
+			continue;
+		}
+		for (u32 i = a64_index(va, 0); i < TABLE_ENTRIES && va < end; i++, va += PAGE_BYTES) {
+			struct arch_pte_info info;
+			u64 old;
+
+			if (!(READ_ONCE(table[i]) & PTE_MAPPED))
+				continue;
+			old = __atomic_exchange_n(&table[i], 0, __ATOMIC_SEQ_CST);
+			a64_info(old, &info);
+			mm_unmapped(arg, va, &info);
+		}
+	}
+}
+
+bool arch_test_clear_young(struct arch_space *s, vaddr_t va)
+{
+	u64 *table = a64_walk(s->root, va, 0, false);
+	u64 old;
+
+	if (!table || !(READ_ONCE(table[a64_index(va, 0)]) & PTE_VALID))
+		return false;
+	if (!a64_features.hafdbs)
+		return true; /* nobody would set it again */
+	old = __atomic_fetch_and(&table[a64_index(va, 0)], ~PTE_ACCESSED, __ATOMIC_SEQ_CST);
+	return old & PTE_ACCESSED;
+}
+
+/*
+ * Unlinked tables wait in a chain (word 0, a page-aligned address: invalid for a walker) until the flush has removed cached paths.
+ */
+static bool a64_prune_table(u64 *table, u32 level, vaddr_t base, vaddr_t start, vaddr_t end, paddr_t *chain)
+{
+	u64 span = BLOCK_BYTES(level);
+	u32 first = start > base ? (u32)((start - base) / span) : 0;
+	bool empty = true;
+
+	for (u32 i = first; i < TABLE_ENTRIES && base + i * span < end && level; i++) {
+		u64 v = table[i];
+
+		if (!a64_is_table(v))
+			continue;
+		if (a64_prune_table(a64_table(v & PTE_ADDR), level - 1, base + i * span, start, end, chain)) {
+			WRITE_ONCE(table[i], 0);
+			*a64_table(v & PTE_ADDR) = *chain;
+			*chain = v & PTE_ADDR;
+		}
+	}
+	for (u32 i = 0; i < TABLE_ENTRIES && empty; i++)
+		empty = !table[i];
+	return empty;
+}
+
+void arch_prune(struct arch_space *s, vaddr_t start, vaddr_t end)
+{
+	u64 *root = a64_table(s->root);
+	paddr_t chain = 0;
+
+	if (end > USER_ADDR_END || start >= end)
+		return; /* tables of the kernel half are kept */
+	for (u32 i = a64_index(start, 3); i <= a64_index(end - 1, 3); i++) {
+		u64 v = root[i];
+
+		if (!(v & PTE_VALID) ||
+			!a64_prune_table(a64_table(v & PTE_ADDR), 2, (u64)i << 39, start, end, &chain))
+			continue;
+		WRITE_ONCE(root[i], 0);
+		*a64_table(v & PTE_ADDR) = chain;
+		chain = v & PTE_ADDR;
+	}
+	if (!chain)
+		return;
+	a64_flush_asid(s->asid);
+	while (chain) {
+		paddr_t next = *a64_table(chain);
+
+		*a64_table(chain) = 0;
+		a64_table_free(chain);
+		chain = next;
+	}
+}
+
+void arch_flush(struct arch_space *s, vaddr_t va, size_t nr_pages)
+{
+	if (nr_pages > FLUSH_PAGES_MAX) {
+		if (s == &a64_kernel_space)
+			__asm__ volatile("dsb ishst; tlbi vmalle1is; dsb ish; isb" ::: "memory");
+		else
+			a64_flush_asid(s->asid);
+		return;
+	}
+	__asm__ volatile("dsb ishst" ::: "memory");
+	for (; nr_pages; nr_pages--, va += PAGE_BYTES)
+		a64_flush_page(s, va);
+	__asm__ volatile("dsb ish; isb" ::: "memory");
+}
+
+/* Data caches to the point of unification, then the instruction caches of all CPUs (Arm ARM B2.10.2). CTR_EL0: line sizes. */
+void arch_sync_code(vaddr_t va, size_t bytes)
+{
+	u64 line = 4ul << (a64_read(ctr_el0) >> 16 & 15);
+
+	for (vaddr_t at = ALIGN_DOWN(va, line); at < va + bytes; at += line)
+		__asm__ volatile("dc cvau, %0" : : "r"(at) : "memory");
+	__asm__ volatile("dsb ish; ic ialluis; dsb ish; isb" ::: "memory");
+}
