@@ -48,22 +48,34 @@ static void close_image(struct file *f)
 	file_put(f);
 }
 
-/* By descriptor: AT_EMPTY_PATH. */
+/* What vfs's open for execution checks of a path, of a file that is open already. */
+static int may_execute(const struct file *f)
+{
+	if (!f->inode || S_TYPE(f->inode->mode) != S_IFREG)
+		return -EACCES;
+	if ((f->path.mount && f->path.mount->flags & MNT_NOEXEC) || (f->inode->sb && f->inode->sb->flags & SB_NOEXEC))
+		return -EACCES;
+	return inode_permission(current->context, f->inode, MAY_EXEC);
+}
+
+/* By descriptor: AT_EMPTY_PATH. A description of its own, since the descriptor's may be O_PATH. */
 static int open_descriptor(struct exec_state *x, s32 fd)
 {
-	struct file *f = fd == AT_FDCWD ? nullptr : files_get(current->files, (u32)fd);
-	struct path_ref at;
+	struct file *f = fd == AT_FDCWD ? nullptr : files_get(current->files, (u32)fd), *own;
 	int error;
 
 	if (!f)
 		return fd == AT_FDCWD ? -EISDIR : -EBADF;
-	if (!f->inode || S_TYPE(f->inode->mode) != S_IFREG) {
-		file_put(f);
-		return -EACCES;
+	error = may_execute(f);
+	if (!error)
+		error = inode_deny_write(f->inode);
+	if (!error) {
+		own = file_new(NODE_FILE, O_RDONLY, &f->path, f->inode, nullptr);
+		if (!own)
+			inode_allow_write(f->inode);
+		x->file = own;
+		error = own ? 0 : -ENOMEM;
 	}
-	/* the file's own path, so that mount flags and permission are checked in one place */
-	at = f->path;
-	error = open_image(&at, "", 0, &x->file);
 	x->path_is_closed = files_cloexec_get(current->files, (u32)fd);
 	file_put(f);
 	return error;
