@@ -82,8 +82,10 @@ void space_put(struct address_space *as)
 	if (this_cpu()->space == &as->arch) /* a kernel thread kept it; we are not in it */
 		sched_switch_space();
 	space_empty(as);
-	if (as->exe)
+	if (as->exe) {
+		inode_allow_write(as->exe->inode);
 		file_put(as->exe);
+	}
 	as->exe = nullptr;
 	object_put(&as->obj);
 }
@@ -128,8 +130,10 @@ static void copy_fields(struct address_space *to, const struct address_space *fr
 	to->randomize = from->randomize;
 	memcpy(to->auxv, from->auxv, sizeof(to->auxv));
 	to->exe = from->exe;
-	if (to->exe)
+	if (to->exe) {
+		inode_deny_write(to->exe->inode); /* denied already by `from`: only counts */
 		file_get(to->exe);
+	}
 }
 
 static struct region *region_clone(struct address_space *to, const struct region *r)

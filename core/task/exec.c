@@ -409,6 +409,7 @@ static int switch_and_load(struct task *t, struct exec_state *x)
 	t->kernel_thread = false;
 	x->space->exe = x->file;
 	file_get(x->file);
+	inode_deny_write(x->file->inode); /* denied already: one more, for as long as the program runs (ETXTBSY) */
 	forget_old_program(t, x);
 	error = exec_load(x);
 	if (!error)
