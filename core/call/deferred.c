@@ -1,4 +1,5 @@
 /* Deferred calls: {slot, operation, object} queued from any context, run by core threads as records of core's own. Theory in entry.c. */
+#include <core/block.h>
 #include <core/call.h>
 #include <core/component.h>
 #include <core/log.h>
@@ -60,6 +61,9 @@ static void deferred_run(struct deferred *d)
 		break;
 	case DEFERRED_TTY_HANGUP:
 		a = call_run(&c, tty_hangup(d->slot, &c, (struct tty *)d->object));
+		break;
+	case DEFERRED_BLOCK_KICK:
+		block_kick_deferred(d->object);
 		break;
 	case DEFERRED_INTERRUPT:
 		component_interrupt(&c, d);

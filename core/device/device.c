@@ -9,6 +9,7 @@
  * Failure and recovery: a driver that refuses a device leaves it unbound. Replacement: instances have slots of their own.
  */
 #include <core/component.h>
+#include <core/block.h>
 #include <core/device.h>
 #include <core/devnodes.h>
 #include <core/init.h>
@@ -166,4 +167,5 @@ void devices_probe(void)
 	tty_boot_init();
 	add_platform_devices();
 	pci_probe();
+	block_scan_partitions();
 }
