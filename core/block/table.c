@@ -2,6 +2,7 @@
  * MBR); the legacy MBR has four entries at 0x1be. A damaged table gives no partitions, never a wrong range. */
 #include <core/block.h>
 #include <core/log.h>
+#include <core/node.h>
 #include <lib/endian.h>
 #include <lib/fmt.h>
 #include <lib/string.h>
