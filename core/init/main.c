@@ -166,8 +166,10 @@ static void init_thread(void *arg)
 		log_warn("some modules were refused\n");
 	node_boot_init();
 	mount_first_root();
+	init_default_files();
 	unpack_initrd();
 	devices_probe();
+	init_open_console();
 	if (boot_parameters.arch_test)
 		arch_test_main();
 	log_info("first program at %lld us\n", (long long)(time_monotonic_ns() / NSEC_PER_USEC));

@@ -7,6 +7,8 @@ const struct boot_info *init_boot_info(void);
 int initramfs_unpack(const void *data, size_t bytes);
 /* Buses: platform devices, PCI, virtio (core/object/bus_*.c): fills the device table and binds components. Thread. */
 void devices_probe(void);
+void init_default_files(void);
+void init_open_console(void);
 struct mount;
 struct mount_ns;
 void init_set_root(struct mount *m, struct mount_ns *ns);
