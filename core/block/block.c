@@ -229,39 +229,3 @@ int block_io_submit(struct block_io *io)
 	block_kick(disk);
 	return 0;
 }
-
-void block_io_complete(struct block_io *io, s32 status)
-{
-	io->status = status;
-	switch (io->end) {
-	case BLOCK_END_WAKE:
-		atomic32_store_seq(&io->finished, 1);
-		waitable_wake(&io->done, EV_IN, 0);
-		break;
-	case BLOCK_END_PAGE_READ:
-	case BLOCK_END_PAGE_WRITE:
-		memory_io_end(io);
-		break;
-	}
-}
-
-/* WHY not wait_event on done alone: io may be on the caller's stack, and the completer still touches `done` after `finished` is seen. The
- * completer's last access is inside waitable_wake under done.lock, so taking that lock once makes it safe to let go. */
-int block_io_run(struct block_io *io)
-{
-	word_t irq;
-	int r;
-
-	waitable_init(&io->done);
-	atomic32_store(&io->finished, 0);
-	io->end = BLOCK_END_WAKE;
-	r = block_io_submit(io);
-	if (r)
-		return r;
-	wait_event(&io->done, EV_IN, atomic32_load_acquire(&io->finished), 0);
-	while (!(waitable_seq(&io->done)))
-		arch_cpu_relax();
-	irq = spin_lock_irqsave(&io->done.lock);
-	spin_unlock_irqrestore(&io->done.lock, irq);
-	return io->status;
-}
