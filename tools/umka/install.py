@@ -14,13 +14,20 @@ GROUPS = {
               "xz-utils", "zstd", "libc6-dev", "binutils"],
     "image": ["e2fsprogs", "mmdebstrap"],
     "grub": ["mtools", "grub-common", "grub-pc-bin", "grub-efi-amd64-bin"],
-    "test": ["python3-pexpect", "zstd", "gzip", "libcmocka-dev"],
+    "test": ["python3-pexpect", "zstd", "gzip", "git", "libcmocka-dev"],
     "gdb": ["gdb-multiarch"],
 }
 
 
+# Test programs with a C library for the architecture that the machine is not of.
+CROSS = {"x86_64": ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
+         "aarch64": ["gcc-x86-64-linux-gnu", "libc6-dev-amd64-cross"]}
+
+
 def missing(groups):
     wanted = list(dict.fromkeys(p for g in groups for p in GROUPS[g]))
+    if "test" in groups:
+        wanted += CROSS.get(os.uname().machine, [])
     if "image" in groups and os.geteuid() != 0:
         wanted.append("uidmap")  # mmdebstrap without root maps its users by newuidmap
     done = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *wanted],
