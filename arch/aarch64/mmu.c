@@ -34,6 +34,7 @@
 #define PTE_PXN	     (1ul << 53)
 #define PTE_UXN	     (1ul << 54)
 #define PTE_NONE     (1ul << 55) /* mapped, but no access at all: kept as invalid (bits 58-55 are software's) */
+#define PTE_SAVED_DIRTY (1ul << 56) /* was dirty when it became read-only */
 #define PTE_MAPPED   (PTE_VALID | PTE_NONE)
 #define PTE_ADDR     0x0000fffffffff000ul
 #define TABLE_ENTRIES 512u
@@ -492,7 +493,7 @@ static void a64_info(u64 e, struct arch_pte_info *out)
 		.writable = e & PTE_DBM,
 		.executable = !(e & (e & PTE_USER ? PTE_UXN : PTE_PXN)),
 		.accessed = e & PTE_ACCESSED,
-		.dirty = e & PTE_DBM && !(e & PTE_READONLY),
+		.dirty = e & PTE_SAVED_DIRTY || (e & PTE_DBM && !(e & PTE_READONLY)),
 		.user = e & PTE_USER,
 		.paddr = e & PTE_ADDR,
 	};
@@ -540,11 +541,10 @@ static void a64_protect_one(u64 *e, u64 flags)
 	u64 old = READ_ONCE(*e);
 
 	while (old & PTE_MAPPED) {
-		u64 new = (old & (PTE_ADDR | PTE_ACCESSED)) | flags;
+		u64 new = (old & (PTE_ADDR | PTE_ACCESSED | PTE_SAVED_DIRTY)) | flags;
 
-		/* a dirty page that stays writable stays dirty; one that does not keeps its frame's flag by core's own unmap or query */
-		if (old & PTE_DBM && !(old & PTE_READONLY) && flags & PTE_DBM)
-			new &= ~PTE_READONLY;
+		if (old & PTE_DBM && !(old & PTE_READONLY))
+			new |= PTE_SAVED_DIRTY;
 		if (__atomic_compare_exchange_n(e, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			return;
 	}
