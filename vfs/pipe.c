@@ -326,8 +326,8 @@ static size_t write_piece(struct call *c, struct file *f, struct pipe *p, const 
 	page = page_begin(frame);
 	n = uio_copy_in(c, io, done, page, bytes);
 	page_end(frame, page);
-	/* A part may go only when the write is not an atomic one. */
-	if (!n || (n < bytes && (io->total <= PIPE_BUF || packet))) {
+	/* Pages are queued full: a part would waste the rest of its page. */
+	if (n < bytes) {
 		frame_free(frame, 0);
 		*why = PUT_FAULT;
 		return 0;
@@ -388,6 +388,15 @@ answer_t pipe_node_write(struct call *c, struct file *f, struct uio *io)
 	}
 	pipe_times(p, INODE_MTIME | INODE_CTIME);
 	return (answer_t)done;
+}
+
+answer_t pipe_node_fallocate(struct call *c, struct file *f, u32 mode, u64 offset, u64 bytes)
+{
+	(void)c;
+	(void)mode;
+	(void)offset;
+	(void)bytes;
+	return file_writable(f) ? -ESPIPE : -EBADF;
 }
 
 /* --- poll, ioctl --- */

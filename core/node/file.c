@@ -60,7 +60,7 @@ struct file *file_new(enum node_type type, u32 flags, const struct path_ref *pat
 
 	if (!f)
 		return nullptr;
-	object_init(&f->obj, OBJECT_FILE, LOCK_LEVEL_NODE, &account_root);
+	object_init(&f->obj, OBJECT_FILE, LOCK_LEVEL_NODE_NESTED, &account_root);
 	f->obj.body = body;
 	f->slot = node_slot(type);
 	f->type = type;

@@ -307,6 +307,8 @@ answer_t fs_unlink(struct call *c, struct inode *dir, const char *name, u32 len,
 			dir_changed(dir, is_dir ? -1 : 0);
 		return a;
 	}
+	if (is_dir && sb_names_resident(sb) && !inode_names_empty(target))
+		return -ENOTEMPTY;
 	a = fs_invoke_begin(&v, c, sb);
 	if (a)
 		return a;
@@ -331,6 +333,8 @@ answer_t fs_rename(struct call *c, const struct fs_rename_args *r)
 
 	if (sb->view)
 		return -EPERM;
+	if (replaced_dir && !exchange && sb_names_resident(sb) && !inode_names_empty(r->replaced))
+		return -ENOTEMPTY;
 	a = fs_invoke_begin(&v, c, sb);
 	if (a)
 		return a;

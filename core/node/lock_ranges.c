@@ -14,17 +14,19 @@ static bool conflicts(const struct file_lock *l, const struct lock_request *r)
 	return same_family(l->kind, r->kind) && !(l->owner == r->owner && l->kind == r->kind) && overlaps(l, r->start, r->end) &&
 	       (l->type == LOCK_TYPE_WRITE || r->type == LOCK_TYPE_WRITE);
 }
+/* The one that begins first. */
 struct file_lock *lock_ranges_conflict(struct list_node *locks, const struct lock_request *r)
 {
-	struct file_lock *l;
+	struct file_lock *l, *first = nullptr;
 
 	if (r->type == LOCK_TYPE_NONE)
 		return nullptr;
 	list_for_each_entry (l, locks, link)
-		if (conflicts(l, r))
-			return l;
-	return nullptr;
+		if (conflicts(l, r) && (!first || l->start < first->start))
+			first = l;
+	return first;
 }
+
 /* Cuts [start, end] out of the owner's ranges. *spare is used when one range becomes two. True: something was cut. */
 static bool cut(struct list_node *locks, const struct lock_request *r, struct file_lock **spare, struct list_node *freed)
 {

@@ -507,6 +507,25 @@ void name_exchange(struct name *a, struct name *b, struct name_text *text_a, str
 	put_twice(other[1]);
 }
 
+bool inode_names_empty(struct inode *dir)
+{
+	struct name *n;
+	bool empty = true;
+
+	spin_lock(&dir->obj.lock);
+	n = list_empty(&dir->names) ? nullptr : list_first_entry(&dir->names, struct name, alias);
+	if (n && !object_get_live(&n->obj))
+		n = nullptr;
+	spin_unlock(&dir->obj.lock);
+	if (n) {
+		spin_lock(&n->obj.lock);
+		empty = list_empty(&n->children);
+		spin_unlock(&n->obj.lock);
+		name_put(n);
+	}
+	return empty;
+}
+
 bool name_is_below(const struct name *n, const struct name *ancestor)
 {
 	bool below = false;

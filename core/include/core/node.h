@@ -196,6 +196,7 @@ void name_exchange(struct name *a, struct name *b, struct name_text *new_text_a,
 extern atomic32_t name_move_seq;
 void name_invalidate(struct name *n); /* drop from the cache with its children when unused */
 void names_drop(struct superblock *sb); /* unmount: everything of sb that is cached */
+bool inode_names_empty(struct inode *dir); /* SB_NAMES_RESIDENT: nothing is in the directory */
 bool name_is_below(const struct name *n, const struct name *ancestor); /* or the same */
 static inline void name_get(struct name *n)
 {
