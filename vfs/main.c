@@ -69,7 +69,8 @@ KABI_IMPLEMENT_AT(node, pipe,
 	.read = pipe_node_read,
 	.write = pipe_node_write,
 	.poll = pipe_node_poll,
-	.ioctl = pipe_node_ioctl);
+	.ioctl = pipe_node_ioctl,
+	.fallocate = pipe_node_fallocate);
 KABI_IMPLEMENT_AT(node, event,
 	.read = event_node_read,
 	.write = event_node_write,

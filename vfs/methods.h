@@ -67,6 +67,7 @@ answer_t pipe_node_read(struct call *c, struct file *file, struct uio *io);
 answer_t pipe_node_write(struct call *c, struct file *file, struct uio *io);
 answer_t pipe_node_poll(struct call *c, struct file *file, struct poll_ask *ask);
 answer_t pipe_node_ioctl(struct call *c, struct file *file, u32 command, u64 argument);
+answer_t pipe_node_fallocate(struct call *c, struct file *file, u32 mode, u64 offset, u64 bytes);
 answer_t event_node_read(struct call *c, struct file *file, struct uio *io);
 answer_t event_node_write(struct call *c, struct file *file, struct uio *io);
 answer_t event_node_poll(struct call *c, struct file *file, struct poll_ask *ask);

@@ -176,6 +176,8 @@ answer_t pipe_node_read(struct call *c, struct file *f, struct uio *io)
 		return -EBADF;
 	if (!io->total)
 		return 0;
+	if (unlikely(call_frame(c)->live))
+		done = call_progress(c, struct pipe_progress)->done;
 	for (;;) {
 		bool fault = false, packet = false, was_full = false, empty;
 		struct frame *freed = nullptr;
@@ -199,12 +201,18 @@ answer_t pipe_node_read(struct call *c, struct file *f, struct uio *io)
 			waitable_wake(&p->writable, EV_OUT | EV_WRNORM, 0);
 		if (n && !packet && done < io->total && !fault)
 			continue;
+		if (fault) {
+			answer_t a = uio_need(c, io, done, true);
+
+			if (answer_is_kind(a))
+				call_progress(c, struct pipe_progress)->done = done;
+			if (answer_is_kind(a) || !done)
+				return a;
+		}
 		if (done) {
 			pipe_times(p, INODE_ATIME);
 			return (answer_t)done;
 		}
-		if (fault)
-			return uio_need(c, io, 0, true);
 		if (!empty)
 			continue; /* an empty packet */
 		if (!writers)
