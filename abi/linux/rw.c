@@ -387,6 +387,10 @@ answer_t sys_fallocate(struct call *c)
 		return -EOPNOTSUPP;
 	if (!file_writable(file))
 		return -EBADF;
+	if (file->type == NODE_PIPE)
+		return -ESPIPE;
+	if (file->type == NODE_DIR)
+		return -EISDIR;
 	if (!checked_add(offset, bytes, &end))
 		return -EFBIG;
 	return node_fallocate(file->slot, c, file, arg_uint(c, 1), (u64)offset, (u64)bytes);

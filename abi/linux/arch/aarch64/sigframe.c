@@ -8,8 +8,6 @@
 #include "../../abi.h"
 #include "frame.h"
 
-/* PSTATE bits that a program may have: condition flags, SSBS, DIT, PAN is not one; EL0t, AArch64, interrupts open (Arm ARM C5.2.18). */
-#define PSTATE_USER	0xf1001000ull
 #define PSTATE_BTYPE	0x00000c00ull
 #define PSTATE_SS	0x00200000ull
 
@@ -117,7 +115,7 @@ answer_t abi_signal_return(struct call *c, struct arch_regs *regs)
 		regs->x[i] = machine.regs[i];
 	regs->sp = machine.sp;
 	regs->pc = machine.pc;
-	regs->pstate = machine.pstate & PSTATE_USER;
+	regs->pstate = machine.pstate & A64_PSTATE_USER;
 	arch_syscall_forget(regs);
 	abi_altstack_restore(t, &head.stack);
 	return (answer_t)regs->x[0];
