@@ -7,6 +7,7 @@
 #include <lib/string.h>
 
 #define PATH_BYTES_MAX 4096
+#define STRING_PIECE_BYTES 64u
 
 static u32 rerun_every; /* rerun=N on the command line; 0: off */
 static atomic32_t rerun_count;
@@ -98,9 +99,9 @@ answer_t call_copy_string(struct call *c, char *dst, vaddr_t user, size_t size)
 {
 	size_t done = 0;
 
-	/* Up to the end of each page: the string may end just before an unmapped one. */
+	/* In aligned pieces: most strings are short, and one may end just before an unmapped page. */
 	while (done < size) {
-		size_t chunk = MIN(size - done, PAGE_BYTES - ((user + done) & (PAGE_BYTES - 1)));
+		size_t chunk = MIN(size - done, (size_t)(STRING_PIECE_BYTES - ((user + done) & (STRING_PIECE_BYTES - 1))));
 		const char *end;
 		answer_t a = call_copy_in(c, dst + done, user + done, chunk);
 

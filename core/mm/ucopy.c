@@ -24,13 +24,14 @@ int ucopy_clear(vaddr_t user, size_t bytes)
 	return likely(arch_clear_user((void __user *)user, bytes) == 0) ? 0 : -EFAULT;
 }
 
-/* In pieces that end at page borders, so that what lies behind the terminator is not touched. */
+#define STRING_PIECE_BYTES 64u
+/* In aligned pieces: most strings are short, and what lies behind the terminator's page is not touched. */
 sword_t ucopy_string(char *dst, vaddr_t user, size_t size)
 {
 	size_t done = 0;
 
 	while (done < size) {
-		size_t part = MIN(size - done, PAGE_BYTES - ((user + done) & (PAGE_BYTES - 1)));
+		size_t part = MIN(size - done, (size_t)(STRING_PIECE_BYTES - ((user + done) & (STRING_PIECE_BYTES - 1))));
 		const char *end;
 
 		if (ucopy_in(dst + done, user + done, part))
