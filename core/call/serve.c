@@ -317,8 +317,11 @@ static answer_t serve_wait(struct call *c)
 static answer_t serve_wait_slot(struct call *c)
 {
 	const struct slot *slot = c->waiting_on ? c->waiting_on : SLOT(PERSONALITY_LINUX);
-	int r = wait_event(&call_slots_opened, EV_ANY, !slot_is_parked(slot), WAITF_KILLABLE);
+	int r;
 
+	if (slot_stamp(slot->id) == 0)
+		return -ENOSYS; /* no module for it was ever there: as on a kernel built without */
+	r = wait_event(&call_slots_opened, EV_ANY, !slot_is_parked(slot), WAITF_KILLABLE);
 	if (r)
 		return r;
 	c->waiting_on = nullptr;
