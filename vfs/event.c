@@ -329,8 +329,8 @@ static answer_t memory_file(struct call *c, const char *label, u32 mode, struct 
 	a = fs_create(c, m->root->inode, nullptr, 0, &args, &fresh);
 	if (a >= 0) {
 		*out = file_new(NODE_FILE, O_RDWR | O_LARGEFILE, &path, fresh, nullptr);
-		if (*out && inode_write_get(fresh) == 0)
-			(*out)->wrote = true;
+		if (*out)
+			(void)file_write_get(*out);
 		inode_put(fresh);
 		a = *out ? 0 : -ENOMEM;
 	}

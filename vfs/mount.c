@@ -132,6 +132,8 @@ static answer_t do_remount(struct call *c, struct walk *w, u32 ms, const char *o
 	/* Without an atime flag the old behaviour stays (mount(2)). */
 	if (!(ms & (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)))
 		flags = (flags & ~(MNT_RELATIME | MNT_STRICTATIME)) | (m->flags & (MNT_NOATIME | MNT_NODIRATIME | MNT_RELATIME | MNT_STRICTATIME));
+	if (ms & MS_RDONLY && (ms & MS_BIND ? atomic32_load(&m->nr_writers) != 0 : superblock_written(m->sb)))
+		return -EBUSY;
 	if (!(ms & MS_BIND)) {
 		a = fs_remount(c, m->sb, sb_flags, options);
 		if (a < 0)
@@ -204,7 +206,7 @@ answer_t vfs_umount(struct call *c, u64 target, u32 flags)
 	struct walk *w;
 	answer_t a;
 
-	if (flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW) || flags & MNT_EXPIRE)
+	if (flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW) || (flags & MNT_EXPIRE && flags & (MNT_FORCE | MNT_DETACH)))
 		return -EINVAL;
 	if (!context_capable(c->ctx, CAP_SYS_ADMIN))
 		return -EPERM;
@@ -227,6 +229,14 @@ answer_t vfs_umount(struct call *c, u64 target, u32 flags)
 		walk_drop(w);
 	else
 		walk_drop(&ws.local[0]);
+	if (flags & MNT_EXPIRE && !m->expiring) {
+		/* umount2(2): the first call marks an unused mount, the second takes it away if nobody used it meanwhile. */
+		a = mount_busy(m) ? -EBUSY : -EAGAIN;
+		m->expiring = a == -EAGAIN;
+		(void)walks_end(c, &ws, 0);
+		mount_put(m);
+		return a;
+	}
 	c->op_args[0] = (word_t)m; /* consumed by the operation */
 	c->op_args[1] = flags & MNT_DETACH;
 	(void)walks_end(c, &ws, 0);

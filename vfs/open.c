@@ -144,7 +144,6 @@ static answer_t open_inode(struct call *c, struct walks *ws, const struct path_r
 {
 	enum node_type type;
 	struct file *file;
-	bool counts;
 	answer_t a = may_open(c, path, i, how, created);
 
 	if (unlikely(a))
@@ -152,27 +151,17 @@ static answer_t open_inode(struct call *c, struct walks *ws, const struct path_r
 	if (S_TYPE(i->mode) == S_IFSOCK && !(how->flags & O_PATH))
 		return -ENXIO;
 	type = type_of(i, how->flags);
-	counts = S_TYPE(i->mode) == S_IFREG && how->flags & O_ACCMODE && !(how->flags & O_PATH);
-	if (counts) {
-		a = inode_write_get(i);
-		if (a)
-			return a;
-	}
-	if (how->flags & O_TRUNC && S_TYPE(i->mode) == S_IFREG && !created && !i->sb->view) {
-		a = vfs_truncate_inode(c, path, i, 0, true);
-		if (a) {
-			if (counts)
-				inode_write_put(i);
-			return a;
-		}
-	}
 	file = file_new(type, how->flags & ~OPEN_KEPT_OUT & ~O_CLOEXEC, path, i, nullptr);
-	if (!file) {
-		if (counts)
-			inode_write_put(i);
+	if (!file)
 		return call_need_memory(c, sizeof(struct file));
+	if (S_TYPE(i->mode) == S_IFREG && how->flags & O_ACCMODE && !(how->flags & O_PATH))
+		a = file_write_get(file);
+	if (!a && how->flags & O_TRUNC && S_TYPE(i->mode) == S_IFREG && !created && !i->sb->view)
+		a = vfs_truncate_inode(c, path, i, 0, true);
+	if (unlikely(a)) {
+		file_put(file);
+		return a;
 	}
-	file->wrote = counts;
 	if (i->pages)
 		file->error_seq_seen = i->pages->write_error_seq;
 	if (likely(type == NODE_FILE || type == NODE_DIR)) {
@@ -207,8 +196,8 @@ static answer_t create_and_open(struct call *c, struct walks *ws, struct walk *w
 	name_set_inode(child, fresh);
 	file->type = type_of(fresh, how->flags);
 	file->slot = node_slot(file->type);
-	if (how->flags & O_ACCMODE && inode_write_get(fresh) == 0)
-		file->wrote = true;
+	if (how->flags & O_ACCMODE)
+		(void)file_write_get(file); /* nobody executes what has just been made */
 	*out = file;
 	(void)ws;
 	return 0;
@@ -303,8 +292,8 @@ static answer_t open_tmpfile(struct call *c, struct walk *w, struct open_how *ho
 	fresh->tmpfile = !(how->flags & O_EXCL);
 	*out = file_new(NODE_FILE, how->flags & ~OPEN_KEPT_OUT & ~O_CLOEXEC, &path, fresh, nullptr);
 	name_put(path.name);
-	if (*out && inode_write_get(fresh) == 0)
-		(*out)->wrote = true;
+	if (*out)
+		(void)file_write_get(*out);
 	inode_put(fresh); /* without an open file its blocks go at once */
 	return *out ? 0 : -ENOMEM;
 }

@@ -148,6 +148,8 @@ struct frame *memory_page_try(struct memory_object *o, u64 index)
 static void count_resident(struct memory_object *o, sword_t delta)
 {
 	o->nr_resident += (u64)delta;
+	if (delta < 0 && o->kind == MEMORY_SHMEM)
+		memory_uncharge_page(o);
 	switch (o->kind) {
 	case MEMORY_ANON:
 	case MEMORY_SHMEM:
@@ -170,6 +172,8 @@ int object_insert(struct memory_object *o, u64 index, struct frame *f)
 	u64 *slot;
 	int r = 0;
 
+	if (o->kind == MEMORY_SHMEM && !memory_charge_page(o))
+		return -ENOSPC;
 	spin_lock(&o->obj.lock);
 	slot = slots_find(&o->slots.root, index, true);
 	if (!slot) {
@@ -185,6 +189,8 @@ int object_insert(struct memory_object *o, u64 index, struct frame *f)
 		count_resident(o, 1);
 	}
 	spin_unlock(&o->obj.lock);
+	if (r && o->kind == MEMORY_SHMEM)
+		memory_uncharge_page(o);
 	if (!r && o->evictable)
 		lru_add(f);
 	return r;

@@ -67,6 +67,8 @@ struct file *file_new(enum node_type type, u32 flags, const struct path_ref *pat
 	f->flags = flags;
 	f->path = *path;
 	path_get(path);
+	if (unlikely(path->mount->expiring))
+		path->mount->expiring = false;
 	f->inode = inode;
 	if (inode)
 		inode_get(inode);
@@ -110,6 +112,17 @@ struct file *file_new_anonymous(enum node_type type, u32 flags, const char *labe
 	return f;
 }
 
+int file_write_get(struct file *f)
+{
+	int error = inode_write_get(f->inode);
+
+	if (!error) {
+		atomic32_fetch_add(&f->path.mount->nr_writers, 1);
+		f->wrote = true;
+	}
+	return error;
+}
+
 void file_put(struct file *f)
 {
 	if (refcount_dec_and_test(&f->obj.refs))
@@ -151,8 +164,10 @@ void file_destroy(struct file *f)
 		file_call_release(f);
 	if (f->type == NODE_PIPE)
 		pipe_file_gone(f);
-	if (i && f->wrote)
+	if (i && f->wrote) {
 		inode_write_put(i);
+		atomic32_fetch_sub(&f->path.mount->nr_writers, 1);
+	}
 	if (f->obj.body)
 		object_put(f->obj.body);
 	path_put(&f->path);

@@ -108,6 +108,16 @@ static void take_mount_info(struct superblock *sb, const struct fs_mount_info *i
 	sb->reserved_blocks = info->reserved_blocks;
 	sb->total_inodes = info->total_inodes;
 	sb->free_inodes = info->free_inodes;
+	/* tmpfs(5): without size= and nr_inodes= half of the machine's pages. */
+	if (sb->flags & SB_NAMES_RESIDENT && (!sb->total_blocks || !sb->total_inodes)) {
+		struct memory_stats m;
+
+		mm_stats(&m);
+		if (!sb->total_blocks)
+			sb->total_blocks = sb->free_blocks = m.total_pages / 2;
+		if (!sb->total_inodes)
+			sb->total_inodes = sb->free_inodes = m.total_pages / 2;
+	}
 	sb->name_max = MIN(info->name_max, 255u);
 	sb->next_ino = info->next_ino;
 }
@@ -190,6 +200,8 @@ answer_t fs_statfs(struct call *c, struct superblock *sb, struct fs_statfs *out)
 	a = fs_invoke_end(&v, filesystem_usage(sb->fs, &v.ctx, &u));
 	if (answer_is_error(a))
 		return a;
+	if (sb->flags & SB_NAMES_RESIDENT && sb->total_blocks)
+		out->blocks_free = out->blocks_available = sb->total_blocks - MIN((u64)atomic_word_load(&sb->used_pages), sb->total_blocks);
 	if (u.total_blocks) {
 		out->blocks = u.total_blocks;
 		out->blocks_free = u.free_blocks;

@@ -144,6 +144,25 @@ static void inode_free(struct inode *i)
 	grace_defer(&i->obj.grace, GRACE_SLAB_FREE, i);
 }
 
+bool memory_charge_page(struct memory_object *o)
+{
+	struct superblock *sb = o->inode ? o->inode->sb : nullptr;
+
+	if (!sb || !sb->total_blocks)
+		return true;
+	if (atomic_word_fetch_add(&sb->used_pages, 1) < sb->total_blocks)
+		return true;
+	atomic_word_fetch_sub(&sb->used_pages, 1);
+	return false;
+}
+void memory_uncharge_page(struct memory_object *o)
+{
+	struct superblock *sb = o->inode ? o->inode->sb : nullptr;
+
+	if (sb && sb->total_blocks)
+		atomic_word_fetch_sub(&sb->used_pages, 1);
+}
+
 /* An unlinked inode of a file system with blocks gives them back first, which may sleep. */
 void inode_release(struct inode *i)
 {
@@ -154,6 +173,11 @@ void inode_release(struct inode *i)
 		return;
 	}
 	inode_unhash(i);
+	if (i->nlink == 0 && i->sb->flags & SB_NAMES_RESIDENT && i->sb->total_inodes) {
+		spin_lock(&i->sb->obj.lock);
+		i->sb->free_inodes++;
+		spin_unlock(&i->sb->obj.lock);
+	}
 	inode_free(i);
 }
 

@@ -401,6 +401,21 @@ struct name *superblock_root_name(struct superblock *sb)
 	return n ? n : name_new_root(root);
 }
 
+bool superblock_written(struct superblock *sb)
+{
+	struct inode *i;
+	bool found = false;
+
+	spin_lock(&sb->obj.lock);
+	list_for_each_entry (i, &sb->inodes, sb_link)
+		if (READ_ONCE(i->writers) > 0 || !READ_ONCE(i->nlink)) {
+			found = true;
+			break;
+		}
+	spin_unlock(&sb->obj.lock);
+	return found;
+}
+
 int mount_unmount(struct mount *m, bool lazy)
 {
 	struct superblock *sb = m->sb;

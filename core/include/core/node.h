@@ -57,6 +57,7 @@ struct superblock {
 	struct list_node all;
 	u64 free_blocks, total_blocks, reserved_blocks, free_inodes, total_inodes; /* core's counters; bound given by the component */
 	u64 device_bytes;
+	atomic_word_t used_pages;  /* SB_NAMES_RESIDENT: pages of its files, at most total_blocks (0: no limit) */
 	u64 next_ino;		   /* file systems without own numbering */
 	struct pid_ns *pid_ns;	   /* proc */
 	void *block_cache;	   /* core/node/block_cache.c */
@@ -217,6 +218,8 @@ struct mount {
 	struct list_node children, sibling, in_ns, hash;
 	char *source;
 	bool detached;
+	bool expiring; /* MNT_EXPIRE has seen it unused; cleared by the next open */
+	atomic32_t nr_writers; /* files open for writing through it */
 	struct mount *hash_next;
 };
 #define MNT_RDONLY 1u
@@ -262,6 +265,9 @@ int mount_root_switch(struct superblock *sb);
 struct superblock *superblock_new(const char *type, u32 flags); /* refs 1, own anonymous device number; nullptr */
 struct superblock *superblock_next(u64 after_id); /* all superblocks, by id; referenced */
 u32 superblock_anonymous_dev(void);
+/* Pages of memory-only files count against their superblock. False: full. Context: any. */
+bool memory_charge_page(struct memory_object *o);
+void memory_uncharge_page(struct memory_object *o);
 /* The internal mount of memory-only files (memfd); nullptr until the first has been made: then mount a tmpfs and set it (the first one wins,
  * the reference on sb is consumed). */
 struct mount *memory_mount(void);
@@ -360,6 +366,10 @@ static inline void file_get(struct file *f)
 {
 	object_get(&f->obj);
 }
+/* Counts it as open for writing, to its end. -ETXTBSY. */
+int file_write_get(struct file *f);
+/* Somebody writes to the superblock, or holds a file without a name: it cannot become read-only. */
+bool superblock_written(struct superblock *sb);
 void file_put(struct file *f); /* last one: node.release through a record of core's own */
 int file_sync(struct file *f, bool data_only); /* DO_SYNC_FILE: op_args[0] file, [1] data_only. Thread, may sleep. */
 /* A descriptor of f was closed by the owner of `files`: POSIX locks go. Core operations (close, exec, exit) call it, then node.flush. */
