@@ -167,7 +167,7 @@ struct frame *frame_alloc(u32 order, u32 flags, struct account *account)
 	atomic32_store_release(&f->pins, 1);
 	if (account)
 		account_charge_frames(account, (sword_t)1 << order);
-	kasan_unpoison(page_begin(f), PAGE_BYTES << order);
+	asan_unpoison(page_begin(f), PAGE_BYTES << order);
 	if (flags & FRAME_ALLOC_ZERO)
 		memset(page_begin(f), 0, PAGE_BYTES << order);
 	return f;
@@ -186,7 +186,7 @@ static void frame_release(struct frame *f)
 	f->object = nullptr;
 	f->account = nullptr;
 	f->flags = 0;
-	kasan_poison(page_begin(f), PAGE_BYTES << order, KASAN_FRAME);
+	asan_poison(page_begin(f), PAGE_BYTES << order, ASAN_FREE_PAGE);
 	irq = arch_irq_save();
 	c = order ? nullptr : mm_this_cpu();
 	if (likely(c)) {

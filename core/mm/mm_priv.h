@@ -1,5 +1,6 @@
 #pragma once
 /* Shared by the files of core/mm only. */
+#include <core/asan.h>
 #include <core/cpu.h>
 #include <core/log.h>
 #include <core/mm.h>
@@ -84,25 +85,3 @@ struct unmap {
 	u64 nr;
 	struct list_node frames; /* UNMAP_KERNEL_OWNED: to be freed after the flush */
 };
-
-/* --- KASAN (kasan.c) --- */
-#if UMKA_ASAN
-void kasan_unpoison(const void *p, size_t bytes);
-void kasan_poison(const void *p, size_t bytes, u8 value);
-void kasan_check_free(const void *p);
-#else
-static inline void kasan_unpoison(const void *p, size_t bytes)
-{
-	(void)p;
-	(void)bytes;
-}
-static inline void kasan_poison(const void *p, size_t bytes, u8 value)
-{
-	(void)p;
-	(void)bytes;
-	(void)value;
-}
-#endif
-#define KASAN_FREE    0xfb
-#define KASAN_REDZONE 0xfc
-#define KASAN_FRAME   0xff

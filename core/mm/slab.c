@@ -13,7 +13,8 @@
 
 #define SLAB_ORDER_MAX	 3u
 #define SLAB_EMPTY_KEPT	 1u
-#define POISON		 0x6b
+#define POISON		 0x6b /* free */
+#define FRESH		 0x5a /* allocated, not written yet */
 #define REDZONE		 0xbbu
 #if UMKA_ASAN
 #define REDZONE_BYTES 32u
@@ -52,6 +53,14 @@ static void debug_freed(struct slab_cache *c, void *p)
 			panic("slab %s: object %p overrun, byte %u behind its end is %#x", c->name, p, i, end[i]);
 	memset((u8 *)p + sizeof(void *), POISON, c->object_bytes - sizeof(void *));
 }
+/* Freed twice: two words of an object in use hardly ever both hold the pattern. */
+static void debug_not_free(struct slab_cache *c, const void *p)
+{
+	const u64 *w = p, pattern = ~0ull / 255 * POISON;
+
+	if (c->object_bytes >= 24 && w[1] == pattern && w[2] == pattern)
+		panic("slab %s: object %p is freed twice", c->name, p);
+}
 static void debug_taken(struct slab_cache *c, const void *p)
 {
 	const u8 *b = p;
@@ -59,6 +68,7 @@ static void debug_taken(struct slab_cache *c, const void *p)
 	for (u32 i = sizeof(void *); i < c->object_bytes; i++)
 		if (b[i] != POISON)
 			panic("slab %s: free object %p was written at byte %u: %#x", c->name, p, i, b[i]);
+	memset((void *)p, FRESH, c->object_bytes);
 }
 static void debug_born(struct slab_cache *c, void *p)
 {
@@ -66,6 +76,11 @@ static void debug_born(struct slab_cache *c, void *p)
 	memset((u8 *)p + sizeof(void *), POISON, c->object_bytes - sizeof(void *));
 }
 #else
+static inline void debug_not_free(struct slab_cache *c, const void *p)
+{
+	(void)c;
+	(void)p;
+}
 static inline void debug_freed(struct slab_cache *c, void *p)
 {
 	(void)c;
@@ -118,7 +133,7 @@ static struct frame *slab_new(struct slab_cache *c)
 		link_set(p, chain);
 		chain = p;
 	}
-	kasan_poison(base, PAGE_BYTES << c->order, KASAN_REDZONE);
+	asan_poison(base, PAGE_BYTES << c->order, ASAN_REDZONE);
 	for (u32 i = 0; i < 1u << c->order; i++) {
 		head[i].object = (void *)c;
 		head[i].flags = FRAME_SLAB;
@@ -261,7 +276,7 @@ void *slab_alloc(struct slab_cache *c)
 
 	if (unlikely(!p))
 		return nullptr;
-	kasan_unpoison(p, c->object_bytes);
+	asan_unpoison(p, c->object_bytes);
 	debug_taken(c, p);
 	return p;
 }
@@ -313,12 +328,10 @@ void slab_free(struct slab_cache *c, void *p)
 	if (!p)
 		return;
 	KASSERT(slab_head(c, p) && (void *)slab_head(c, p)->object == c);
-#if UMKA_ASAN
-	kasan_check_free(p);
-	kasan_unpoison(p, c->stride); /* the debug patterns reach behind the object */
-#endif
+	debug_not_free(c, p);
+	asan_unpoison(p, c->stride); /* the debug patterns reach behind the object */
 	debug_freed(c, p);
-	kasan_poison(p, c->stride, KASAN_FREE);
+	asan_poison(p, c->stride, ASAN_FREE);
 	object_retire(c, p);
 }
 
@@ -418,10 +431,12 @@ void *kmalloc(size_t bytes)
 		struct slab_cache *c = class_of(bytes);
 		void *p = slab_alloc(c);
 
-#if UMKA_ASAN
-		if (p)
-			kasan_poison((u8 *)p + ALIGN_UP(bytes, 8ul), c->object_bytes - ALIGN_UP(bytes, 8ul), KASAN_REDZONE);
-#endif
+		if (p && UMKA_ASAN) {
+			size_t open = ALIGN_UP(bytes, 8ul);
+
+			asan_unpoison(p, bytes);
+			asan_poison((u8 *)p + open, c->object_bytes - open, ASAN_REDZONE);
+		}
 		return p;
 	}
 	if (bytes > PAGE_BYTES << (BUDDY_ORDERS - 1))

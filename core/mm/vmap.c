@@ -180,6 +180,7 @@ static void *range_alloc(struct vmap_range *r, size_t bytes, enum mmu_prot prot)
 		area_free(r, a);
 		return nullptr;
 	}
+	asan_unpoison((void *)(a->start + PAGE_BYTES), a->bytes - PAGE_BYTES);
 	return (void *)(a->start + PAGE_BYTES);
 }
 
@@ -257,7 +258,7 @@ void kernel_stack_free(void *p)
 	if (!p)
 		return;
 	mm_count(&mm_counters.stacks, -(sword_t)(KERNEL_STACK_BYTES >> PAGE_SHIFT));
-	kasan_unpoison(p, KERNEL_STACK_BYTES);
+	asan_unpoison(p, KERNEL_STACK_BYTES);
 	spin_lock(&vmap_lock);
 	list_add(&stack_stock, (struct list_node *)p);
 	nr_stack_stock++;
