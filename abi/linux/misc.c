@@ -1,12 +1,13 @@
 /* The system as a whole: names, memory and load figures, random bytes, prctl, reboot, host name. */
 #include <core/log_ring.h>
 #include <core/random.h>
+#include <core/version.h>
 #include <kabi/tty.h>
 #include <lib/fmt.h>
 #include "abi.h"
 
-#define UNAME_RELEASE "6.12.0-umka"
-#define UNAME_VERSION "#1 UmkaOS SMP PREEMPT"
+#define UNAME_RELEASE KERNEL_RELEASE
+#define UNAME_VERSION KERNEL_VERSION
 
 static void copy_name(char *out, struct uts_ns *ns, const char *name)
 {

@@ -4,6 +4,7 @@
  */
 #include <arch/cpu.h>
 #include <arch/trap.h>
+#include <core/describe.h>
 #include <core/do.h>
 #include <core/irq.h>
 #include <core/log.h>
@@ -273,6 +274,8 @@ static answer_t perform(struct call *c)
 	case DO_PIVOT_ROOT:
 	case DO_TRUNCATE:
 	case DO_SET_CONTEXT:
+	case DO_DESCRIBE:
+		return describe_perform(c, (enum describe)c->op_args[0], (struct task *)c->op_args[1]);
 	case DO_PAGE_OUT:
 	case DO_NR:
 		break;

@@ -1,5 +1,6 @@
 /* Frames, pins and what a record gives back at its end. Theory in entry.c. */
 #include <core/call.h>
+#include <core/fs_call.h>
 #include <core/log.h>
 #include <core/mm.h>
 #include <core/node.h>
@@ -195,6 +196,11 @@ void call_finish(struct call *c, answer_t a)
 	}
 	if (c->memory)
 		call_memory_free(c);
+	if (c->described) {
+		text_free(c->described);
+		kfree(c->described);
+		c->described = nullptr;
+	}
 	kfree(c->waits_more);
 	c->waits_more = nullptr;
 	c->waits_more_cap = 0;

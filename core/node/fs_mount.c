@@ -82,7 +82,12 @@ static answer_t view_mount_type(struct call *c, const struct view_type *t, u32 s
 /* Every mount of a component's type is an instance with a slot of its own. */
 static struct superblock *component_superblock(struct module *m, const char *type, u32 sb_flags, const struct module_vtable *vt)
 {
-	struct superblock *sb = superblock_new(type, sb_flags);
+	struct superblock *sb;
+
+	for (u32 i = 0; i < m->nr_matches; i++) /* the caller's text goes away, the module's stays */
+		if (!strcmp(m->matches[i].compatible, type))
+			type = m->matches[i].compatible;
+	sb = superblock_new(type, sb_flags);
 
 	if (!sb)
 		return nullptr;

@@ -92,3 +92,19 @@ void random_bytes(void *out, size_t bytes)
 		bytes -= n;
 	}
 }
+
+void random_boot_id(u8 out[16])
+{
+	static u8 id[16];
+	static bool made;
+	u8 fresh[16];
+	word_t irq;
+
+	random_bytes(fresh, sizeof(fresh));
+	irq = spin_lock_irqsave(&random_lock);
+	if (!made)
+		memcpy(id, fresh, sizeof(id));
+	made = true;
+	memcpy(out, id, sizeof(id));
+	spin_unlock_irqrestore(&random_lock, irq);
+}

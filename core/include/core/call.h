@@ -81,12 +81,13 @@ enum call_do_op : u16 {
 	DO_MOUNT, DO_UMOUNT, DO_PIVOT_ROOT,
 	DO_SWITCH_FILES, /* unshare/close_range UNSHARE */
 	DO_YIELD, DO_MEMBARRIER, DO_REBOOT, DO_TRUNCATE, DO_SET_CONTEXT, DO_PAGE_OUT,
-	DO_RELEASE_FILE,
+	DO_RELEASE_FILE, DO_DESCRIBE,
 	DO_CLOSE_RANGE, DO_UNSHARE,
 	DO_NR, /* arguments and results of each: core/do.h */
 };
 
 struct slot;
+struct text;
 struct call_frame {
 	const struct slot *slot;
 	u64 object_id;
@@ -158,6 +159,7 @@ struct call {
 	const struct slot *waiting_on;
 	struct call *outer;	     /* nested core call, at most 8 deep */
 	void *pinned_pages;	     /* frames that NEED_PAGES brought, core/call/need.c */
+	struct text *described;	     /* DO_DESCRIBE's result */
 	char *paths[3];		     /* call_path */
 	u32 path_len[3];
 	void *memory;		     /* call_memory; freed with the record's other belongings (call_memory_free) */

@@ -334,6 +334,10 @@ s32 group_pid_nr(const struct thread_group *g);
 /* Walks all groups: the next with number > after, referenced; nullptr at the end. For /proc. */
 struct thread_group *group_next(struct pid_ns *ns, s32 after);
 struct task *group_next_thread(struct thread_group *g, s32 after);
+/* Another task's descriptors, for /proc: referenced or nullptr; the next open one at or after `from`, -1. Thread. */
+struct file;
+struct file *task_file_get(struct task *t, u32 fd);
+s32 task_next_open(struct task *t, u32 from);
 u32 task_count(void);
 u64 task_forks(void);
 /* --- sessions and groups: -EPERM, -ESRCH, -EACCES as setpgid(2), setsid(2) --- */
