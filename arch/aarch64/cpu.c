@@ -96,13 +96,14 @@ void arch_cpu_data_set(struct cpu *data)
 	a64_cpus[data->index].data = data;
 }
 
-/* Context: boot CPU, interrupts off; the boot task's count goes on in t. */
+/* Context: boot CPU, interrupts off; the count so far goes on in t. */
 void arch_current_set(struct task *t)
 {
 	struct arch_task *a = &t->arch;
 
 	a->self = t;
 	a->cpu = a64_cpu();
+	a->stack_top = (word_t)a64_boot_stack_end; /* it goes on where it is; entry looks whether there is room */
 	a->preempt_count = a64_task()->preempt_count;
 	a64_write(tpidr_el1, a);
 }

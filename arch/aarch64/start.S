@@ -300,7 +300,7 @@ early_slid:
 early_end:
 	.globl	a64_boot_stack, a64_boot_stack_end
 a64_boot_stack:
-	.fill	32768
+	.fill	STACK_BYTES
 a64_boot_stack_end:
 	.section .data, "aw"
 	.balign	4

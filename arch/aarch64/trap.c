@@ -290,8 +290,8 @@ void a64_stack_gone(struct arch_regs *regs, u64 esr, u64 far)
 
 void arch_regs_print(const struct arch_regs *r)
 {
-	log_printf(LOG_EMERG, "pc %016lx  sp %016lx  pstate %08lx  lr %016lx", r->pc, r->sp, r->pstate, r->x[30]);
+	log_printf(LOG_EMERG, "pc %016lx  sp %016lx  pstate %08lx  lr %016lx\n", r->pc, r->sp, r->pstate, r->x[30]);
 	for (u32 i = 0; i < 28; i += 4)
-		log_printf(LOG_EMERG, "x%-2u %016lx %016lx %016lx %016lx", i, r->x[i], r->x[i + 1], r->x[i + 2], r->x[i + 3]);
-	log_printf(LOG_EMERG, "x28 %016lx fp  %016lx", r->x[28], r->x[29]);
+		log_printf(LOG_EMERG, "x%-2u %016lx %016lx %016lx %016lx\n", i, r->x[i], r->x[i + 1], r->x[i + 2], r->x[i + 3]);
+	log_printf(LOG_EMERG, "x28 %016lx fp  %016lx\n", r->x[28], r->x[29]);
 }
