@@ -63,9 +63,16 @@ answer_t sys_openat2(struct call *c)
 	return vfs_open(SLOT(VFS), c, arg_int(c, 0), c->args[1], (u32)flags | O_LARGEFILE, (u32)how.mode, how.resolve);
 }
 
-/* The number is free and the reference ours: the release may write, so core does it. */
+/* The number is free and the reference ours. The end of an open file, and a flush, may wait: then core does it. */
 static answer_t release(struct call *c, struct file *file, answer_t result)
 {
+	const struct node_vtable *vtable = slot_vtable(file->slot);
+
+	if (likely(!vtable->flush)) {
+		file_closing(file, abi_task(c)->files);
+		if (refcount_dec_not_last(&file->obj.refs))
+			return result;
+	}
 	abi_op3(c, (word_t)file, (word_t)result, 0);
 	return abi_do(c, DO_RELEASE_FILE);
 }

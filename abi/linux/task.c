@@ -350,6 +350,9 @@ answer_t sys_get_robust_list(struct call *c)
 
 /* --- futex --- */
 #define FUTEX_WAIT	      0
+#define FUTEX_WAKE	      1
+#define FUTEX_WAKE_BITSET     10
+#define FUTEX_PRIVATE	      128u
 #define FUTEX_REQUEUE	      3
 #define FUTEX_CMP_REQUEUE     4
 #define FUTEX_WAKE_OP	      5
@@ -400,6 +403,9 @@ answer_t sys_futex(struct call *c)
 
 	if (c->op_done)
 		return futex_wait_done(c);
+	/* A private word is named by its address: nothing to look up, nothing to wait for. */
+	if (op == (FUTEX_WAKE | FUTEX_PRIVATE) || op == (FUTEX_WAKE_BITSET | FUTEX_PRIVATE))
+		return futex_op(c->args[0], op, arg_uint(c, 2), KTIME_MAX, 0, 0, arg_uint(c, 5));
 	c->op_args[3] = 0;
 	switch (op & FUTEX_COMMANDS) {
 	case FUTEX_WAIT:

@@ -18,13 +18,16 @@
 /* One descriptor of `file` was closed: flush, then the reference goes. */
 static answer_t do_release_file(struct file *file)
 {
+	const struct node_vtable *vtable = slot_vtable(file->slot);
 	struct call inner;
-	answer_t a;
+	answer_t a = 0;
 
 	file_closing(file, current->files);
-	call_begin(&inner, CALLF_KERNEL);
-	a = call_run(&inner, node_flush(file->slot, &inner, file));
-	call_end(&inner);
+	if (unlikely(vtable->flush)) {
+		call_begin(&inner, CALLF_KERNEL);
+		a = call_run(&inner, node_flush(file->slot, &inner, file));
+		call_end(&inner);
+	}
 	file_put(file);
 	return a;
 }

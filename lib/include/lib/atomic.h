@@ -106,6 +106,19 @@ static inline bool refcount_inc_not_zero(refcount_t *r)
 	} while (!atomic32_cas(&r->count, &old, old + 1));
 	return true;
 }
+/* Drops a reference unless it is the last one: then false, and nothing happened. */
+static inline bool refcount_dec_not_last(refcount_t *r)
+{
+	u32 old = atomic32_load(&r->count);
+
+	do {
+		if (old == 1)
+			return false;
+		if (unlikely(old >= REFCOUNT_SATURATED))
+			return true;
+	} while (!atomic32_cas(&r->count, &old, old - 1));
+	return true;
+}
 /* True when the last reference went: the caller frees. */
 static inline bool refcount_dec_and_test(refcount_t *r)
 {
