@@ -42,6 +42,8 @@ static answer_t open_master(struct call *c, struct file *file)
 
 	if (!t)
 		return error;
+	t->node_uid = c->ctx->cred.fsuid;
+	t->node_gid = c->ctx->cred.fsgid;
 	file->view_version = 1;
 	set_body(file, t);
 	file->wait = &t->master_wait;

@@ -107,7 +107,10 @@ struct tty {
 	/* pty */
 	bool master_open, locked;
 	u32 nr_open;	/* slave (or port) descriptions */
-	struct devpts *devpts;
+	u32 node_mode; /* of /dev/pts/N: kuid and kgid of the opener, then as chown and chmod say (node_changed) */
+	kuid_t node_uid;
+	kgid_t node_gid;
+	bool node_changed;
 	struct pid *pgrp, *session; /* references */
 	struct waitable wait;	    /* slave end: EV_IN, EV_OUT, EV_HUP */
 	struct waitable master_wait;
