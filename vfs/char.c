@@ -111,11 +111,13 @@ static answer_t kmsg_read(struct call *c, struct file *f, struct uio *io)
 	return a;
 }
 
-/* A line into the log; "<N>" in front is the level. */
+#define FACILITY_USER 8u /* syslog(3): facility << 3 | level; 0 is the kernel's own, which programs cannot claim */
+
+/* A line into the log; "<N>" in front is facility and level. */
 static answer_t kmsg_write(struct call *c, struct uio *io)
 {
 	char line[512];
-	u32 level = LOG_NOTICE, skip = 0;
+	u32 level = FACILITY_USER | LOG_WARNING, skip = 0;
 	size_t bytes = MIN(io->total, sizeof(line) - 1);
 
 	if (io->total > 992)
@@ -131,7 +133,7 @@ static answer_t kmsg_write(struct call *c, struct uio *io)
 		while (line[i] >= '0' && line[i] <= '9' && i < 5)
 			n = n * 10 + (u32)(line[i++] - '0');
 		if (i > 1 && line[i] == '>') {
-			level = n & 7;
+			level = (n & 0xf8u ? n & 0xf8u : FACILITY_USER) | (n & 7u);
 			skip = i + 1;
 		}
 	}

@@ -368,11 +368,11 @@ answer_t file_node_seek(struct call *c, struct file *f, s64 offset, u32 whence)
 		break;
 	case 1:
 		if (!checked_add(f->pos, offset, &pos))
-			return -EOVERFLOW;
+			return -EINVAL;
 		break;
 	case 2:
 		if (!checked_add((s64)size, offset, &pos))
-			return -EOVERFLOW;
+			return -EINVAL;
 		break;
 	case 3: /* SEEK_DATA */
 	case 4: /* SEEK_HOLE */

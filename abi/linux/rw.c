@@ -117,6 +117,8 @@ static answer_t positioned(struct call *c, bool write)
 		return -EBADF;
 	if (!user_range_ok(c->args[1], bytes))
 		return (sword_t)bytes < 0 ? -EINVAL : -EFAULT;
+	if (bytes > (u64)(INT64_MAX - pos)) /* no file reaches there */
+		return -EINVAL;
 	bytes = MIN(bytes, (size_t)USER_RW_MAX);
 	span = (struct uspan){c->args[1], bytes};
 	io = (struct uio){.spans = &span, .nr = 1, .positioned = true, .pos = pos, .total = bytes};
@@ -178,6 +180,8 @@ static answer_t vectored(struct call *c, struct file *file, struct uio *io, bool
 	io->total = v->total;
 	if (!nr)
 		return 0;
+	if (io->positioned && v->total > (u64)(INT64_MAX - io->pos))
+		return -EINVAL;
 	return move(c, file, io, write);
 }
 

@@ -72,7 +72,7 @@ void log_write(enum log_level level, const char *text, size_t len)
 	len = MIN(len, (size_t)LINE_BYTES_MAX);
 	irq = spin_lock_irqsave(&log_lock);
 	append(level, text, (u32)len);
-	if ((u32)level < boot_parameters.loglevel) {
+	if (((u32)level & 7u) < boot_parameters.loglevel) /* programs' records have a facility above */ {
 		n = snprintf(line, sizeof(line), "[%5lld.%06lld] ", (long long)(now / NSEC_PER_SEC),
 			(long long)(now % NSEC_PER_SEC / NSEC_PER_USEC));
 		console_write(line, (size_t)n);
