@@ -7,6 +7,7 @@
 #define FAULT_AROUND_FILE 16u /* pages, aligned */
 #define FAULT_AROUND_ANON 8u
 #define FAULT_TRIES_MAX	  64u
+#define MEMORY_FOR_FAULT_BYTES 65536u
 
 /* What a fault needs before it can go on: an object page, prepared for a write or not. */
 struct fault {
@@ -402,6 +403,8 @@ static int fault_run(struct address_space *as, vaddr_t addr, u32 access, bool fo
 		if (!r)
 			f.major ? as->major_faults++ : as->minor_faults++;
 		mutex_unlock(&f.as->lock);
+		if (r == -ENOMEM && !mm_reclaim_for(MEMORY_FOR_FAULT_BYTES) && !task_kill_pending(current))
+			continue;
 		if (r != -EAGAIN)
 			break;
 		if (f.want) {

@@ -19,6 +19,7 @@
 #include <arch/mmu.h>
 #include <core/lock.h>
 #include <core/task.h>
+#include "object.h"
 
 struct zone mm_zone;
 static struct spinlock zone_lock = SPINLOCK_INIT(LOCK_LEVEL_ZONE);
@@ -123,23 +124,28 @@ static struct frame *cache_take(bool atomic)
 	return f;
 }
 
-/* What is left: reclaim, then the OOM killer, a bounded number of times. */
+/* One round of making room; false: nothing can be done. */
+static bool make_room(u64 frames, bool may_kill)
+{
+	if (reclaim_direct(frames))
+		return true;
+	return writeback_wait_progress() || (may_kill && oom_kill());
+}
+
+/* What is left: reclaim, waiting for write-back, then the OOM killer, a bounded number of times; at last the reserve. */
 static __noinline __cold struct frame *alloc_slow(u32 order, u32 flags)
 {
+	bool wait = !(flags & FRAME_ALLOC_ATOMIC) && mm_may_sleep() && !writeback_is_self();
 	struct frame *f;
 
 	reclaim_kick();
-	if (flags & FRAME_ALLOC_ATOMIC || !mm_may_sleep())
-		return order ? zone_take(order, true) : cache_take(true);
-	for (u32 round = 0; round < 16; round++) {
-		bool progress = reclaim_direct((u64)32 << order) != 0;
+	for (u32 round = 0; wait && round < 64; round++) {
+		bool room = make_room((u64)32 << order, order <= 3);
 
 		f = order ? zone_take(order, false) : cache_take(false);
 		if (f)
 			return f;
-		if (task_kill_pending(current))
-			break;
-		if (!progress && (order > 3 || !oom_kill()))
+		if (!room || task_kill_pending(current))
 			break;
 	}
 	return order ? zone_take(order, true) : cache_take(true);
@@ -154,6 +160,10 @@ struct frame *frame_alloc(u32 order, u32 flags, struct account *account)
 		return nullptr;
 	f = likely(!order) ? cache_take(atomic) : zone_take(order, atomic);
 	if (unlikely(!f)) {
+		if (flags & FRAME_ALLOC_OPTIONAL) {
+			reclaim_kick();
+			return nullptr;
+		}
 		f = alloc_slow(order, flags);
 		if (!f)
 			return nullptr;

@@ -19,6 +19,7 @@
 
 #define PAGE_WAITABLES 64u
 #define DROP_BATCH     32u
+#define MEMORY_FOR_PAGE_BYTES 65536u
 
 static struct waitable page_waitables[PAGE_WAITABLES];
 static struct slab_cache *node_cache;
@@ -324,12 +325,19 @@ static int page_bring(struct memory_object *o, u64 index, bool write, bool overw
 
 static int page_get(struct memory_object *o, u64 index, bool write, bool overwrite, struct frame **out)
 {
+	u32 tries = 0;
+
+	if (write && o->evictable)
+		writeback_throttle();
 	for (;;) {
 		struct frame *f = memory_page_try(o, index);
 		int r;
 
 		if (!f) {
 			r = page_bring(o, index, write, overwrite);
+			/* kernel memory beside the page itself: tree nodes, requests */
+			if (r == -ENOMEM && tries++ < 8 && !mm_reclaim_for(MEMORY_FOR_PAGE_BYTES))
+				continue;
 			if (r)
 				return r;
 			continue;

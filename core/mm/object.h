@@ -70,3 +70,7 @@ void writeback_throttle(void);
 void writeback_piece_add(struct frame *f);
 void writeback_page_end(struct memory_object *o, struct frame *f, s32 status);
 void writeback_kick(void);
+/* The calling thread is the one that cleans: it takes the reserve rather than wait for itself. */
+bool writeback_is_self(void);
+/* Sleeps until some write-back ended or 100 ms passed; false: there is none to wait for. */
+bool writeback_wait_progress(void);

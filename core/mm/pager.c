@@ -289,13 +289,13 @@ static void zero_behind_end(struct memory_object *o, struct page_run *run)
 	}
 }
 
-/* Fresh locked pages from `index` on, up to nr; stops at one that is there. Returns how many. */
-static u32 run_create(struct memory_object *o, u64 index, u32 nr, struct page_run *run)
+/* Fresh locked pages from `index` on, up to nr; stops at one that is there. Returns how many. optional: none rather than wait for memory. */
+static u32 run_create(struct memory_object *o, u64 index, u32 nr, bool optional, struct page_run *run)
 {
 	run->first = index;
 	run->nr = 0;
 	while (run->nr < nr && run->nr < PAGE_RUN_MAX) {
-		struct frame *f = frame_alloc(0, run->nr ? FRAME_ALLOC_ATOMIC : 0, o->obj.account);
+		struct frame *f = frame_alloc(0, run->nr || optional ? FRAME_ALLOC_OPTIONAL : 0, o->obj.account);
 		int r;
 
 		if (!f)
@@ -358,7 +358,7 @@ int pager_read(struct memory_object *o, u64 index, u32 nr_wanted, bool mapped, u
 	run = kmalloc(sizeof(*run));
 	if (!run)
 		return -ENOMEM;
-	if (!run_create(o, index, mm_readahead_window(o, &ask), run)) {
+	if (!run_create(o, index, mm_readahead_window(o, &ask), false, run)) {
 		kfree(run);
 		f = object_page_any(o, index); /* somebody else was faster, or there is no memory */
 		if (!f)
@@ -393,7 +393,7 @@ void memory_object_read_ahead(struct memory_object *o, u64 index, u64 nr)
 		run = kmalloc(sizeof(*run));
 		if (!run)
 			return;
-		if (run_create(o, index, (u32)MIN(end - index, (u64)PAGE_RUN_MAX), run)) {
+		if (run_create(o, index, (u32)MIN(end - index, (u64)PAGE_RUN_MAX), true, run)) {
 			zero_behind_end(o, run);
 			run_finish(run, pager_run_io(o, run, BLOCK_READ, FS_MAP_READ));
 			index += run->nr;
@@ -419,7 +419,6 @@ int pager_prepare(struct memory_object *o, struct frame *f)
 		frame_flag_set(f, FRAME_PREPARED);
 		return 0;
 	}
-	writeback_throttle();
 	bs = inode->sb->block_bytes;
 	block = (index << PAGE_SHIFT) / bs;
 	end = ((index + 1) << PAGE_SHIFT) / bs;

@@ -237,10 +237,10 @@ int mm_reclaim_for(size_t bytes)
 {
 	u64 frames = (bytes >> PAGE_SHIFT) + 1;
 
-	for (u32 i = 0; i < 8; i++) {
+	for (u32 i = 0; i < 64; i++) {
 		if (mm_free_pages() > mm_low_frames() / 2 + frames)
 			return 0;
-		if (!reclaim_direct(frames + BATCH) && !oom_kill())
+		if (!reclaim_direct(frames + BATCH) && !writeback_wait_progress() && !oom_kill())
 			break;
 		if (task_kill_pending(current))
 			return -ENOMEM;

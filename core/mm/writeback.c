@@ -295,6 +295,24 @@ void writeback_kick(void)
 	waitable_wake(&writeback_work, EV_IN, 1);
 }
 
+static struct task *writeback_task;
+
+bool writeback_is_self(void)
+{
+	return current == writeback_task;
+}
+
+bool writeback_wait_progress(void)
+{
+	u32 seq = waitable_seq(&writeback_progress);
+
+	if (!writeback_ready || writeback_is_self() || !(atomic_word_load(&mm_counters.dirty) + atomic_word_load(&mm_counters.writeback)))
+		return false;
+	writeback_kick();
+	wait_sleep(&writeback_progress, EV_IN, seq, time_monotonic_ns() + 100 * NSEC_PER_MSEC, 0);
+	return true;
+}
+
 /* Called before a page becomes dirty, with no lock held. */
 void writeback_throttle(void)
 {
@@ -346,7 +364,8 @@ void writeback_init(void)
 {
 	waitable_init(&writeback_work);
 	waitable_init(&writeback_progress);
-	if (!task_kernel_thread(writeback_thread, nullptr, "writeback"))
+	writeback_task = task_kernel_thread(writeback_thread, nullptr, "writeback");
+	if (!writeback_task)
 		panic("no memory for the write-back thread");
 	writeback_ready = true;
 }

@@ -16,7 +16,8 @@
 struct frame *frame_of(paddr_t pa);
 paddr_t frame_paddr(const struct frame *f);
 #define FRAME_ALLOC_ZERO 1u
-#define FRAME_ALLOC_ATOMIC 2u /* no reclaim, may use the reserve */
+#define FRAME_ALLOC_ATOMIC 2u	/* no reclaim, may use the reserve */
+#define FRAME_ALLOC_OPTIONAL 4u /* fails rather than wait or touch the reserve: read-ahead */
 struct frame *frame_alloc(u32 order, u32 flags, struct account *account); /* pins = 1; nullptr */
 void frame_free(struct frame *f, u32 order);
 void frame_pin(struct frame *f);
