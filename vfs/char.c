@@ -46,8 +46,34 @@ answer_t char_node_open(struct call *c, struct file *f)
 	}
 }
 
-/* Zeros or random bytes in steps. */
-static answer_t fill(struct call *c, struct uio *io, bool random)
+/* What a fill answers when it cannot go on or has done a step: kinds keep `done`. */
+static answer_t fill_pause(struct call *c, const struct uio *io, size_t done, bool fault)
+{
+	answer_t a = fault ? uio_need(c, io, done, true) : call_more(c);
+
+	if (answer_is_kind(a))
+		call_progress(c, struct char_progress)->done = done;
+	return answer_is_kind(a) || !done ? a : (answer_t)done;
+}
+
+static answer_t fill_zeros(struct call *c, struct uio *io)
+{
+	size_t done = 0, step = 0;
+
+	if (unlikely(call_frame(c)->live))
+		done = call_progress(c, struct char_progress)->done;
+	while (done < io->total) {
+		size_t bytes = MIN(io->total - done, sizeof(zeros)), n = uio_copy_out(c, io, done, zeros, bytes);
+
+		done += n;
+		step += n;
+		if (unlikely(n < bytes || (step >= STEP_BYTES && done < io->total)))
+			return fill_pause(c, io, done, n < bytes);
+	}
+	return (answer_t)done;
+}
+
+static answer_t fill_random(struct call *c, struct uio *io)
 {
 	size_t done = 0, step = 0;
 	u8 buffer[512] __attribute__((uninitialized)); /* zeroing it would cost more than a short read */
@@ -55,26 +81,16 @@ static answer_t fill(struct call *c, struct uio *io, bool random)
 	if (unlikely(call_frame(c)->live))
 		done = call_progress(c, struct char_progress)->done;
 	while (done < io->total) {
-		size_t bytes = MIN(io->total - done, random ? sizeof(buffer) : sizeof(zeros)), n;
+		size_t bytes = MIN(io->total - done, sizeof(buffer)), n;
 
-		if (random)
-			random_bytes(buffer, bytes);
-		n = uio_copy_out(c, io, done, random ? buffer : zeros, bytes);
+		random_bytes(buffer, bytes);
+		n = uio_copy_out(c, io, done, buffer, bytes);
 		done += n;
 		step += n;
-		if (n < bytes) {
-			answer_t a = uio_need(c, io, done, true);
-
-			if (answer_is_kind(a))
-				call_progress(c, struct char_progress)->done = done;
-			return answer_is_kind(a) || !done ? a : (answer_t)done;
-		}
-		if (step >= STEP_BYTES && done < io->total) {
-			call_progress(c, struct char_progress)->done = done;
-			return call_more(c);
-		}
+		if (n < bytes || (step >= STEP_BYTES && done < io->total))
+			return fill_pause(c, io, done, n < bytes);
 	}
-	memset(buffer, 0, random ? sizeof(buffer) : 0);
+	memset(buffer, 0, sizeof(buffer)); /* nobody finds on the stack what was given away */
 	return (answer_t)done;
 }
 
@@ -150,10 +166,10 @@ answer_t char_node_read(struct call *c, struct file *f, struct uio *io)
 		return 0;
 	case MEM_ZERO:
 	case MEM_FULL:
-		return fill(c, io, false);
+		return fill_zeros(c, io);
 	case MEM_RANDOM:
 	case MEM_URANDOM:
-		return fill(c, io, true);
+		return fill_random(c, io);
 	case MEM_KMSG:
 		return kmsg_read(c, f, io);
 	default:

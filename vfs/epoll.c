@@ -89,9 +89,6 @@ answer_t vfs_epoll_ctl(struct call *c, u32 epfd, u32 op, u32 fd, u32 events, u64
 		return -EINVAL;
 	events |= EV_ERR | EV_HUP; /* always asked for; without them an item is one that ONESHOT has disarmed */
 	ep = ef->obj.body;
-	/* Two ctl of one epoll do not mix. */
-	if (!call_hold(c, EXCL_INODE, &ep->ctl, ep->obj.id, false))
-		return ANSWER_NEED;
 	if (op == EPOLL_CTL_ADD)
 		return ctl_add(c, ep, f, fd, events, data);
 	item = epoll_find(ep, f, fd);

@@ -1,6 +1,6 @@
 /*
- * poll(2), select(2): one pass over the descriptors; when none is ready, the wait set of all of them. The deadline and mask are the record's.
- * Every pass asks for what to wait before it looks, so that the wait set is complete when nothing was found.
+ * poll(2), select(2): one pass that only looks; when nothing is ready, a second one that asks for what to wait before it looks again, so that
+ * the wait set is complete when nothing was found. The deadline and mask are the record's.
  */
 #include <core/task.h>
 #include "vfs_priv.h"
@@ -54,57 +54,63 @@ static answer_t add_waits(struct call *c, const struct poll_ask *ask, u32 events
 	return 0;
 }
 
-/* A descriptor for one look: not pinned for the call (there may be thousands; a rerun looks at the table again, as Linux does). */
-static struct file *look_at(struct call *c, u32 fd, bool *referenced)
-{
-	struct files *files = call_files(c);
-
-	*referenced = files_shared(files);
-	return *referenced ? files_get(files, fd) : files_peek(files, fd);
-}
-
 struct pollfd {
 	s32 fd;
 	s16 events, revents;
 };
 #define POLL_CHUNK 64u /* descriptors copied at a time */
 
-/* revents of one; adds to the wait set while nothing is ready. */
-static answer_t poll_one(struct call *c, struct pollfd *p, bool want_wait)
+/*
+ * The table of one pass. Descriptors are not pinned for the call (there may be thousands; a rerun looks at the table again, as Linux does).
+ * In a table of its own nobody can close what the caller looks at or waits for; in a shared one each look takes a reference.
+ */
+struct table {
+	struct files *files;
+	bool shared;
+};
+static inline struct table table_of(struct call *c)
 {
-	struct poll_ask ask = {.want_wait = want_wait};
+	struct files *files = call_files(c);
+
+	return (struct table){files, files_shared(files)};
+}
+
+static __noinline answer_t wait_one(struct call *c, const struct table *t, struct file *f, u32 asked)
+{
+	struct poll_ask ask = {.want_wait = true};
+	answer_t a = vfs_poll_file(c, f, &ask);
+
+	if (answer_is_error(a) || (u32)a & (asked | EV_ERR | EV_HUP))
+		return a;
+	if (add_waits(c, &ask, asked) || (t->shared && ask.nr && call_keep_file(c, f)))
+		return call_need_memory(c, 64 * sizeof(struct wait_entry));
+	return 0;
+}
+
+/* revents of one; with want_wait it joins the wait set when it is not ready. 1: ready. */
+static inline answer_t poll_one(struct call *c, const struct table *t, struct pollfd *p, bool want_wait)
+{
 	u32 asked = (u16)p->events;
-	bool referenced;
 	struct file *f;
 	answer_t a;
 	u32 found;
 
 	p->revents = 0;
-	if (p->fd < 0)
+	if (unlikely(p->fd < 0))
 		return 0;
-	f = look_at(c, (u32)p->fd, &referenced);
-	if (!f) {
+	f = t->shared ? files_get(t->files, (u32)p->fd) : files_peek(t->files, (u32)p->fd);
+	if (unlikely(!f)) {
 		p->revents = EV_NVAL;
 		return 1;
 	}
-	a = vfs_poll_file(c, f, &ask);
-	if (answer_is_error(a)) { /* the slot is parked or has no room for a frame */
-		if (referenced)
-			file_put(f);
+	a = want_wait ? wait_one(c, t, f, asked) : likely(f->type == NODE_PIPE) ? pipe_node_poll(c, f, nullptr) : vfs_poll_file(c, f, nullptr);
+	if (t->shared)
+		file_put(f);
+	if (unlikely(answer_is_error(a))) /* the slot is parked, or no memory for a wait set */
 		return a;
-	}
 	found = (u32)a & (asked | EV_ERR | EV_HUP | EV_NVAL);
 	p->revents = (s16)found;
-	a = 0;
-	if (!found && want_wait) {
-		a = add_waits(c, &ask, asked);
-		/* The set outlives this look. In a table of its own nobody can close what the caller waits for; in a shared one it is kept. */
-		if (!a && referenced && ask.nr && call_keep_file(c, f))
-			a = call_need_memory(c, sizeof(struct file_set));
-	}
-	if (referenced)
-		file_put(f);
-	return a ? a : found != 0;
+	return found != 0;
 }
 
 static bool may_wait(struct call *c)
@@ -114,42 +120,51 @@ static bool may_wait(struct call *c)
 	return !c->deadline_set || c->deadline_ns > 0;
 }
 
-answer_t vfs_poll(struct call *c, u64 fds, u32 nr)
+/* One pass over the user's array. The number of ready ones, or an error or kind. */
+static answer_t poll_pass(struct call *c, u64 fds, u32 nr, bool want_wait)
 {
+	struct table t = table_of(c);
 	struct pollfd chunk[POLL_CHUNK];
-	bool want_wait = may_wait(c);
 	answer_t ready = 0;
 
-	if (nr > call_rlimit(c, RLIMIT_NOFILE))
-		return -EINVAL;
-	c->nr_waits = 0;
-	call_clear_files(c);
 	for (u32 at = 0; at < nr;) {
 		u32 k = MIN(nr - at, POLL_CHUNK);
 		vaddr_t user = (vaddr_t)fds + (vaddr_t)at * sizeof(struct pollfd);
 		answer_t a = call_copy_in(c, chunk, user, k * sizeof(chunk[0]));
 
-		for (u32 i = 0; !a && i < k; i++) {
-			answer_t r = poll_one(c, &chunk[i], want_wait && !ready);
-
-			if (r < 0)
-				a = r;
-			else
-				ready += r;
-		}
-		if (!a)
-			a = call_copy_out(c, user, chunk, k * sizeof(chunk[0]));
-		if (a) {
-			c->nr_waits = 0;
+		if (unlikely(a))
 			return a;
+		for (u32 i = 0; i < k; i++) {
+			answer_t r = poll_one(c, &t, &chunk[i], want_wait && !ready);
+
+			if (unlikely(r < 0))
+				return r;
+			ready += r;
 		}
+		a = call_copy_out(c, user, chunk, k * sizeof(chunk[0]));
+		if (unlikely(a))
+			return a;
 		at += k;
 	}
-	if (ready || !want_wait) {
-		c->nr_waits = 0;
+	return ready;
+}
+
+answer_t vfs_poll(struct call *c, u64 fds, u32 nr)
+{
+	answer_t ready;
+
+	if (nr > call_rlimit(c, RLIMIT_NOFILE))
+		return -EINVAL;
+	call_clear_files(c);
+	ready = poll_pass(c, fds, nr, false);
+	if (ready || !may_wait(c))
 		return ready ? ready : call_interrupted(c) ? -ERESTARTNOHAND : 0;
-	}
-	return call_wait(c);
+	c->nr_waits = 0;
+	ready = poll_pass(c, fds, nr, true);
+	if (!ready)
+		return call_wait(c);
+	c->nr_waits = 0;
+	return ready;
 }
 
 /* --- select --- */
@@ -187,7 +202,7 @@ static answer_t sets_in(struct call *c, struct select_sets *s, u32 nr, const u64
 	return 0;
 }
 
-static answer_t select_one(struct call *c, struct select_sets *s, u32 fd, bool want_wait)
+static answer_t select_one(struct call *c, const struct table *t, struct select_sets *s, u32 fd, bool want_wait)
 {
 	u32 word = fd / 64, shift = fd % 64;
 	struct pollfd p = {.fd = (s32)fd};
@@ -200,7 +215,7 @@ static answer_t select_one(struct call *c, struct select_sets *s, u32 fd, bool w
 	if (!asked)
 		return 0;
 	p.events = (s16)(asked & ~(EV_ERR | EV_HUP));
-	a = poll_one(c, &p, want_wait);
+	a = poll_one(c, t, &p, want_wait);
 	if (a < 0)
 		return a;
 	if (p.revents & EV_NVAL)
@@ -213,10 +228,30 @@ static answer_t select_one(struct call *c, struct select_sets *s, u32 fd, bool w
 	return nr;
 }
 
+static answer_t select_pass(struct call *c, struct select_sets *s, u32 nr, bool want_wait)
+{
+	struct table t = table_of(c);
+	answer_t ready = 0;
+
+	for (u32 fd = 0; fd < nr; fd++) {
+		answer_t r;
+
+		/* Whole empty words go by at once. */
+		if (!(fd & 63) && !(s->in[0][fd / 64] | s->in[1][fd / 64] | s->in[2][fd / 64])) {
+			fd += 63;
+			continue;
+		}
+		r = select_one(c, &t, s, fd, want_wait && !ready);
+		if (r < 0)
+			return r;
+		ready += r;
+	}
+	return ready;
+}
+
 answer_t vfs_select(struct call *c, u32 nr, u64 read, u64 write, u64 except)
 {
 	const u64 user[3] = {read, write, except};
-	bool want_wait = may_wait(c);
 	struct select_sets s = {};
 	u64 *heap = nullptr;
 	answer_t a, ready = 0;
@@ -225,28 +260,27 @@ answer_t vfs_select(struct call *c, u32 nr, u64 read, u64 write, u64 except)
 	if ((s32)nr < 0)
 		return -EINVAL;
 	nr = (u32)MIN((u64)nr, (u64)READ_ONCE(call_files(c)->capacity));
-	c->nr_waits = 0;
 	call_clear_files(c);
 	a = sets_in(c, &s, nr, user, &heap);
-	for (u32 fd = 0; !a && fd < nr; fd++) {
-		answer_t r = select_one(c, &s, fd, want_wait && !ready);
-
-		if (r < 0)
-			a = r;
-		else
-			ready += r;
+	if (!a)
+		ready = select_pass(c, &s, nr, false);
+	if (!a && !ready && may_wait(c)) {
+		c->nr_waits = 0;
+		ready = select_pass(c, &s, nr, true);
+		if (!ready) {
+			a = call_wait(c);
+			goto out;
+		}
+		c->nr_waits = 0;
 	}
-	if (!a && !ready && want_wait) {
-		a = call_wait(c);
-		goto out;
-	}
+	if (!a && ready < 0)
+		a = ready;
 	if (!a && !ready && call_interrupted(c))
 		a = -ERESTARTNOHAND;
 	bytes = ALIGN_UP(DIV_ROUND_UP((size_t)nr, (size_t)8), sizeof(word_t));
 	for (u32 i = 0; !a && i < 3; i++)
 		if (user[i])
 			a = call_copy_out(c, (vaddr_t)user[i], s.out[i], bytes);
-	c->nr_waits = 0;
 	if (!a)
 		a = ready;
 out:

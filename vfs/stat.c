@@ -16,23 +16,44 @@ static void stat_fill(const struct mount *m, struct inode *i, struct stat_info *
 	info->attributes_mask |= 0x2000;
 }
 
+static answer_t stat_path(struct call *c, s32 at, u64 user_path, u32 flags, struct stat_info *info);
+
+/* Known to be empty by its first byte; when that is not there the long way finds out. */
+static bool path_is_empty(struct call *c, u64 user_path)
+{
+	char first = 1;
+
+	return !user_path || (call_copy_in_partial(c, &first, (vaddr_t)user_path, 1) == 1 && !first);
+}
+
+static answer_t stat_descriptor(struct call *c, u32 fd, struct stat_info *info)
+{
+	struct file *file = call_file(c, fd);
+
+	if (!file)
+		return -EBADF;
+	if (unlikely(file->inode->sb->view && file->inode->sb->flags & SB_VOLATILE))
+		(void)view_revalidate(file->inode->sb->view, c, file->inode);
+	stat_fill(file->path.mount, file->inode, info);
+	return 0;
+}
+
 answer_t vfs_stat(struct call *c, s32 at, u64 user_path, u32 flags, struct stat_info *info)
+{
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_SYNC_TYPE))
+		return -EINVAL;
+	/* fstat(2) comes here: a null or empty path with AT_EMPTY_PATH (Linux 6.11 allows a null one everywhere). */
+	if (flags & AT_EMPTY_PATH && at != AT_FDCWD && path_is_empty(c, user_path))
+		return stat_descriptor(c, (u32)at, info);
+	return stat_path(c, at, user_path, flags, info);
+}
+
+static answer_t stat_path(struct call *c, s32 at, u64 user_path, u32 flags, struct stat_info *info)
 {
 	struct walks ws;
 	struct walk *w;
 	answer_t a;
 
-	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_SYNC_TYPE))
-		return -EINVAL;
-	/* fstat(2) comes here too: a null path with AT_EMPTY_PATH (Linux 6.11 allows it everywhere). */
-	if (!user_path && flags & AT_EMPTY_PATH && at != AT_FDCWD) {
-		struct file *file = call_file(c, (u32)at);
-
-		if (!file)
-			return -EBADF;
-		stat_fill(file->path.mount, file->inode, info);
-		return 0;
-	}
 	walks_begin(c, &ws);
 	w = walk_nr(&ws, 0);
 	a = vfs_walk(c, w, 0, at, user_path, walk_flags(flags));

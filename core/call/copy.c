@@ -115,14 +115,43 @@ answer_t call_copy_string(struct call *c, char *dst, vaddr_t user, size_t size)
 	return -ENAMETOOLONG;
 }
 
+/* A short path into the record itself: its length, or -1 when it is longer or not there. */
+static answer_t path_inline(struct call *c, u32 which, vaddr_t user)
+{
+	char *to = c->path_inline[which];
+	size_t bytes = MIN((size_t)CALL_PATH_INLINE_BYTES, (size_t)(PAGE_BYTES - (user & (PAGE_BYTES - 1))));
+	const char *end;
+
+	/* Not past the page of the first byte: the string may end just before an unmapped one. */
+	if (unlikely(call_copy_in_partial(c, to, user, bytes) != bytes))
+		return -1;
+	end = memchr(to, 0, bytes);
+	if (unlikely(!end))
+		return -1;
+	c->inline_paths |= (u8)(1u << which);
+	c->path_len[which] = (u32)(end - to);
+	return end - to;
+}
+
 answer_t call_path(struct call *c, u32 which, vaddr_t user, const char **out)
 {
 	char *copy;
 	answer_t a;
 
+	if (c->inline_paths >> which & 1) {
+		*out = c->path_inline[which];
+		return c->path_len[which];
+	}
 	if (c->paths[which]) {
 		*out = c->paths[which];
 		return c->path_len[which];
+	}
+	if (which < CALL_PATHS_INLINE) {
+		a = path_inline(c, which, user);
+		if (likely(a >= 0)) {
+			*out = c->path_inline[which];
+			return a;
+		}
 	}
 	copy = kmalloc(PATH_BYTES_MAX);
 	if (!copy)

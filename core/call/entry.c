@@ -86,6 +86,7 @@ void call_entry(struct arch_regs *regs)
 			__atomic_fetch_or(&t->work, TASK_WORK_SIGNAL, __ATOMIC_SEQ_CST);
 	}
 	c->nr_pins = 0;
+	c->inline_paths = 0;
 	arch_syscall_set_return(regs, (word_t)a);
 	task_account_exit(t);
 }
@@ -110,6 +111,7 @@ void call_end(struct call *c)
 	if (c->dirty)
 		call_finish(c, 0);
 	c->nr_pins = 0;
+	c->inline_paths = 0;
 	current->call_now = c->outer;
 }
 

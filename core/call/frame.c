@@ -185,6 +185,7 @@ void call_finish(struct call *c, answer_t a)
 				object_put(c->pins[i].object);
 		}
 	c->nr_pins = 0;
+	c->inline_paths = 0;
 	call_unpin_pages(c);
 	if (c->ctx_pinned) {
 		object_put((struct object *)&c->ctx->obj);

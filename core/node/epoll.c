@@ -9,6 +9,7 @@
  * queues the item; epoll_propagate, run by the waker after it has let go of the waitable's lock, moves items to ready lists and wakes those
  * epolls; a CPU that propagates already goes on with the queue instead of recursing. EP-I3 epolls watch epolls at most EPOLL_NESTS_MAX deep and
  * without loops.
+ * EP-I4 nr_entries is published under ready_lock after arming, and only while the item is not gone; its remover disarms that many.
  * Locks: nest_lock > ep->obj.lock > file->obj.lock; ready_lock and queue_lock are irq-safe leaves (queue_lock is taken under a waitable's).
  * Cost: a wake is one list insertion per item; a report is one poll per ready item.
  */
@@ -34,7 +35,6 @@ struct epoll *epoll_new(void)
 	list_init(&ep->ready_list);
 	list_init(&ep->nested);
 	waitable_init(&ep->wait);
-	exclusion_init(&ep->ctl);
 	return ep;
 }
 
@@ -152,22 +152,36 @@ int epoll_insert(struct epoll *ep, struct file *file, u32 fd, u32 events, u64 da
 	return error;
 }
 
+static void disarm(struct epoll_item *item, u32 nr)
+{
+	for (u32 i = 0; i < nr; i++)
+		wait_entry_disarm(&item->entry[i]);
+}
+
+/* Publishes the number of armed entries; an item that was removed meanwhile is disarmed here, since its remover saw none (EP-I4). */
 bool epoll_arm(struct epoll_item *item, const struct poll_ask *ask)
 {
-	bool moved = false;
+	bool moved = false, gone;
+	word_t irq;
 
 	for (u32 i = 0; i < ask->nr && i < ARRAY_SIZE(item->entry); i++) {
 		struct wait_entry *e = &item->entry[i];
 
 		*e = (struct wait_entry){.target = item, .action = WAKE_EPOLL};
 		/* Armed in any case: when the state moved on meanwhile, with the seq of now. */
-		if (wait_entry_arm(e, ask->on[i].w, ask->on[i].mask, ask->on[i].seq))
+		if (likely(wait_entry_arm(e, ask->on[i].w, ask->on[i].mask, ask->on[i].seq)))
 			continue;
 		moved = true;
 		while (!wait_entry_arm(e, ask->on[i].w, ask->on[i].mask, waitable_seq(ask->on[i].w)))
 			;
 	}
-	item->nr_entries = ask->nr;
+	irq = spin_lock_irqsave(&item->ep->ready_lock);
+	gone = item->gone;
+	if (!gone)
+		item->nr_entries = ask->nr;
+	spin_unlock_irqrestore(&item->ep->ready_lock, irq);
+	if (unlikely(gone))
+		disarm(item, ask->nr);
 	return moved;
 }
 
@@ -184,10 +198,20 @@ void epoll_modify(struct epoll_item *item, u32 events, u64 data)
 static void item_silence(struct epoll_item *item)
 {
 	struct epoll *ep = item->ep;
+	u32 nr;
 	word_t irq;
 
-	for (u32 i = 0; i < item->nr_entries; i++)
-		wait_entry_disarm(&item->entry[i]);
+	irq = spin_lock_irqsave(&ep->ready_lock);
+	item->gone = true;
+	nr = item->nr_entries;
+	if (list_linked(&item->ready)) {
+		list_del(&item->ready);
+		ep->nr_ready--;
+	}
+	spin_unlock_irqrestore(&ep->ready_lock, irq);
+	disarm(item, nr);
+	if (likely(!READ_ONCE(item->is_queued))) /* disarmed: it cannot become so any more */
+		return;
 	irq = spin_lock_irqsave(&queue_lock);
 	if (item->is_queued) {
 		list_del(&item->queued);
@@ -195,13 +219,6 @@ static void item_silence(struct epoll_item *item)
 		queue_pending--;
 	}
 	spin_unlock_irqrestore(&queue_lock, irq);
-	irq = spin_lock_irqsave(&ep->ready_lock);
-	item->gone = true;
-	if (list_linked(&item->ready)) {
-		list_del(&item->ready);
-		ep->nr_ready--;
-	}
-	spin_unlock_irqrestore(&ep->ready_lock, irq);
 }
 
 /* Unlinks everywhere; true for the one caller who did it. */

@@ -110,6 +110,8 @@ struct call_pin {
 };
 #define CALL_PIN_OBJECT ~0u
 #define CALL_WAITS_INLINE 4
+#define CALL_PATHS_INLINE 2
+#define CALL_PATH_INLINE_BYTES 64
 
 /* Call flags */
 #define CALLF_UNINTERRUPTIBLE 1u /* contract says: WAIT ends by kill only */
@@ -128,6 +130,7 @@ struct call {
 	/* All of these are 0 between calls, so that a short call resets nothing but nr_pins. */
 	u8 level;		     /* current frame */
 	u8 nr_needs, nr_holds, nr_pins;
+	u8 inline_paths;	     /* bit i: path i is in path_inline */
 	bool dirty;		     /* call_finish has something to give back */
 	bool needs_stale;	     /* needs[] are those of the run before: with their errors */
 	bool sigmask_applied, ctx_pinned;
@@ -162,6 +165,7 @@ struct call {
 	struct text *described;	     /* DO_DESCRIBE's result */
 	char *paths[3];		     /* call_path */
 	u32 path_len[3];
+	char path_inline[CALL_PATHS_INLINE][CALL_PATH_INLINE_BYTES]; /* short paths: no memory to take and give back */
 	void *memory;		     /* call_memory; freed with the record's other belongings (call_memory_free) */
 	size_t memory_bytes;
 };

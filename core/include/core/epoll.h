@@ -38,7 +38,6 @@ struct epoll {
 	u32 nr_ready;
 	struct waitable wait;
 	struct list_node nested; /* items of this epoll whose file is an epoll: nest_lock */
-	struct exclusion ctl;
 };
 struct epoll *epoll_new(void);
 /* The item of (file, fd), referenced, or nullptr. */
