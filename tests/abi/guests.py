@@ -3,7 +3,9 @@
 import hashlib
 import os
 import re
+import selectors
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -69,16 +71,34 @@ def check_disk(path):
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
-def _boot(machine, overlay, disk, command, seconds):
+def _boot(machine, overlay, disk, command, seconds, quiet):
     """One guest; its output as text, what it said on stderr, and its exit status."""
     words = [UMKA, "run", "--kernel", machine.kernel, "--arch", machine.arch, "--cpus", str(machine.cpus),
              "--overlay", overlay, "--timeout", str(seconds), "--boot-timeout", "300", "--drive", disk,
              "--append", machine.append]
     if machine.kind:
         words += ["--build", machine.kind]
-    done = subprocess.run(words + ["--"] + command, stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, errors="replace", check=False)
-    return done.stdout, done.stderr, done.returncode
+    with tempfile.TemporaryFile() as errors:
+        guest = subprocess.Popen(words + ["--"] + command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=errors, start_new_session=True)
+        text, note = _read_while_it_speaks(guest, quiet)
+        status = guest.wait()
+        errors.seek(0)
+        return text, errors.read().decode(errors="replace") + note, status
+
+
+def _read_while_it_speaks(guest, quiet):
+    """What the guest prints until it ends, or says nothing for so many seconds: then it hangs."""
+    text, waiting = b"", selectors.DefaultSelector()
+    waiting.register(guest.stdout, selectors.EVENT_READ)
+    while True:
+        if not waiting.select(quiet):
+            os.killpg(guest.pid, signal.SIGTERM)
+            return text.decode(errors="replace"), f"\nthe guest said nothing for {quiet} s"
+        chunk = os.read(guest.stdout.fileno(), 65536)
+        if not chunk:
+            return text.decode(errors="replace"), ""
+        text += chunk
 
 
 def _overlay(runner, names):
@@ -131,7 +151,7 @@ def run_cases(machine, names, on_disk=False):
         make_disk(disk)
         try:
             text, errors, status = _boot(machine, folder, disk, _command(limit, on_disk),
-                                         120 + 4 * limit + 3 * len(left))
+                                         120 + 4 * limit + 3 * len(left), 2 * limit + 60)
             complaints = check_disk(disk)
         finally:
             shutil.rmtree(folder)
@@ -161,7 +181,7 @@ def check_masks(names):
         disk = os.path.join(OUT, "masks.ext4")
         make_disk(disk)
         text, errors, status = _boot(Machine("linux", cpus=2), folder, disk,
-                                     _command(10, False, "--check-masks"), 1200)
+                                     _command(10, False, "--check-masks"), 1200, 240)
         os.unlink(disk)
     finally:
         shutil.rmtree(folder)
