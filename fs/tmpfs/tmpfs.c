@@ -98,7 +98,7 @@ static bool parse_option(struct options *o, const char *p, u32 len)
 	return is(p, name_len, "huge") || is(p, name_len, "mpol");
 }
 
-static answer_t tmpfs_mount(struct kabi_ctx *ctx, const void *options, u32 options_len, u32 flags, u64 device_bytes,
+static answer_t tmpfs_mount(struct kabi_ctx *ctx, const void *options, u32 options_len, u32 flags, u64 device_bytes, u32 block_bytes,
 	struct fs_mount_info *info, struct fs_inode *root)
 {
 	struct options o = {.mode = 01777};
