@@ -242,7 +242,7 @@ answer_t ext4_read_inode(struct kabi_ctx *ctx, u64 ino, struct fs_inode *inode)
 		return ext4_corrupt(&e, "inode number", ino);
 	block = ext4_inode_place(&e, ino, &offset);
 	table = block ? sdk_fs_peek(ctx, block, nullptr) : nullptr;
-	image = table ? sdk_fs_scratch(ctx, e.inode_bytes) : nullptr;
+	image = table ? sdk_fs_scratch(ctx, MAX(e.inode_bytes, (u32)sizeof(struct ext4_inode))) : nullptr; /* old inodes are shorter */
 	if (!image)
 		return ext4_error(&e);
 	memcpy(image, table + offset, e.inode_bytes);
