@@ -1,6 +1,5 @@
 /* Devices of mounts and their metadata blocks. Theory in block.c. */
 #include <core/block.h>
-#include <core/block_cache.h>
 #include <core/fs_type.h>
 #include <core/task.h>
 #include <kabi/slots.h>
@@ -66,7 +65,7 @@ void fs_device_close(struct superblock *sb)
 	object_put(&b->obj);
 }
 
-answer_t fs_blocks_sync(struct superblock *sb)
+answer_t fs_device_flush(struct superblock *sb)
 {
 	return sb->bdev ? block_sync(sb->bdev) : 0;
 }

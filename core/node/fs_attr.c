@@ -26,6 +26,52 @@ static void attr_store(struct inode *i, const struct fs_attr *a)
 	inode_mark_dirty(i);
 }
 
+/* The page at `offset`, resident and dirty: its block will hold zeros where the file's contents ended or were punched. 0, or a NEED. */
+static answer_t edge_page(struct call *c, struct inode *i, u64 offset)
+{
+	u64 index = offset >> PAGE_SHIFT;
+	struct frame *f;
+
+	if (!(offset & (i->sb->block_bytes - 1)) || offset >= inode_size(i))
+		return 0;
+	f = memory_page_try(i->pages, index);
+	if (!f)
+		return call_need_pages(c, NEED_PAGES_WRITE, i->pages, index, 1);
+	memory_page_mark_dirty(i->pages, f);
+	frame_unpin(f);
+	inode_mark_dirty(i);
+	return 0;
+}
+
+/* The pages go first: what is under write-back has ended, nothing allocates behind the new end any more. */
+static answer_t fs_truncate(struct call *c, struct inode *i, u64 size)
+{
+	struct fs_invoke v;
+	struct fs_inode now;
+	answer_t a;
+
+	if (!i->pages)
+		return -EINVAL;
+	if (!sb_names_resident(i->sb)) {
+		if (size > i->sb->max_file_bytes)
+			return -EFBIG;
+		if (size < inode_size(i)) {
+			a = edge_page(c, i, size);
+			if (a)
+				return a;
+			memory_object_truncate(i->pages, size);
+		}
+	}
+	a = fs_invoke_begin(&v, c, i->sb);
+	if (a)
+		return a;
+	fs_inode_view(&v, i, &now);
+	a = fs_invoke_end(&v, filesystem_truncate(i->sb->fs, &v.ctx, &now, size));
+	if (!answer_is_error(a))
+		memory_object_truncate(i->pages, size);
+	return a;
+}
+
 answer_t fs_setattr(struct call *c, struct inode *i, const struct fs_attr *attr)
 {
 	struct superblock *sb = i->sb;
@@ -43,19 +89,16 @@ answer_t fs_setattr(struct call *c, struct inode *i, const struct fs_attr *attr)
 		attr_store(i, attr);
 		return 0;
 	}
-	a = fs_invoke_begin(&v, c, sb);
-	if (a)
-		return a;
-	fs_inode_view(i, &now);
 	if (attr->mask & FS_ATTR_SIZE) {
-		if (!i->pages)
-			return -EINVAL;
-		a = fs_invoke_end(&v, filesystem_truncate(sb->fs, &v.ctx, &now, attr->size));
+		a = fs_truncate(c, i, attr->size);
 		if (answer_is_error(a))
 			return a;
-		memory_object_truncate(i->pages, attr->size);
 	}
-	if (attr->mask & ~FS_ATTR_SIZE) {
+	if (attr->mask & (FS_ATTR_MODE | FS_ATTR_UID | FS_ATTR_GID)) {
+		a = fs_invoke_begin(&v, c, sb);
+		if (a)
+			return a;
+		fs_inode_view(&v, i, &now);
 		wanted = now;
 		wanted.mode = attr->mode;
 		wanted.uid = attr->uid.value;
@@ -100,14 +143,61 @@ answer_t fs_fallocate(struct call *c, struct inode *i, u32 mode, u64 offset, u64
 		return -EOPNOTSUPP;
 	if (sb_names_resident(i->sb))
 		return resident_fallocate(i, mode, offset, bytes);
+	if (mode & FALLOC_FL_PUNCH_HOLE && mode & FALLOC_FL_KEEP_SIZE) {
+		a = edge_page(c, i, offset);
+		if (!a)
+			a = edge_page(c, i, offset + bytes);
+		if (a)
+			return a;
+		memory_object_zero_range(i->pages, offset, bytes);
+	}
 	a = fs_invoke_begin(&v, c, i->sb);
 	if (a)
 		return a;
-	fs_inode_view(i, &f);
+	fs_inode_view(&v, i, &f);
 	a = fs_invoke_end(&v, filesystem_fallocate(i->sb->fs, &v.ctx, &f, mode, offset, bytes));
 	if (!answer_is_error(a) && !(mode & FALLOC_FL_KEEP_SIZE) && offset + bytes > inode_size(i))
 		memory_object_truncate(i->pages, offset + bytes);
 	return a;
+}
+
+#define RESERVE_MARGIN 256u /* free blocks below which each reservation is looked at */
+
+/*
+ * RESERVE is core's: a counter that says ENOSPC at write() and not at write-back. The component is asked only when there is little left, to
+ * tell overwriting from growing. The counter may be too high (pages that were dropped before write-back), never too low; the commit
+ * thread brings it down to what is dirty.
+ */
+static answer_t reserve(struct call *c, struct inode *i, u64 block, u64 nr, struct fs_extent *out)
+{
+	struct superblock *sb = i->sb;
+	struct fs_extent there;
+	bool ok;
+	answer_t a;
+
+	*out = (struct fs_extent){.file_block = block, .nr_blocks = nr, .flags = FS_EXTENT_HOLE};
+	if (sb->flags & SB_RDONLY)
+		return -EROFS;
+	spin_lock(&sb->obj.lock);
+	ok = sb->free_blocks > sb->delayed_blocks && sb->free_blocks - sb->delayed_blocks > nr + RESERVE_MARGIN;
+	if (ok)
+		sb->delayed_blocks += nr;
+	spin_unlock(&sb->obj.lock);
+	if (ok)
+		return 1;
+	a = fs_map(c, i, block, nr, FS_MAP_READ, &there, 1);
+	if (a < 1)
+		return a;
+	out->nr_blocks = MIN(nr, there.nr_blocks);
+	if (!(there.flags & FS_EXTENT_HOLE))
+		return 1;
+	spin_lock(&sb->obj.lock);
+	/* a few blocks for the trees that the allocation may grow */
+	ok = sb->free_blocks > sb->delayed_blocks && sb->free_blocks - sb->delayed_blocks > out->nr_blocks + 4;
+	if (ok)
+		sb->delayed_blocks += out->nr_blocks;
+	spin_unlock(&sb->obj.lock);
+	return ok ? 1 : -ENOSPC;
 }
 
 answer_t fs_map(struct call *c, struct inode *i, u64 block, u64 nr, enum fs_map_intent intent, struct fs_extent *out, u32 max)
@@ -116,12 +206,15 @@ answer_t fs_map(struct call *c, struct inode *i, u64 block, u64 nr, enum fs_map_
 	struct fs_invoke v;
 	struct fs_inode f;
 	u64 next = block;
-	answer_t a = fs_invoke_begin(&v, c, i->sb);
+	answer_t a;
 
+	if (intent == FS_MAP_RESERVE && i->sb->block_cache)
+		return reserve(c, i, block, nr, out);
+	a = fs_invoke_begin(&v, c, i->sb);
 	if (a)
 		return a;
 	max = MIN(max, (u32)ARRAY_SIZE(rows));
-	fs_inode_view(i, &f);
+	fs_inode_view(&v, i, &f);
 	a = fs_invoke_end(&v, filesystem_map(i->sb->fs, &v.ctx, &f, block, nr, intent, rows, max));
 	if (answer_is_error(a))
 		return a;
@@ -136,6 +229,11 @@ answer_t fs_map(struct call *c, struct inode *i, u64 block, u64 nr, enum fs_map_
 			return -EIO;
 		out[k] = (struct fs_extent){rows[k].file_block, rows[k].disk_block, rows[k].nr_blocks, rows[k].flags};
 	}
+	if (intent == FS_MAP_ALLOCATE) {
+		spin_lock(&i->sb->obj.lock);
+		i->sb->delayed_blocks -= MIN(i->sb->delayed_blocks, next - block);
+		spin_unlock(&i->sb->obj.lock);
+	}
 	return a;
 }
 
@@ -147,7 +245,7 @@ answer_t fs_xattr_get(struct call *c, struct inode *i, const char *name, void *b
 
 	if (i->sb->view || fs_invoke_begin(&v, c, i->sb))
 		return -EOPNOTSUPP;
-	fs_inode_view(i, &f);
+	fs_inode_view(&v, i, &f);
 	a = fs_invoke_end(&v, filesystem_xattr_get(i->sb->fs, &v.ctx, &f, name, (u32)strlen(name), buf, (u32)size));
 	return size && a > (answer_t)size ? -EIO : a;
 }
@@ -159,7 +257,7 @@ answer_t fs_xattr_set(struct call *c, struct inode *i, const char *name, const v
 
 	if (i->sb->view || fs_invoke_begin(&v, c, i->sb))
 		return -EOPNOTSUPP;
-	fs_inode_view(i, &f);
+	fs_inode_view(&v, i, &f);
 	return fs_invoke_end(&v, filesystem_xattr_set(i->sb->fs, &v.ctx, &f, name, (u32)strlen(name), buf, (u32)size, flags));
 }
 
@@ -171,7 +269,7 @@ answer_t fs_xattr_list(struct call *c, struct inode *i, char *buf, size_t size)
 
 	if (i->sb->view || fs_invoke_begin(&v, c, i->sb))
 		return -EOPNOTSUPP;
-	fs_inode_view(i, &f);
+	fs_inode_view(&v, i, &f);
 	a = fs_invoke_end(&v, filesystem_xattr_list(i->sb->fs, &v.ctx, &f, buf, (u32)size));
 	return size && a > (answer_t)size ? -EIO : a;
 }
@@ -195,6 +293,6 @@ answer_t fs_evict(struct call *c, struct inode *i)
 	a = fs_invoke_begin(&v, c, sb);
 	if (a)
 		return a;
-	fs_inode_view(i, &f);
+	fs_inode_view(&v, i, &f);
 	return fs_invoke_end(&v, filesystem_evict(sb->fs, &v.ctx, &f));
 }

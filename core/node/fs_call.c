@@ -21,50 +21,6 @@ bool sb_names_resident(const struct superblock *sb)
 	return sb->flags & SB_NAMES_RESIDENT;
 }
 
-__attribute__((weak)) answer_t fs_delta_apply(struct fs_invoke *v)
-{
-	return 0;
-}
-
-answer_t fs_invoke_begin(struct fs_invoke *v, struct call *c, struct superblock *sb)
-{
-	v->ctx = (struct kabi_ctx){
-		.size = sizeof(v->ctx),
-		.version = KABI_CTX_VERSION,
-		.instance = sb->handle,
-		.state = sb->obj.body,
-		.deadline_ns = UINT64_MAX,
-	};
-	v->call = c;
-	v->sb = sb;
-	return 0;
-}
-
-answer_t fs_invoke_end(struct fs_invoke *v, answer_t a)
-{
-	answer_t last = 0;
-
-	if (likely(!answer_is_error(a))) {
-		answer_t d = fs_delta_apply(v);
-
-		return d ? d : a;
-	}
-	if (a == ANSWER_WAIT_SLOT)
-		v->call->waiting_on = v->sb->fs;
-	if (a != ANSWER_NEED)
-		return a;
-	/* nr_needs lies where the component writes: read once, checked. */
-	for (u32 i = 0, nr = MIN((u32)READ_ONCE(v->ctx.nr_needs), (u32)KABI_CTX_NEEDS); i < nr; i++) {
-		struct kabi_need n = v->ctx.needs[i];
-
-		if (n.kind == KABI_NEED_MEMORY)
-			last = call_need_memory(v->call, (size_t)MIN(n.nr, (u64)1 << 20));
-		else
-			last = call_need_blocks(v->call, v->sb, n.index, MIN(n.nr, (u64)256));
-	}
-	return last ? last : -EIO;
-}
-
 static struct fs_time time_out(struct timespec64 t)
 {
 	return (struct fs_time){.seconds = t.sec, .nanoseconds = t.nsec};
@@ -74,8 +30,10 @@ static struct timespec64 time_in(const struct fs_time *t)
 	return (struct timespec64){t->seconds, MIN(t->nanoseconds, 999999999u)};
 }
 
-void fs_inode_view(const struct inode *i, struct fs_inode *out)
+void fs_inode_view(struct fs_invoke *v, struct inode *i, struct fs_inode *out)
 {
+	spin_lock(&i->obj.lock);
+	fs_inode_seen(v, i);
 	*out = (struct fs_inode){
 		.ino = i->ino,
 		.size = inode_size(i),
@@ -94,6 +52,7 @@ void fs_inode_view(const struct inode *i, struct fs_inode *out)
 	};
 	if (i->obj.body)
 		memcpy(out->body, i->obj.body, sizeof(out->body));
+	spin_unlock(&i->obj.lock);
 }
 
 void fs_inode_update(struct inode *i, const struct fs_inode *from)
@@ -194,7 +153,7 @@ answer_t fs_lookup(struct call *c, struct inode *dir, const char *name, u32 len,
 	a = fs_invoke_begin(&v, c, sb);
 	if (a)
 		return a;
-	fs_inode_view(dir, &d);
+	fs_inode_view(&v, dir, &d);
 	a = fs_invoke_end(&v, filesystem_lookup(sb->fs, &v.ctx, &d, name, len, &ino));
 	if (a != 1)
 		return a;
@@ -240,7 +199,7 @@ answer_t fs_create(struct call *c, struct inode *dir, const char *name, u32 len,
 	a = fs_invoke_begin(&v, c, sb);
 	if (a)
 		return a;
-	fs_inode_view(dir, &d);
+	fs_inode_view(&v, dir, &d);
 	a = fs_invoke_end(&v, filesystem_create(sb->fs, &v.ctx, &d, name ? name : "", name ? len : 0, &what,
 					args->target ? args->target : "", args->target ? args->target_len : 0, &made));
 	if (answer_is_error(a))
@@ -256,7 +215,7 @@ answer_t fs_create(struct call *c, struct inode *dir, const char *name, u32 len,
 	*out = inode_make(sb, &made, args->target, args->target ? args->target_len : 0);
 	if (!*out)
 		return -ENOMEM;
-	if (name)
+	if (name && sb_names_resident(sb)) /* else the delta said it */
 		dir_changed(dir, S_TYPE(args->mode) == S_IFDIR ? 1 : 0);
 	return 0;
 }
@@ -283,11 +242,13 @@ answer_t fs_link(struct call *c, struct inode *dir, const char *name, u32 len, s
 	a = fs_invoke_begin(&v, c, sb);
 	if (a)
 		return a;
-	fs_inode_view(dir, &d);
-	fs_inode_view(target, &t);
+	fs_inode_view(&v, dir, &d);
+	fs_inode_view(&v, target, &t);
 	a = fs_invoke_end(&v, filesystem_link(sb->fs, &v.ctx, &d, name, len, &t));
 	if (answer_is_error(a))
 		return a;
+	if (!sb_names_resident(sb))
+		return 0;
 	inode_changed(target, 1);
 	dir_changed(dir, 0);
 	return 0;
@@ -312,11 +273,13 @@ answer_t fs_unlink(struct call *c, struct inode *dir, const char *name, u32 len,
 	a = fs_invoke_begin(&v, c, sb);
 	if (a)
 		return a;
-	fs_inode_view(dir, &d);
-	fs_inode_view(target, &t);
+	fs_inode_view(&v, dir, &d);
+	fs_inode_view(&v, target, &t);
 	a = fs_invoke_end(&v, filesystem_unlink(sb->fs, &v.ctx, &d, name, len, &t));
 	if (answer_is_error(a))
 		return a;
+	if (!sb_names_resident(sb))
+		return 0;
 	inode_changed(target, is_dir ? -(s32)target->nlink : -1);
 	dir_changed(dir, is_dir ? -1 : 0);
 	return 0;
@@ -338,14 +301,16 @@ answer_t fs_rename(struct call *c, const struct fs_rename_args *r)
 	a = fs_invoke_begin(&v, c, sb);
 	if (a)
 		return a;
-	fs_inode_view(r->old_dir, &od);
-	fs_inode_view(r->new_dir, &nd);
-	fs_inode_view(r->inode, &i);
+	fs_inode_view(&v, r->old_dir, &od);
+	fs_inode_view(&v, r->new_dir, &nd);
+	fs_inode_view(&v, r->inode, &i);
 	if (r->replaced)
-		fs_inode_view(r->replaced, &rep);
+		fs_inode_view(&v, r->replaced, &rep);
 	a = fs_invoke_end(&v, filesystem_rename(sb->fs, &v.ctx, &od, r->old_name, r->old_len, &nd, r->new_name, r->new_len, &i, &rep, r->flags));
 	if (answer_is_error(a))
 		return a;
+	if (!sb_names_resident(sb))
+		return 0;
 	inode_changed(r->inode, 0);
 	if (exchange) {
 		s32 moved = (s32)is_dir - (s32)replaced_dir;
@@ -417,7 +382,7 @@ answer_t fs_readdir(struct call *c, struct inode *dir, u64 *cursor, struct diren
 		return call_need_memory(c, PAGE_BYTES);
 	names = (char *)(entries + ENTRIES_AT_ONCE);
 	a = fs_invoke_begin(&v, c, sb);
-	fs_inode_view(dir, &d);
+	fs_inode_view(&v, dir, &d);
 	if (!a)
 		a = fs_invoke_end(&v, filesystem_readdir(sb->fs, &v.ctx, &d, *cursor, entries, ENTRIES_AT_ONCE, names, ENTRIES_AT_ONCE * 256));
 	if (!answer_is_error(a)) {
@@ -457,7 +422,7 @@ answer_t fs_readlink(struct call *c, struct inode *i, char *buf, u32 size)
 	a = fs_invoke_begin(&v, c, i->sb);
 	if (a)
 		return a;
-	fs_inode_view(i, &f);
+	fs_inode_view(&v, i, &f);
 	a = fs_invoke_end(&v, filesystem_readlink(i->sb->fs, &v.ctx, &f, buf, size));
 	return a > (answer_t)size ? -EIO : a;
 }

@@ -1,4 +1,5 @@
 /* Mounting, file-system types, statfs, sync. Theory in fs_call.c. */
+#include <core/block_cache.h>
 #include <core/evolve.h>
 #include <core/fs_type.h>
 #include <core/log.h>
@@ -6,6 +7,7 @@
 #include <kabi/slots.h>
 #include <kabi/view.h>
 #include <lib/string.h>
+#include "delta.h"
 #include "node_priv.h"
 
 /* Views: name in /proc/filesystems and its slot. */
@@ -55,6 +57,10 @@ __attribute__((weak)) answer_t fs_device_open(struct call *c, const char *source
 }
 __attribute__((weak)) void fs_device_close(struct superblock *sb)
 {
+}
+__attribute__((weak)) answer_t fs_device_flush(struct superblock *sb)
+{
+	return 0;
 }
 
 static answer_t view_mount_type(struct call *c, const struct view_type *t, u32 sb_flags, const char *options, struct superblock **out)
@@ -113,6 +119,7 @@ static void take_mount_info(struct superblock *sb, const struct fs_mount_info *i
 	sb->reserved_blocks = info->reserved_blocks;
 	sb->total_inodes = info->total_inodes;
 	sb->free_inodes = info->free_inodes;
+	sb->overhead_blocks = MIN(info->overhead_blocks, info->total_blocks);
 	/* tmpfs(5): without size= and nr_inodes= half of the machine's pages. */
 	if (sb->flags & SB_NAMES_RESIDENT && (!sb->total_blocks || !sb->total_inodes)) {
 		struct memory_stats m;
@@ -133,6 +140,34 @@ static bool mount_info_valid(const struct fs_mount_info *info)
 		info->name_max && info->free_blocks <= info->total_blocks && info->free_inodes <= info->total_inodes;
 }
 
+/* The mount is a core operation: it waits for the component's blocks here, with a record of its own inside c's caller. A file system on a
+ * device finds its block size in a superblock that it reads by kilobytes, and is called once more with blocks of that size. */
+static answer_t component_mount(struct call *c, struct superblock *sb, const char *options, struct fs_mount_info *info, struct fs_inode *root)
+{
+	u32 block_bytes = sb->bdev ? 1024 : sb->block_bytes;
+	struct fs_invoke v;
+	answer_t a = 0;
+
+	for (u32 round = 0; round < 2 && !a; round++) {
+		if (sb->bdev) {
+			block_cache_destroy(sb);
+			if (!block_cache_create(sb, block_bytes))
+				return -ENOMEM;
+			sb->block_bytes = block_bytes;
+			sb->total_blocks = sb->device_bytes / block_bytes;
+		}
+		a = call_run(c, (a = fs_invoke_begin(&v, c, sb)) ? a :
+			fs_invoke_end(&v, filesystem_mount(sb->fs, &v.ctx, options, (u32)strlen(options), sb->flags & 15u, sb->device_bytes, block_bytes,
+						info, root)));
+		if (!a && (!mount_info_valid(info) || S_TYPE(root->mode) != S_IFDIR))
+			a = -EINVAL;
+		if (a || !sb->bdev || info->block_bytes == block_bytes)
+			return a;
+		block_bytes = info->block_bytes;
+	}
+	return a ? a : -EINVAL;
+}
+
 answer_t fs_mount(struct call *c, const char *type, const char *source, u32 sb_flags, const char *options, struct superblock **out)
 {
 	const struct view_type *view = view_type_find(type);
@@ -142,8 +177,6 @@ answer_t fs_mount(struct call *c, const char *type, const char *source, u32 sb_f
 	struct fs_mount_info info = {};
 	struct fs_inode root = {};
 	struct superblock *sb;
-	struct fs_invoke v;
-	u64 device_bytes = 0;
 	answer_t a;
 
 	if (view)
@@ -158,15 +191,11 @@ answer_t fs_mount(struct call *c, const char *type, const char *source, u32 sb_f
 			a = fs_device_open(c, source, sb_flags, sb);
 			if (a)
 				goto fail;
-			device_bytes = sb->device_bytes;
+			sb->answer_bytes = MAX(m->memory.answer_bytes, (u32)PAGE_BYTES);
 			break;
 		}
 	strlcpy(sb->options, options, sizeof(sb->options));
-	/* The mount is a core operation: it waits for the component's blocks here, with a record of its own inside c's caller. */
-	a = call_run(c, (a = fs_invoke_begin(&v, c, sb)) ? a :
-		fs_invoke_end(&v, filesystem_mount(sb->fs, &v.ctx, options, (u32)strlen(options), sb_flags, device_bytes, &info, &root)));
-	if (!a && (!mount_info_valid(&info) || S_TYPE(root.mode) != S_IFDIR))
-		a = -EINVAL;
+	a = component_mount(c, sb, options, &info, &root);
 	if (a)
 		goto fail;
 	take_mount_info(sb, &info);
@@ -177,9 +206,12 @@ answer_t fs_mount(struct call *c, const char *type, const char *source, u32 sb_f
 		a = -ENOMEM;
 		goto fail;
 	}
+	if (sb->block_cache)
+		commit_thread_join(sb->block_cache);
 	*out = sb;
 	return 0;
 fail:
+	block_cache_destroy(sb);
 	fs_device_close(sb);
 	object_put(&sb->obj);
 	return a;
@@ -207,6 +239,17 @@ answer_t fs_statfs(struct call *c, struct superblock *sb, struct fs_statfs *out)
 		return a;
 	if (sb->flags & SB_NAMES_RESIDENT && sb->total_blocks)
 		out->blocks_free = out->blocks_available = sb->total_blocks - MIN((u64)atomic_word_load(&sb->used_pages), sb->total_blocks);
+	if (sb->block_cache) {
+		struct block_cache *cache = sb->block_cache;
+
+		out->blocks -= sb->overhead_blocks;
+		spin_lock(&sb->obj.lock);
+		out->blocks_free += (u64)MAX(cache->open.deferred_blocks, (s64)0);
+		out->blocks_free -= MIN(sb->delayed_blocks, out->blocks_free);
+		out->files_free += (u64)MAX(cache->open.deferred_inodes, (s64)0);
+		spin_unlock(&sb->obj.lock);
+		out->blocks_available = out->blocks_free - MIN(sb->reserved_blocks, out->blocks_free);
+	}
 	if (u.total_blocks) {
 		out->blocks = u.total_blocks;
 		out->blocks_free = u.free_blocks;
@@ -222,6 +265,11 @@ answer_t fs_remount(struct call *c, struct superblock *sb, u32 sb_flags, const c
 	struct fs_invoke v;
 	answer_t a = 0;
 
+	if (sb->fs && sb->block_cache && sb_flags & SB_RDONLY && !(sb->flags & SB_RDONLY)) {
+		/* Nothing writes any more: all goes to the disk, the file system is marked clean. Asked for as a need: it sleeps. */
+		if (!((struct block_cache *)sb->block_cache)->clean || !list_empty(&sb->dirty_inodes))
+			return call_need_blocks(c, sb, BLOCK_CACHE_CLEAN, 1);
+	}
 	if (sb->fs) {
 		a = fs_invoke_begin(&v, c, sb);
 		if (!a)
@@ -244,13 +292,20 @@ static answer_t sync_inode(struct call *c, struct inode *i)
 
 	if (a)
 		return a;
-	fs_inode_view(i, &f);
+	fs_inode_view(&v, i, &f);
 	return fs_invoke_end(&v, filesystem_encode_inode(i->sb->fs, &v.ctx, &f));
 }
 
-__attribute__((weak)) answer_t fs_blocks_sync(struct superblock *sb)
+static u32 inodes_dirty(struct superblock *sb)
 {
-	return 0;
+	struct inode *i;
+	u32 nr = 0;
+
+	spin_lock(&sb->obj.lock);
+	list_for_each_entry (i, &sb->dirty_inodes, dirty_link)
+		nr++;
+	spin_unlock(&sb->obj.lock);
+	return nr;
 }
 
 /* Context: thread, may sleep (DO_SYNC_*, unmount): so it serves the component's needs itself. */
@@ -261,7 +316,8 @@ answer_t fs_sync(struct call *c, struct superblock *sb, bool wait)
 
 	if (!sb->fs || sb_names_resident(sb) || sb->flags & SB_RDONLY)
 		return 0;
-	while ((i = inode_take_dirty(sb))) {
+	/* Bounded: what becomes dirty meanwhile is the next one's. */
+	for (u32 left = inodes_dirty(sb); left && (i = inode_take_dirty(sb)); left--) {
 		answer_t a = i->pages ? memory_object_sync(i->pages, 0, ~0ull) : 0;
 
 		if (!a && !i->dead)
@@ -271,7 +327,7 @@ answer_t fs_sync(struct call *c, struct superblock *sb, bool wait)
 		inode_put(i);
 	}
 	if (wait) {
-		answer_t a = fs_blocks_sync(sb);
+		answer_t a = transaction_commit(sb, false);
 
 		if (a && !first_error)
 			first_error = a;
@@ -293,9 +349,10 @@ void fs_unmount(struct superblock *sb)
 		a = call_run(&c, (a = fs_invoke_begin(&v, &c, sb)) ? a : fs_invoke_end(&v, filesystem_unmount(sb->fs, &v.ctx)));
 	call_end(&c);
 	if (!a)
-		a = fs_blocks_sync(sb);
+		a = transaction_commit(sb, true);
 	if (a)
 		log_err("%s: unmount left errors (%ld): the file system needs a check\n", sb->type_name, -(long)a);
+	block_cache_destroy(sb);
 	fs_device_close(sb);
 	if (slot_close(sb->fs)) {
 		grace_wait();

@@ -131,6 +131,7 @@ struct call {
 	u8 level;		     /* current frame */
 	u8 nr_needs, nr_holds, nr_pins;
 	u8 inline_paths;	     /* bit i: path i is in path_inline */
+	u8 nr_fs_stale;		     /* a component's answers that were refused in a row (core/node/delta.c) */
 	bool dirty;		     /* call_finish has something to give back */
 	bool needs_stale;	     /* needs[] are those of the run before: with their errors */
 	bool sigmask_applied, ctx_pinned;

@@ -8,12 +8,15 @@ struct fs_invoke {
 	struct kabi_ctx ctx;
 	struct call *call;
 	struct superblock *sb;
+	struct fs_work *work; /* views and answer page; nullptr: no blocks */
 };
 /* Prepares. 0, or an answer to return. */
 answer_t fs_invoke_begin(struct fs_invoke *v, struct call *c, struct superblock *sb);
 /* Turns the component's answer into the record's: NEED(blocks) becomes call_need_blocks, a delta is checked and applied. */
 answer_t fs_invoke_end(struct fs_invoke *v, answer_t a);
-void fs_inode_view(const struct inode *i, struct fs_inode *out);
+/* The inode as this call shows it: the answer is refused when a delta changed its body meanwhile. */
+void fs_inode_view(struct fs_invoke *v, struct inode *i, struct fs_inode *out);
+void fs_inode_seen(struct fs_invoke *v, struct inode *i);
 /* A new or newly read inode becomes core's; nullptr: no memory. */
 struct inode *fs_inode_make(struct superblock *sb, const struct fs_inode *f);
 /* Takes over what the component said of an inode (new or changed). */
@@ -32,7 +35,7 @@ answer_t fs_view_create(struct call *c, struct inode *dir, const char *name, u32
  * -ENOENT, -ENOTBLK, -EBUSY, -EACCES. May sleep. */
 answer_t fs_device_open(struct call *c, const char *source, u32 sb_flags, struct superblock *sb);
 void fs_device_close(struct superblock *sb);
-/* Writes dirty metadata blocks of sb, waits, flushes the device (weak default: no blocks). May sleep. */
-answer_t fs_blocks_sync(struct superblock *sb);
-/* Checks and applies the delta on the answer page (core/node/delta.c; weak default: nothing to apply). */
+/* Flushes what the device caches. May sleep. */
+answer_t fs_device_flush(struct superblock *sb);
+/* Checks and applies the delta on the answer page (core/node/delta.c). */
 answer_t fs_delta_apply(struct fs_invoke *v);

@@ -64,7 +64,9 @@ struct superblock {
 	struct memory_object *blocks; /* metadata blocks as pages of the device */
 	char options[128];
 	u32 write_errors;
-	struct transaction *open_transaction;
+	u64 overhead_blocks;	      /* not counted by statfs */
+	u64 delayed_blocks;	      /* dirty pages' reservations (core/node/fs_attr.c), obj.lock */
+	u32 answer_bytes;	      /* of a component's answer page */
 };
 #define SB_RDONLY 1u
 #define SB_NOSUID 2u
@@ -104,7 +106,8 @@ struct inode {
 	bool dirty, dead, evicting, hashed;
 	bool tmpfile; /* O_TMPFILE without O_EXCL: link(2) may give it a name */
 	char *link_target;	     /* symlinks whose text core keeps */
-	u64 version;		     /* raised by each change of data or metadata (STATX_CHANGE, delta reads) */
+	u64 version;		     /* raised by each change of data or metadata (STATX_CHANGE) */
+	u64 body_version;	     /* raised by each delta that changed the body or the links: what answers are checked against */
 };
 static inline bool inode_is_dir(const struct inode *i)
 {

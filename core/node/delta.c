@@ -1,0 +1,756 @@
+/* Deltas: what a component's answer changes, checked and applied. Theory in block_cache.c; the operations are in kabi/filesystem.kabi. */
+#include <core/block_cache.h>
+#include <core/component.h>
+#include <core/fs_type.h>
+#include <core/log.h>
+#include <core/task.h>
+#include <core/time.h>
+#include <kabi/fs_services.h>
+#include <lib/string.h>
+#include "delta.h"
+
+#define WORKS_KEPT   8u
+#define STALE_MAX    2u  /* then the next run bars others (calls.md "Deltas") */
+#define APPLY_ROUNDS 8u
+#define SEEN_MAX     1024u
+
+/* --- the work of a call --- */
+void fs_work_free(struct fs_work *w)
+{
+	kfree(w->answer);
+	kfree(w);
+}
+
+static struct fs_work *work_get(struct superblock *sb)
+{
+	struct block_cache *cache = sb->block_cache;
+	struct fs_work *w = nullptr;
+
+	spin_lock(&cache->lock);
+	if (!list_empty(&cache->works)) {
+		w = list_first_entry(&cache->works, struct fs_work, link);
+		list_del(&w->link);
+		cache->nr_works--;
+	}
+	spin_unlock(&cache->lock);
+	if (w)
+		return w;
+	w = kzalloc(sizeof(*w));
+	if (!w)
+		return nullptr;
+	w->answer_bytes = sb->answer_bytes;
+	w->answer = kmalloc(w->answer_bytes);
+	if (!w->answer) {
+		kfree(w);
+		return nullptr;
+	}
+	return w;
+}
+
+static void work_views_drop(struct fs_work *w)
+{
+	for (u32 i = 0; i < w->nr_views; i++)
+		block_data_put(w->views[i].data);
+	w->nr_views = w->nr_inodes = 0;
+}
+
+static void work_put(struct block_cache *cache, struct fs_work *w)
+{
+	work_views_drop(w);
+	spin_lock(&cache->lock);
+	if (cache->nr_works < WORKS_KEPT) {
+		list_add(&cache->works, &w->link);
+		cache->nr_works++;
+		w = nullptr;
+	}
+	spin_unlock(&cache->lock);
+	if (w)
+		fs_work_free(w);
+}
+
+/* --- services (kabi/fs_services.kabi) --- */
+static answer_t service_block_view(struct kabi_ctx *ctx, u64 block, u32 tracked, struct fs_block_view *view)
+{
+	struct fs_invoke *v = container_of(ctx, struct fs_invoke, ctx);
+	struct fs_work *w = v->work;
+	struct block_data *d = nullptr;
+	u32 i;
+
+	if (!w)
+		return -EIO;
+	for (i = 0; i < w->nr_views && w->views[i].block != block; i++)
+		;
+	if (i < w->nr_views) {
+		d = w->views[i].data; /* one run sees one version */
+		w->views[i].tracked |= tracked != 0;
+	} else {
+		int error = call_need_error(v->call, NEED_BLOCKS, v->sb, block);
+
+		if (error)
+			return error;
+		if (w->nr_views == WORK_VIEWS)
+			return -EIO;
+		d = block_cache_get(v->sb->block_cache, block);
+		if (!d)
+			return -EAGAIN;
+		w->views[w->nr_views++] = (struct work_view){block, d, tracked != 0};
+	}
+	*view = (struct fs_block_view){.address = (word_t)d->bytes, .version = d->version, .unverified = !d->verified};
+	return 0;
+}
+
+static void service_block_verified(struct kabi_ctx *ctx, u64 block)
+{
+	struct fs_work *w = container_of(ctx, struct fs_invoke, ctx)->work;
+
+	for (u32 i = 0; w && i < w->nr_views; i++)
+		if (w->views[i].block == block)
+			WRITE_ONCE(w->views[i].data->verified, true);
+}
+
+static void service_facts(struct kabi_ctx *ctx, struct fs_facts *facts)
+{
+	struct superblock *sb = container_of(ctx, struct fs_invoke, ctx)->sb;
+	struct block_cache *cache = sb->block_cache;
+	struct timespec64 now = inode_now();
+
+	*facts = (struct fs_facts){.now_seconds = now.sec, .now_nanoseconds = now.nsec, .block_bytes = cache ? cache->block_bytes : sb->block_bytes,
+		.mount_flags = sb->flags & 15u};
+	spin_lock(&sb->obj.lock);
+	facts->free_blocks = sb->free_blocks;
+	facts->free_inodes = sb->free_inodes;
+	spin_unlock(&sb->obj.lock);
+}
+
+static const struct fs_services_vtable fs_services = {
+	.head = KABI_VTABLE_HEAD(fs_services),
+	.block_view = service_block_view,
+	.block_verified = service_block_verified,
+	.facts = service_facts,
+};
+
+answer_t fs_invoke_begin(struct fs_invoke *v, struct call *c, struct superblock *sb)
+{
+	v->ctx = (struct kabi_ctx){
+		.size = sizeof(v->ctx),
+		.version = KABI_CTX_VERSION,
+		.instance = sb->handle,
+		.state = sb->obj.body,
+		.deadline_ns = UINT64_MAX,
+	};
+	v->ctx.services[KABI_SERVICES_KERNEL_SERVICES] = component_services();
+	v->call = c;
+	v->sb = sb;
+	v->work = nullptr;
+	if (!sb->block_cache)
+		return 0;
+	v->work = work_get(sb);
+	if (!v->work)
+		return call_need_memory(c, sizeof(struct fs_work) + sb->answer_bytes);
+	if (unlikely(c->nr_fs_stale >= STALE_MAX)) {
+		struct block_cache *cache = sb->block_cache;
+
+		spin_lock(&cache->lock);
+		if (!cache->barred_by)
+			cache->barred_by = c;
+		spin_unlock(&cache->lock);
+	}
+	v->ctx.services[KABI_SERVICES_FS_SERVICES] = &fs_services;
+	v->ctx.answer = v->work->answer;
+	v->ctx.answer_bytes = v->work->answer_bytes;
+	*(struct fs_delta_head *)v->work->answer = (struct fs_delta_head){};
+	return 0;
+}
+
+void fs_inode_seen(struct fs_invoke *v, struct inode *i)
+{
+	struct fs_work *w = v->work;
+
+	if (!w || w->nr_inodes == WORK_INODES)
+		return;
+	w->inodes[w->nr_inodes].inode = i;
+	w->inodes[w->nr_inodes++].version = i->body_version;
+}
+
+/* --- preparing: new data for each block that changes; nothing is visible yet --- */
+enum outcome : u8 { OUT_OK, OUT_STALE, OUT_BAD, OUT_MEMORY, OUT_ABSENT, OUT_AGAIN };
+
+static void prepared_drop(struct fs_work *w)
+{
+	for (u32 i = 0; i < w->nr_blocks; i++) {
+		block_data_put(w->blocks[i].base);
+		block_data_put(w->blocks[i].fresh);
+		kfree(w->blocks[i].entry);
+	}
+	kfree(w->deferred);
+	w->deferred = nullptr;
+	w->nr_blocks = w->nr_forgets = w->nr_takes = w->nr_tags = 0;
+	w->blocks_added = w->inodes_added = 0;
+}
+
+/* The block's slot in the work, with what the cache holds of it as base. */
+static enum outcome block_of(struct superblock *sb, struct fs_work *w, u64 block, bool may_be_absent, struct work_block **out)
+{
+	struct work_block *b;
+
+	for (u32 i = 0; i < w->nr_blocks; i++)
+		if (w->blocks[i].block == block) {
+			*out = &w->blocks[i];
+			return OUT_OK;
+		}
+	if (block >= sb->device_bytes / ((struct block_cache *)sb->block_cache)->block_bytes || w->nr_blocks == WORK_BLOCKS)
+		return OUT_BAD;
+	b = &w->blocks[w->nr_blocks];
+	*b = (struct work_block){.block = block};
+	/* What the handler saw, if it looked: then a change since is found at the exchange. */
+	for (u32 i = 0; i < w->nr_views && !b->base; i++)
+		if (w->views[i].block == block && w->views[i].tracked) {
+			b->base = w->views[i].data;
+			refcount_inc(&b->base->refs);
+		}
+	if (!b->base)
+		b->base = block_cache_get(sb->block_cache, block);
+	if (!b->base && !may_be_absent)
+		return OUT_ABSENT;
+	w->nr_blocks++;
+	*out = b;
+	return OUT_OK;
+}
+
+/* Bytes of it that may be changed. */
+static u8 *block_fresh(struct superblock *sb, struct work_block *b)
+{
+	if (!b->fresh)
+		b->fresh = block_data_new(sb->block_cache, b->base ? b->base->bytes : nullptr);
+	if (!b->fresh)
+		return nullptr;
+	b->fresh->verified = true;
+	b->changed = true;
+	return b->fresh->bytes;
+}
+
+static u64 counter_load(const u8 *p, u32 width)
+{
+	u64 x = 0;
+
+	for (u32 i = 0; i < width; i++)
+		x |= (u64)p[i] << 8 * i;
+	return x;
+}
+static void counter_store(u8 *p, u32 width, u64 x)
+{
+	for (u32 i = 0; i < width; i++)
+		p[i] = (u8)(x >> 8 * i);
+}
+
+static bool counter_change(u8 *block, const struct fs_op_head *o, u32 width)
+{
+	u32 bits = width * 8;
+	u64 x = counter_load(block + o->offset, width), whole = x;
+	s64 amount = (s64)o->a;
+
+	if (o->length)
+		whole |= counter_load(block + o->length, width) << bits;
+	if (o->op == FS_OP_LOWER)
+		whole = MIN(whole, o->a);
+	else if (amount < 0 && whole < (u64)-amount)
+		return false;
+	else
+		whole += (u64)amount;
+	if (whole >> bits && !o->length)
+		return false;
+	counter_store(block + o->offset, width, whole);
+	if (o->length)
+		counter_store(block + o->length, width, whole >> bits);
+	return true;
+}
+
+static bool bits_are(const u8 *map, u64 first, u32 nr, bool set)
+{
+	for (u64 i = first; i < first + nr; i++)
+		if ((map[i / 8] >> i % 8 & 1) != set)
+			return false;
+	return true;
+}
+static void bits_flip(u8 *map, u64 first, u32 nr)
+{
+	for (u64 i = first; i < first + nr; i++)
+		map[i / 8] = (u8)(map[i / 8] ^ 1u << i % 8);
+}
+
+static bool defer(struct fs_work *w, const struct fs_op_head *o, u32 max)
+{
+	if (!w->deferred) {
+		w->deferred = kzalloc(sizeof(*w->deferred) + max * sizeof(*o));
+		if (!w->deferred)
+			return false;
+		w->deferred->nr = max;
+		list_init(&w->deferred->link);
+	}
+	if (w->deferred->used == w->deferred->nr)
+		return false;
+	w->deferred->ops[w->deferred->used] = *o;
+	w->deferred->ops[w->deferred->used++].bytes = sizeof(*o);
+	if (o->op == FS_OP_COUNT) {
+		w->deferred->blocks += (s64)o->a;
+		w->deferred->inodes += (s64)o->b;
+	}
+	return true;
+}
+
+static enum outcome op_bits(struct superblock *sb, struct fs_work *w, const struct fs_op_head *o, u32 bs, bool now, u32 max)
+{
+	struct work_block *b;
+	const u8 *seen;
+	enum outcome r;
+	u8 *bytes;
+
+	if (!o->length || o->a >= bs * 8ull || o->length > bs * 8ull - o->a || o->offset >= TRANSACTION_TAGS)
+		return OUT_BAD;
+	r = block_of(sb, w, o->block, false, &b);
+	if (r)
+		return r;
+	seen = b->fresh ? b->fresh->bytes : b->base->bytes;
+	if (!bits_are(seen, o->a, o->length, o->op == FS_OP_RELEASE))
+		return OUT_STALE;
+	if (o->op == FS_OP_RELEASE && !now)
+		return defer(w, o, max) ? OUT_OK : OUT_MEMORY;
+	bytes = block_fresh(sb, b);
+	if (!bytes)
+		return OUT_MEMORY;
+	bits_flip(bytes, o->a, o->length);
+	for (u32 i = 0; i < w->nr_tags; i++)
+		if (w->tags[i] == o->offset)
+			return OUT_OK;
+	if (w->nr_tags == ARRAY_SIZE(w->tags))
+		return OUT_BAD;
+	w->tags[w->nr_tags++] = o->offset;
+	return OUT_OK;
+}
+
+static enum outcome op_counter(struct superblock *sb, struct fs_work *w, const struct fs_op_head *o, u32 bs, bool now, u32 max)
+{
+	u32 width = o->flags & 0xff;
+	struct work_block *b;
+	enum outcome r;
+	u8 *bytes;
+
+	if ((width != 2 && width != 4) || o->offset > bs - width || o->length > bs - width)
+		return OUT_BAD;
+	if (o->flags & FS_OP_AFTER_COMMIT && !now)
+		return defer(w, o, max) ? OUT_OK : OUT_MEMORY;
+	r = block_of(sb, w, o->block, false, &b);
+	if (r)
+		return r;
+	bytes = block_fresh(sb, b);
+	if (!bytes)
+		return OUT_MEMORY;
+	return counter_change(bytes, o, width) ? OUT_OK : OUT_STALE;
+}
+
+static enum outcome op_bytes(struct superblock *sb, struct fs_work *w, const struct fs_op_head *o, const u8 *data, u32 bs)
+{
+	bool whole = o->op == FS_OP_WRITE && o->flags & FS_WRITE_WHOLE;
+	struct work_block *b;
+	enum outcome r;
+	u8 *bytes;
+
+	if (o->offset > bs || o->length > bs - o->offset || o->length > o->bytes - sizeof(*o) || (o->op == FS_OP_READ && o->length > SEEN_MAX))
+		return OUT_BAD;
+	r = block_of(sb, w, o->block, whole, &b);
+	if (r)
+		return r;
+	if (o->op == FS_OP_READ) /* what was there before this delta */
+		return b->base && !memcmp(b->base->bytes + o->offset, data, o->length) ? OUT_OK : OUT_STALE;
+	bytes = block_fresh(sb, b);
+	if (!bytes)
+		return OUT_MEMORY;
+	if (whole)
+		memset(bytes, 0, bs);
+	memcpy(bytes + o->offset, data, o->length);
+	return OUT_OK;
+}
+
+static enum outcome op_inode(struct fs_work *w, const struct fs_op_head *o, const u8 *data)
+{
+	struct inode *i = nullptr;
+
+	if (o->length != sizeof(struct fs_inode) || o->bytes < sizeof(*o) + o->length || w->nr_takes == WORK_INODES)
+		return OUT_BAD;
+	for (u32 k = 0; k < w->nr_inodes; k++)
+		if (w->inodes[k].inode->ino == o->a)
+			i = w->inodes[k].inode;
+	if (!i) /* only what this call was shown is its to change */
+		return OUT_BAD;
+	memcpy(&w->inode_copy[w->nr_takes], data, sizeof(struct fs_inode));
+	w->takes[w->nr_takes].inode = i;
+	w->takes[w->nr_takes].from = &w->inode_copy[w->nr_takes];
+	w->takes[w->nr_takes++].take = o->flags;
+	return OUT_OK;
+}
+
+static enum outcome op_prepare(struct superblock *sb, struct fs_work *w, const struct fs_op_head *o, const u8 *data, bool now, u32 max)
+{
+	u32 bs = ((struct block_cache *)sb->block_cache)->block_bytes;
+
+	switch ((u32)o->op) {
+	case FS_OP_READ:
+	case FS_OP_WRITE:
+		return op_bytes(sb, w, o, data, bs);
+	case FS_OP_CLAIM:
+	case FS_OP_RELEASE:
+		return op_bits(sb, w, o, bs, now, max);
+	case FS_OP_ADD:
+	case FS_OP_LOWER:
+		return op_counter(sb, w, o, bs, now, max);
+	case FS_OP_INODE:
+		return op_inode(w, o, data);
+	case FS_OP_FORGET:
+		if (!o->a || o->block >= sb->total_blocks || o->a > sb->total_blocks - o->block || w->nr_forgets == WORK_FORGETS)
+			return OUT_BAD;
+		w->forgets[w->nr_forgets].block = o->block;
+		w->forgets[w->nr_forgets++].nr = o->a;
+		return OUT_OK;
+	case FS_OP_COUNT:
+		if (o->flags & FS_OP_AFTER_COMMIT && !now)
+			return defer(w, o, max) ? OUT_OK : OUT_MEMORY;
+		w->blocks_added += (s64)o->a;
+		w->inodes_added += (s64)o->b;
+		return OUT_OK;
+	default:
+		return OUT_BAD;
+	}
+}
+
+/* All operations in [p, p + used); BC-I4: each head is copied once. */
+static enum outcome prepare(struct superblock *sb, struct fs_work *w, const u8 *p, u32 used, bool now, u64 *absent)
+{
+	enum outcome r = OUT_OK;
+
+	for (u32 at = 0; at < used && r == OUT_OK;) {
+		struct fs_op_head o;
+
+		if (used - at < sizeof(o))
+			return OUT_BAD;
+		memcpy(&o, p + at, sizeof(o));
+		if (o.bytes < sizeof(o) || o.bytes % 8 || o.bytes > used - at)
+			return OUT_BAD;
+		r = op_prepare(sb, w, &o, p + at + sizeof(o), now, used / (u32)sizeof(o) + 1);
+		*absent = o.block;
+		at += o.bytes;
+	}
+	for (u32 i = 0; i < w->nr_blocks && r == OUT_OK; i++)
+		if (w->blocks[i].changed && !w->blocks[i].base) {
+			w->blocks[i].entry = kzalloc(sizeof(struct block_entry));
+			if (!w->blocks[i].entry)
+				r = OUT_MEMORY;
+		}
+	return r;
+}
+
+/* --- the exchange --- */
+static enum outcome still_current(struct superblock *sb, struct block_cache *cache, struct fs_work *w) __requires(cache->lock)
+{
+	for (u32 i = 0; i < w->nr_views; i++) {
+		struct block_entry *e = w->views[i].tracked ? block_cache_find(cache, w->views[i].block) : nullptr;
+
+		if (e && e->data != w->views[i].data)
+			return OUT_STALE;
+	}
+	for (u32 i = 0; i < w->nr_inodes; i++)
+		if (w->inodes[i].inode->body_version != w->inodes[i].version)
+			return OUT_STALE;
+	for (u32 i = 0; i < w->nr_blocks; i++) {
+		struct block_entry *e = block_cache_find(cache, w->blocks[i].block);
+
+		if (e && e->data != w->blocks[i].base)
+			return OUT_AGAIN;
+		if (!e && w->blocks[i].base && w->blocks[i].changed)
+			return OUT_AGAIN; /* left the cache meanwhile */
+	}
+	if ((w->blocks_added < 0 && sb->free_blocks < (u64)-w->blocks_added) || (w->inodes_added < 0 && sb->free_inodes < (u64)-w->inodes_added))
+		return OUT_STALE;
+	return OUT_OK;
+}
+
+static struct timespec64 time_of(const struct fs_time *t)
+{
+	return (struct timespec64){t->seconds, MIN(t->nanoseconds, 999999999u)};
+}
+
+static void inode_take(struct inode *i, const struct fs_inode *from, u32 take)
+{
+	spin_lock(&i->obj.lock);
+	if (take & FS_TAKE_BODY) {
+		if (i->obj.body)
+			memcpy(i->obj.body, from->body, sizeof(from->body));
+		i->fs_flags = from->flags;
+		i->blocks_512 = from->blocks_512;
+		i->body_version++;
+	}
+	if (take & FS_TAKE_LINKS) {
+		i->nlink = from->nlink;
+		i->body_version++;
+	}
+	if (take & FS_TAKE_MTIME)
+		i->mtime = time_of(&from->mtime);
+	if (take & (FS_TAKE_MTIME | FS_TAKE_CTIME))
+		i->ctime = time_of(&from->ctime);
+	if (take & FS_TAKE_SIZE && !i->pages)
+		i->size_bytes = from->size;
+	if (take & FS_TAKE_ATTRIBUTES) {
+		i->mode = (i->mode & S_IFMT) | (from->mode & 07777);
+		i->uid = KUID(from->uid);
+		i->gid = KGID(from->gid);
+	}
+	i->version++;
+	spin_unlock(&i->obj.lock);
+}
+
+static void exchange(struct superblock *sb, struct block_cache *cache, struct fs_work *w) __requires(cache->lock)
+{
+	for (u32 i = 0; i < w->nr_blocks; i++) {
+		struct work_block *b = &w->blocks[i];
+		struct block_entry *e;
+
+		if (!b->changed)
+			continue;
+		e = block_cache_find(cache, b->block);
+		if (e) {
+			struct block_data *old = e->data;
+
+			e->data = b->fresh;
+			e->data->version = ++cache->next_version;
+			b->fresh = old; /* the entry's reference on it goes after the lock, with the work */
+		} else {
+			e = b->entry;
+			b->entry = nullptr;
+			e->block = b->block;
+			e->data = b->fresh;
+			b->fresh = nullptr;
+			block_cache_insert(cache, e);
+		}
+		block_cache_dirty(cache, e);
+	}
+	for (u32 i = 0; i < w->nr_tags; i++) {
+		u32 tag = w->tags[i];
+
+		cache->open.tags[tag / 8] = (u8)(cache->open.tags[tag / 8] | 1u << tag % 8);
+		cache->open.tag_low = MIN(cache->open.tag_low, tag);
+		cache->open.tag_high = MAX(cache->open.tag_high, tag + 1);
+	}
+	if (w->deferred) {
+		list_add_tail(&cache->open.deferred, &w->deferred->link);
+		cache->open.deferred_blocks += w->deferred->blocks;
+		cache->open.deferred_inodes += w->deferred->inodes;
+		w->deferred = nullptr;
+	}
+	spin_lock(&sb->obj.lock);
+	sb->free_blocks += (u64)w->blocks_added;
+	sb->free_inodes += (u64)w->inodes_added;
+	spin_unlock(&sb->obj.lock);
+	for (u32 i = 0; i < w->nr_takes; i++)
+		inode_take(w->takes[i].inode, w->takes[i].from, w->takes[i].take);
+	cache->dirtied++;
+	cache->clean = false;
+	cache->nr_applied++;
+}
+
+/* BC-I3. Freed after the lock: chained through hash_next. */
+static struct block_entry *forget(struct block_cache *cache, struct fs_work *w) __requires(cache->lock)
+{
+	struct block_entry *gone = nullptr;
+
+	for (u32 i = 0; i < w->nr_forgets; i++)
+		for (u64 k = 0; k < w->forgets[i].nr; k++) {
+			struct block_entry *e = block_cache_take(cache, w->forgets[i].block + k);
+
+			if (!e)
+				continue;
+			e->hash_next = gone;
+			gone = e;
+		}
+	return gone;
+}
+
+static bool has_effect(const struct fs_work *w)
+{
+	if (w->nr_forgets || w->nr_takes || w->deferred || w->blocks_added || w->inodes_added)
+		return true;
+	for (u32 i = 0; i < w->nr_blocks; i++)
+		if (w->blocks[i].changed)
+			return true;
+	return false;
+}
+
+/* c: whose answer it is (nullptr: core's own). */
+static enum outcome apply(struct superblock *sb, struct fs_work *w, struct call *c, const u8 *ops, u32 used, bool now, u64 *absent)
+{
+	struct block_cache *cache = sb->block_cache;
+	enum outcome r = OUT_AGAIN;
+
+	for (u32 round = 0; round < APPLY_ROUNDS && r == OUT_AGAIN; round++) {
+		struct block_entry *gone = nullptr;
+
+		r = prepare(sb, w, ops, used, now, absent);
+		if (r == OUT_OK) {
+			spin_lock(&cache->lock);
+			r = still_current(sb, cache, w);
+			if (r == OUT_OK && c && cache->barred_by && cache->barred_by != c && has_effect(w))
+				r = OUT_STALE;
+			if (r == OUT_OK && has_effect(w)) {
+				exchange(sb, cache, w);
+				gone = forget(cache, w);
+			}
+			spin_unlock(&cache->lock);
+		}
+		while (gone) {
+			struct block_entry *next = gone->hash_next;
+
+			block_entry_free(gone);
+			gone = next;
+		}
+		prepared_drop(w);
+	}
+	return r == OUT_AGAIN ? OUT_STALE : r;
+}
+
+/* --- answers --- */
+/* The views of an answer without a delta (an error) must be current too: to a component a stale view looks like a corrupt image. */
+static bool views_current(struct superblock *sb, struct fs_work *w)
+{
+	struct block_cache *cache = sb->block_cache;
+	enum outcome r;
+
+	spin_lock(&cache->lock);
+	r = still_current(sb, cache, w);
+	spin_unlock(&cache->lock);
+	return r == OUT_OK;
+}
+
+static answer_t stale(struct fs_invoke *v)
+{
+	struct block_cache *cache = v->sb->block_cache;
+
+	cache->nr_stale++;
+	if (v->call->nr_fs_stale++ > STALE_MAX + 2) {
+		v->call->nr_fs_stale = 0;
+		log_err("%s: an answer does not fit what the file system holds: run e2fsck\n", v->sb->type_name);
+		return -EIO;
+	}
+	return ANSWER_MORE;
+}
+
+answer_t fs_delta_apply(struct fs_invoke *v)
+{
+	struct fs_work *w = v->work;
+	u32 used = READ_ONCE(((struct fs_delta_head *)w->answer)->used);
+	u64 absent = 0;
+
+	if (used > w->answer_bytes - sizeof(struct fs_delta_head))
+		used = ~0u;
+	switch (used == ~0u ? OUT_BAD : apply(v->sb, w, v->call, (const u8 *)w->answer + sizeof(struct fs_delta_head), used, false, &absent)) {
+	case OUT_OK:
+		v->call->nr_fs_stale = 0;
+		return 0;
+	case OUT_STALE:
+	case OUT_AGAIN:
+		return stale(v);
+	case OUT_ABSENT:
+		return call_need_blocks(v->call, v->sb, absent, 1);
+	case OUT_MEMORY:
+		return call_need_memory(v->call, 16 * PAGE_BYTES);
+	case OUT_BAD:
+		break;
+	}
+	log_err("%s: a component's delta breaks its contract\n", v->sb->type_name);
+	return -EIO;
+}
+
+static answer_t needs_of(struct fs_invoke *v)
+{
+	answer_t last = 0;
+
+	/* nr_needs lies where the component writes: read once, checked. */
+	for (u32 i = 0, nr = MIN((u32)READ_ONCE(v->ctx.nr_needs), (u32)KABI_CTX_NEEDS); i < nr; i++) {
+		struct kabi_need n = v->ctx.needs[i];
+
+		if (n.kind == KABI_NEED_MEMORY)
+			last = call_need_memory(v->call, (size_t)MIN(n.nr, (u64)1 << 20));
+		else
+			last = n.index >= BLOCK_CACHE_CLEAN ? -EIO : call_need_blocks(v->call, v->sb, n.index, MIN(n.nr, (u64)256));
+	}
+	return last ? last : -EIO;
+}
+
+/* A block that was given back is free after the next commit: before ENOSPC is told, there is one. */
+static bool commit_frees(struct superblock *sb)
+{
+	struct block_cache *cache = sb->block_cache;
+
+	return READ_ONCE(cache->open.deferred_blocks) > 0 || READ_ONCE(cache->open.deferred_inodes) > 0;
+}
+
+static answer_t invoke_act(struct fs_invoke *v, answer_t a)
+{
+	answer_t d;
+
+	if (a == ANSWER_NEED)
+		return needs_of(v);
+	if (a == ANSWER_WAIT_SLOT) {
+		v->call->waiting_on = v->sb->fs;
+		return a;
+	}
+	if (!v->work)
+		return a;
+	if (a != ANSWER_MORE && answer_is_error(a)) {
+		if (!views_current(v->sb, v->work))
+			return stale(v);
+		if (a == -ENOSPC && commit_frees(v->sb))
+			return call_need_blocks(v->call, v->sb, BLOCK_CACHE_COMMIT, 1);
+		return a;
+	}
+	if (call_rerun_inject(v->call))
+		return ANSWER_MORE;
+	d = fs_delta_apply(v);
+	return d ? d : a;
+}
+
+answer_t fs_invoke_end(struct fs_invoke *v, answer_t a)
+{
+	struct block_cache *cache = v->sb->block_cache;
+
+	a = invoke_act(v, a);
+	if (v->work) {
+		spin_lock(&cache->lock);
+		if (cache->barred_by == v->call)
+			cache->barred_by = nullptr;
+		spin_unlock(&cache->lock);
+		work_put(cache, v->work);
+		v->work = nullptr;
+	}
+	return a;
+}
+
+int delta_apply_deferred(struct superblock *sb, struct deferred_ops *d)
+{
+	struct fs_work *w = work_get(sb);
+	int r = w ? 0 : -ENOMEM;
+
+	while (w && !r) {
+		u64 absent = 0;
+		enum outcome o = apply(sb, w, nullptr, (const u8 *)d->ops, d->used * (u32)sizeof(d->ops[0]), true, &absent);
+
+		if (o == OUT_OK)
+			break;
+		if (o == OUT_ABSENT)
+			r = block_cache_read(sb, absent, 1);
+		else if (o == OUT_MEMORY)
+			r = mm_reclaim_for(16 * PAGE_BYTES);
+		else
+			r = -EIO;
+	}
+	if (w)
+		work_put(sb->block_cache, w);
+	return r;
+}

@@ -1,0 +1,50 @@
+#pragma once
+/* Shared by block_cache.c, delta.c, commit.c. */
+#include <core/block_cache.h>
+#include <core/fs_type.h>
+
+#define WORK_VIEWS    192u
+#define WORK_BLOCKS   96u /* that one delta may change */
+#define WORK_INODES   6u
+#define WORK_FORGETS  48u
+struct fs_work {
+	struct list_node link;
+	void *answer;
+	u32 answer_bytes;
+	u32 nr_views, nr_inodes;
+	u32 stale; /* answers of this call that were refused, as far as the work was kept */
+	struct work_view {
+		u64 block;
+		struct block_data *data;
+		bool tracked;
+	} views[WORK_VIEWS];
+	struct {
+		struct inode *inode;
+		u64 version;
+	} inodes[WORK_INODES];
+	/* while a delta is applied */
+	u32 nr_blocks, nr_forgets, nr_takes;
+	struct work_block {
+		u64 block;
+		struct block_data *base, *fresh; /* base nullptr: was not in the cache */
+		struct block_entry *entry;	 /* for one that was not */
+		bool changed;
+	} blocks[WORK_BLOCKS];
+	struct {
+		u64 block, nr;
+	} forgets[WORK_FORGETS];
+	struct {
+		struct inode *inode;
+		struct fs_inode *from;
+		u32 take;
+	} takes[WORK_INODES];
+	struct fs_inode inode_copy[WORK_INODES];
+	struct deferred_ops *deferred;
+	s64 blocks_added, inodes_added;
+	u32 nr_tags;
+	u32 tags[64];
+};
+void fs_work_free(struct fs_work *w);
+/* The commit thread looks after this mount from now on, or no more. */
+void commit_thread_join(struct block_cache *cache);
+void commit_thread_leave(struct block_cache *cache);
