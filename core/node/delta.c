@@ -1,11 +1,13 @@
 /* Deltas: what a component's answer changes, checked and applied. Theory in block_cache.c; the operations are in kabi/filesystem.kabi. */
 #include <core/block_cache.h>
+#include <core/call_priv.h>
 #include <core/component.h>
 #include <core/fs_type.h>
 #include <core/log.h>
 #include <core/task.h>
 #include <core/time.h>
 #include <kabi/fs_services.h>
+#include <kabi/kernel_services.h>
 #include <lib/string.h>
 #include "delta.h"
 
