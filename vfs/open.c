@@ -131,6 +131,7 @@ static answer_t finish_open(struct call *c, struct walks *ws, struct file *file,
 		s->file = file;
 		return a;
 	}
+	file->flags &= ~O_NOCTTY;
 	if (unlikely(a < 0)) {
 		file_put(file);
 		return a;
@@ -151,7 +152,8 @@ static answer_t open_inode(struct call *c, struct walks *ws, const struct path_r
 	if (S_TYPE(i->mode) == S_IFSOCK && !(how->flags & O_PATH))
 		return -ENXIO;
 	type = type_of(i, how->flags);
-	file = file_new(type, how->flags & ~OPEN_KEPT_OUT & ~O_CLOEXEC, path, i, nullptr);
+	/* O_NOCTTY stays until the terminal has seen it: finish_open */
+	file = file_new(type, how->flags & ~(OPEN_KEPT_OUT & ~O_NOCTTY) & ~O_CLOEXEC, path, i, nullptr);
 	if (!file)
 		return call_need_memory(c, sizeof(struct file));
 	if (S_TYPE(i->mode) == S_IFREG && how->flags & O_ACCMODE && !(how->flags & O_PATH))
