@@ -91,12 +91,26 @@ static void entropy_interrupt(struct component *co, struct kabi_ctx *ctx, u32 qu
 		random_mix(data, MIN((size_t)n, sizeof(data)), (u32)MIN((size_t)n, sizeof(data)) * 8);
 }
 
+#define CHAR_CAUSES_MAX 64u
+/* Until the device names no more causes: on an edge-triggered line a cause that arose while another still held the line makes no new edge. */
+static void char_interrupt(struct component *co, struct kabi_ctx *ctx, u32 queue)
+{
+	for (u32 i = 0; i < CHAR_CAUSES_MAX; i++) {
+		enum char_events events = 0;
+		answer_t port = char_driver_interrupt(co->slot, ctx, component_device_handle(co), queue, &events);
+
+		if (port < 0 || !events)
+			return;
+		char_device_event(co, (u32)port, events);
+		component_ctx(co, ctx);
+	}
+}
+
 void component_interrupt(struct call *c, struct deferred *d)
 {
 	struct component *co = container_of(d->object, struct component, obj);
 	struct component_vector *v = &co->vectors[d->argument % COMPONENT_VECTORS];
 	struct kabi_ctx ctx;
-	u32 events = 0;
 	answer_t a;
 
 	mutex_lock(&co->lock);
@@ -109,9 +123,7 @@ void component_interrupt(struct call *c, struct deferred *d)
 			block_device_event(co, v->queue);
 		break;
 	case COMPONENT_CHAR:
-		a = char_driver_interrupt(co->slot, &ctx, component_device_handle(co), v->queue, (enum char_events *)&events);
-		if (a >= 0 && events)
-			char_device_event(co, (u32)a, events);
+		char_interrupt(co, &ctx, v->queue);
 		break;
 	case COMPONENT_ENTROPY:
 		entropy_interrupt(co, &ctx, v->queue);

@@ -8,6 +8,8 @@ import re
 BOOTING, RUNNING, ENDED, REFUSED = "booting", "running", "ended", "refused"
 # A line as Linux and we print the kernel log; only looked for when the guest could not be quieted.
 LOG_LINE = re.compile(rb"^\[ *\d+\.\d{6}\]")
+# What may yet become such a line: held back until it is decided.
+LOG_LINE_BEGINNING = re.compile(rb"\[[ ]*\d*(\.\d{0,5}|\.\d{6}(\].*)?)?", re.S)
 
 
 class Splitter:
@@ -24,6 +26,7 @@ class Splitter:
         self.held = b""
         self.translate = translate
         self.had_return = False
+        self.at_line_start = True
 
     def feed(self, data):
         self.held += data
@@ -80,10 +83,13 @@ class Splitter:
         part, rest = self.held[:count], self.held[count:]
         lines = part.splitlines(keepends=True)
         kept = b""
-        if lines and not last and lines[-1].startswith(b"[") and not lines[-1].endswith(b"\n"):
+        if lines and not last and not lines[-1].endswith(b"\n") and LOG_LINE_BEGINNING.fullmatch(lines[-1]) \
+                and (len(lines) > 1 or self.at_line_start):
             kept = lines.pop()
         for line in lines:
-            (self.log if LOG_LINE.match(line) else self._text)(line)
+            to_log = self.at_line_start and LOG_LINE.match(line)
+            (self.log if to_log else self._text)(line)
+            self.at_line_start = line.endswith(b"\n")
         self.held = kept + rest
 
     def _text(self, data):
