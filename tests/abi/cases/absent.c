@@ -36,6 +36,13 @@ CASE_UMKA(mount_api, "fsopen:ENOSYS", "fsmount:ENOSYS", "open_tree:ENOSYS", "mov
 	ERR(SYS(fspick, AT_FDCWD, ".", 0), ENOSYS);
 }
 
+CASE_UMKA(inotify, "inotify_init1:ENOSYS", "inotify_add_watch:ENOSYS", "inotify_rm_watch:ENOSYS")
+{
+	ERR(SYS(inotify_init1, 0), ENOSYS);
+	ERR(SYS(inotify_add_watch, -1, ".", 1), ENOSYS);
+	ERR(SYS(inotify_rm_watch, -1, 1), ENOSYS);
+}
+
 CASE_UMKA(uring, "io_uring_setup:ENOSYS", "io_uring_enter:ENOSYS", "io_uring_register:ENOSYS", "io_setup:ENOSYS")
 {
 	ERR(SYS(io_uring_setup, 8, NULL), ENOSYS);
