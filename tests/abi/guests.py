@@ -68,7 +68,8 @@ def check_disk(path):
     """What e2fsck finds on it: an empty text when it is clean."""
     done = subprocess.run(["e2fsck", "-fn", path], capture_output=True, text=True, check=False,
                           env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
-    return "" if done.returncode == 0 else done.stdout + done.stderr
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if line and line != "Fix? no"]
+    return "" if done.returncode == 0 else "\n".join(lines[:20] + [f"({len(lines)} lines)"])
 
 
 def _boot(machine, overlay, disk, command, seconds, quiet):
@@ -124,7 +125,7 @@ def _read(text):
             results[match[2]] = (verdict, "\n".join(notes))
             running = None
         elif running and line.strip():
-            notes.append(line)
+            notes.append(line.removeprefix("# "))
     return results, running
 
 
