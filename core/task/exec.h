@@ -15,6 +15,7 @@ int strings_from_user(struct exec_strings *s, vaddr_t user, size_t others);
 int strings_from_core(struct exec_strings *s, const char *const *list);
 int strings_replace_first(struct exec_strings *s, const char *interpreter, const char *argument, const char *path);
 
+enum exec_random : u8 { EXEC_RANDOM_SEED, EXEC_RANDOM_SEED_2, EXEC_RANDOM_IMAGE, EXEC_RANDOM_MMAP, EXEC_RANDOM_BRK, EXEC_RANDOM_STACK, EXEC_RANDOM_STRINGS, EXEC_RANDOM_NR };
 struct exec_state {
 	struct file *file;	 /* the image that will run, referenced, writes denied */
 	struct file *interp;	 /* PT_INTERP's, or nullptr */
@@ -29,6 +30,7 @@ struct exec_state {
 	/* set by the loading */
 	struct address_space *space;
 	vaddr_t load_bias, interp_base, entry, stack_top;
+	u64 random[EXEC_RANDOM_NR]; /* AT_RANDOM's 16 bytes, then one word for each place */
 };
 int exec_read(struct file *f, u64 offset, void *buf, size_t bytes); /* 0, -EIO (short), -errno */
 int exec_parse(struct file *f, struct elf_image **out);

@@ -38,14 +38,10 @@ static bool randomize(void)
 	return task_randomize_va_space && !(current->context->personality & ADDR_NO_RANDOMIZE);
 }
 
-static u64 random_pages(u32 bits)
+/* A random number of pages, from the words that exec_load drew in one piece. */
+static u64 random_pages(const struct exec_state *x, enum exec_random which, u32 bits)
 {
-	u64 r = 0;
-
-	if (!randomize())
-		return 0;
-	random_bytes(&r, sizeof(r));
-	return (r & ((1ull << bits) - 1)) << PAGE_SHIFT;
+	return randomize() ? (x->random[which] & ((1ull << bits) - 1)) << PAGE_SHIFT : 0;
 }
 
 /* Contents by page of the file's memory object. */
@@ -166,9 +162,9 @@ static int map_image(struct exec_state *x, struct file *f, const struct elf_imag
 }
 
 /* Two thirds up the user range, as Linux places position-independent programs (ELF_ET_DYN_BASE). */
-static u64 pie_bias(const struct elf_image *image)
+static u64 pie_bias(const struct exec_state *x, const struct elf_image *image)
 {
-	u64 base = USER_ADDR_END / 3 * 2 + random_pages(28);
+	u64 base = USER_ADDR_END / 3 * 2 + random_pages(x, EXEC_RANDOM_IMAGE, 28);
 	u64 size = image->end - image->start;
 
 	if (base + size > USER_ADDR_END - (1ull << 36))
@@ -177,7 +173,7 @@ static u64 pie_bias(const struct elf_image *image)
 }
 
 /* Below the stack and its room to grow (at least 128 MiB, at most 5/6 of the range), as mmap_base on Linux. */
-static void place_mmap_base(struct address_space *as)
+static void place_mmap_base(const struct exec_state *x, struct address_space *as)
 {
 	u64 gap = task_rlimit(current, RLIMIT_STACK), most = USER_ADDR_END / 6 * 5;
 
@@ -185,7 +181,7 @@ static void place_mmap_base(struct address_space *as)
 	gap += (1ull << 22) + (16ull << 30); /* guard, and the stack's own randomisation */
 	if (gap > most)
 		gap = most;
-	as->mmap_base = ALIGN_DOWN(USER_ADDR_END - gap - random_pages(28), PAGE_BYTES);
+	as->mmap_base = ALIGN_DOWN(USER_ADDR_END - gap - random_pages(x, EXEC_RANDOM_MMAP, 28), PAGE_BYTES);
 }
 
 static int load_interp(struct exec_state *x)
@@ -218,14 +214,14 @@ static int place_brk(struct exec_state *x, u64 bias)
 	struct address_space *as = x->space;
 	u64 brk = ALIGN_UP(x->image->brk + bias, PAGE_BYTES);
 
-	brk += task_randomize_va_space > 1 ? random_pages(13) : 0;
+	brk += task_randomize_va_space > 1 ? random_pages(x, EXEC_RANDOM_BRK, 13) : 0;
 	as->brk_start = as->brk = (vaddr_t)brk;
 	return 0;
 }
 
 static int map_stack(struct exec_state *x)
 {
-	u64 top = USER_ADDR_END - random_pages(22), bytes = 132ull << 10, limit = task_rlimit(current, RLIMIT_STACK);
+	u64 top = USER_ADDR_END - random_pages(x, EXEC_RANDOM_STACK, 22), bytes = 132ull << 10, limit = task_rlimit(current, RLIMIT_STACK);
 	u64 strings = x->argv.used + x->envp.used + (x->argv.nr + x->envp.nr + 64) * sizeof(vaddr_t) + 2 * PAGE_BYTES;
 	u32 flags = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_GROWSDOWN | VM_STACK;
 
@@ -246,12 +242,13 @@ int exec_load(struct exec_state *x)
 	u64 bias = 0;
 	int error;
 
-	place_mmap_base(as);
+	random_bytes(x->random, sizeof(x->random));
+	place_mmap_base(x, as);
 	error = map_stack(x);
 	if (error)
 		return error;
 	if (image->position_independent)
-		bias = pie_bias(image);
+		bias = pie_bias(x, image);
 	x->load_bias = (vaddr_t)bias;
 	x->entry = (vaddr_t)(image->entry + bias);
 	error = map_image(x, x->file, image, bias);
@@ -347,9 +344,7 @@ int exec_build_stack(struct exec_state *x, vaddr_t *sp)
 	struct stack_writer w = {.sp = x->stack_top};
 	struct auxv a = {.words = as->auxv};
 	vaddr_t zero = 0, execfn, env, arg, random, platform, at, argc = x->argv.nr;
-	u8 seed[16];
 
-	random_bytes(seed, sizeof(seed));
 	push(&w, &zero, sizeof(zero));
 	execfn = push(&w, x->name, strlen(x->name) + 1);
 	env = push(&w, x->envp.data, x->envp.used);
@@ -357,9 +352,9 @@ int exec_build_stack(struct exec_state *x, vaddr_t *sp)
 	as->env_start = as->arg_end = env;
 	arg = push(&w, x->argv.data, x->argv.used);
 	as->arg_start = arg;
-	w.sp = ALIGN_DOWN(w.sp - random_pages(13) % 8192 / 16 * 16, (vaddr_t)16);
+	w.sp = ALIGN_DOWN(w.sp - (random_pages(x, EXEC_RANDOM_STRINGS, 9) >> PAGE_SHIFT) * 16, (vaddr_t)16);
 	platform = push(&w, ARCH_ELF_PLATFORM, sizeof(ARCH_ELF_PLATFORM));
-	random = push(&w, seed, sizeof(seed));
+	random = push(&w, &x->random[EXEC_RANDOM_SEED], 16);
 	fill_auxv(x, &a, execfn, random, platform);
 	w.sp = ALIGN_DOWN(w.sp, (vaddr_t)16);
 	w.sp -= (1 + x->argv.nr + 1 + x->envp.nr + 1) * sizeof(vaddr_t) + a.nr * sizeof(vaddr_t);
