@@ -40,7 +40,7 @@ static void service_log(struct kabi_ctx *ctx, enum severity level, const void *t
 	struct object *o = object_by_handle(ctx->instance, OBJECT_COMPONENT, CAP_RIGHT_READ);
 
 	/* A file system is no device's instance: its lines say themselves whose they are. */
-	log_printf((enum log_level)(level & 7), "%s%s%.*s", o ? container_of(o, struct component, obj)->name : "", o ? ": " : "",
+	log_printf((enum log_level)(level & 7), "%s%s%.*s\n", o ? container_of(o, struct component, obj)->name : "", o ? ": " : "",
 		(int)MIN(len, 256u), (const char *)text);
 	if (o)
 		object_put(o);

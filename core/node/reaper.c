@@ -114,6 +114,7 @@ void node_boot_init(void)
 	inode_boot_init();
 	mount_boot_init();
 	file_boot_init();
+	reaper_start();
 }
 
 #define RELEASE(type)                                                                              \
