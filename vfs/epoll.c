@@ -147,7 +147,7 @@ answer_t vfs_epoll_wait(struct call *c, u32 epfd, u64 events, u32 max, u32 event
 	struct file *ef = call_file(c, epfd), *f;
 	struct epoll_item *item;
 	struct epoll *ep;
-	u32 seq, looks, told = 0;
+	u32 seq, looks, told = call_frame(c)->live ? (u32)*call_progress(c, u64) : 0;
 
 	if ((s32)max <= 0 || max > INT32_MAX / 16)
 		return -EINVAL;
@@ -165,12 +165,16 @@ answer_t vfs_epoll_wait(struct call *c, u32 epfd, u64 events, u32 max, u32 event
 		file_put(f);
 		if (a == 1)
 			told++;
-		if (a < 0) {
-			if (told)
-				break;
+		if (unlikely(a < 0)) {
 			if (a == -EFAULT)
-				return call_need_user(c, (struct uspan){(vaddr_t)events, (size_t)event_bytes}, true);
-			return a;
+				a = call_need_user(c, (struct uspan){(vaddr_t)events + (vaddr_t)told * event_bytes, (size_t)event_bytes}, true);
+			if (answer_is_kind(a)) {
+				*call_progress(c, u64) = told; /* these are told: the next run goes on behind them */
+				return a;
+			}
+			if (!told)
+				return a;
+			break;
 		}
 	}
 	if (told) {

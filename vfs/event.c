@@ -254,12 +254,22 @@ static void signalfd_info(const struct signal_info *i, u8 *out)
 	memcpy(out + 80, &i->addr_lsb, 2);
 }
 
+/* What has been told so far stays told: the next run goes on behind it. */
+static answer_t signalfd_fault(struct call *c, const struct uio *io, size_t done)
+{
+	answer_t a = uio_need(c, io, done, true);
+
+	if (answer_is_kind(a))
+		*call_progress(c, u64) = done;
+	return answer_is_kind(a) || !done ? a : (answer_t)done;
+}
+
 /* Dequeueing is the effect: the room in the user's buffer is made sure of first, by writing zeros there. */
 static answer_t signalfd_read(struct call *c, struct file *f, struct signalfd *s, struct uio *io)
 {
 	u32 seq = waitable_seq(call_signal_event(c));
 	u8 info[SIGNALFD_BYTES] = {};
-	size_t done = 0;
+	size_t done = call_frame(c)->live ? *call_progress(c, u64) : 0;
 
 	if (io->total < SIGNALFD_BYTES)
 		return -EINVAL;
@@ -267,7 +277,7 @@ static answer_t signalfd_read(struct call *c, struct file *f, struct signalfd *s
 		struct signal_info si;
 
 		if (uio_copy_out(c, io, done, info, SIGNALFD_BYTES) != SIGNALFD_BYTES)
-			return done ? (answer_t)done : uio_need(c, io, done, true);
+			return signalfd_fault(c, io, done);
 		if (!signal_dequeue(s->mask, &si))
 			break;
 		signalfd_info(&si, info);
@@ -328,6 +338,7 @@ static answer_t memory_file(struct call *c, const char *label, u32 mode, struct 
 		return call_need_memory(c, sizeof(struct name));
 	a = fs_create(c, m->root->inode, nullptr, 0, &args, &fresh);
 	if (a >= 0) {
+		name_give_inode(path.name, fresh);
 		*out = file_new(NODE_FILE, O_RDWR | O_LARGEFILE, &path, fresh, nullptr);
 		if (*out)
 			(void)file_write_get(*out);

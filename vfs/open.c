@@ -149,7 +149,8 @@ static answer_t open_inode(struct call *c, struct walks *ws, const struct path_r
 
 	if (unlikely(a))
 		return a;
-	if (S_TYPE(i->mode) == S_IFSOCK && !(how->flags & O_PATH))
+	/* Sockets, and what has no type because nobody opens it by a name (eventfd and the like, through /proc/PID/fd). */
+	if ((S_TYPE(i->mode) == S_IFSOCK || !S_TYPE(i->mode)) && !(how->flags & O_PATH))
 		return -ENXIO;
 	type = type_of(i, how->flags);
 	/* O_NOCTTY stays until the terminal has seen it: finish_open */
@@ -292,6 +293,7 @@ static answer_t open_tmpfile(struct call *c, struct walk *w, struct open_how *ho
 		return a;
 	}
 	fresh->tmpfile = !(how->flags & O_EXCL);
+	name_give_inode(path.name, fresh);
 	*out = file_new(NODE_FILE, how->flags & ~OPEN_KEPT_OUT & ~O_CLOEXEC, &path, fresh, nullptr);
 	name_put(path.name);
 	if (*out)

@@ -87,6 +87,8 @@ answer_t vfs_pipe(struct call *c, u64 fds, u32 flags)
 		pipe_open_end(p, true, false);
 		p->inode = f[0]->inode;
 		object_get(&p->obj);
+		f[0]->inode->fifo = p; /* /proc/PID/fd opens this one again */
+		object_get(&p->obj);
 		f[1] = file_new(NODE_PIPE, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)), &f[0]->path, f[0]->inode, &p->obj);
 		if (f[1])
 			pipe_open_end(p, false, true);

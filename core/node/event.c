@@ -110,7 +110,7 @@ struct pidfd *pidfd_new(struct pid *pid)
 	if (!p)
 		return nullptr;
 	object_init(&p->obj, OBJECT_FILE_EVENT, LOCK_LEVEL_NODE, &account_root);
-	p->obj.schema = 1; /* tells it from a signalfd at its end */
+	p->obj.schema = PIDFD_SCHEMA; /* tells it from a signalfd at its end */
 	object_get(&pid->obj);
 	p->pid = pid;
 	return p;
@@ -149,7 +149,7 @@ void event_release(struct object *o)
 {
 	if (o->type == OBJECT_TIMER)
 		timer_cancel(&container_of(o, struct timerfd, obj)->timer);
-	else if (o->type == OBJECT_FILE_EVENT && o->schema == 1)
+	else if (o->type == OBJECT_FILE_EVENT && o->schema == PIDFD_SCHEMA)
 		pid_put(container_of(o, struct pidfd, obj)->pid);
 	grace_defer(&o->grace, GRACE_SLAB_FREE, o);
 }

@@ -105,6 +105,7 @@ struct file *file_new_anonymous(enum node_type type, u32 flags, const char *labe
 	}
 	path.name = name_alloc(anon_mount->root, text, (u32)strlen(text));
 	if (path.name) {
+		name_give_inode(path.name, inode);
 		f = file_new(type, flags, &path, inode, body);
 		name_put(path.name);
 	}

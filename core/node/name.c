@@ -232,6 +232,12 @@ struct name *name_alloc(struct name *parent, const char *text, u32 len)
 	return name_create(parent, parent->sb, text, len);
 }
 
+void name_give_inode(struct name *n, struct inode *inode)
+{
+	inode_get(inode);
+	WRITE_ONCE(n->inode, inode);
+}
+
 struct name *name_new_root(struct inode *inode)
 {
 	struct name *n = name_create(nullptr, inode->sb, "/", 1);

@@ -38,6 +38,7 @@ struct signalfd *signalfd_new(u64 mask);
 bool call_signal_pending(struct call *c, u64 mask);
 struct waitable *call_signal_event(struct call *c);
 
+#define PIDFD_SCHEMA 2u /* tells it from a signalfd at its end */
 struct pid;
 struct pidfd { /* NODE_PID, OBJECT_FILE_EVENT */
 	struct object obj;

@@ -189,6 +189,9 @@ struct name *name_add(struct name *parent, const char *text, u32 len, struct ino
 struct name *name_add_looked_up(struct name *parent, const char *text, u32 len, struct inode *inode, u32 changes, bool *stale);
 /* Negative and unhashed: for a name about to be made; name_set_inode hashes it and cannot fail. */
 struct name *name_alloc(struct name *parent, const char *text, u32 len);
+/* An unhashed name that nobody looks up gets its inode (pipes, memory files, O_TMPFILE): paths through /proc/PID/fd lead to it. Takes a
+ * reference. */
+void name_give_inode(struct name *n, struct inode *inode);
 struct name *name_new_root(struct inode *inode);
 void name_set_inode(struct name *n, struct inode *inode); /* negative -> positive; consumes reference */
 void name_delete(struct name *n);  /* unlinked: becomes negative or unhashed when in use */

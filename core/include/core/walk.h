@@ -41,7 +41,7 @@ struct file_set {
 	u32 nr, capacity;
 	struct file **file;
 };
-#define FILE_SET_SCHEMA 1u
+#define FILE_SET_SCHEMA 2u
 /* Keeps a reference of f until the set of this frame is cleared or the frame ends. 0 or -ENOMEM. */
 int call_keep_file(struct call *c, struct file *f);
 void call_clear_files(struct call *c);
