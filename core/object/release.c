@@ -4,6 +4,7 @@
  */
 #include <core/lock.h>
 #include <core/log.h>
+#include <core/node.h>
 #include <core/object.h>
 
 void object_free(struct object *o)
@@ -97,7 +98,7 @@ static void release(struct object *o)
 		return object_release_account(o);
 	case OBJECT_WALK:
 	case OBJECT_FILE_EVENT:
-		return object_free(o);
+		return node_object_release(o);
 	case OBJECT_NONE:
 	case OBJECT_NR_TYPES:
 		break;
