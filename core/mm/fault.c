@@ -92,6 +92,18 @@ static int private_install(struct fault *f, struct frame *frame) __requires(f->a
 	return map_private(f, f->va, frame, true);
 }
 
+/* The first private page at va; -EAGAIN: another thread was faster. */
+static int private_first(struct fault *f, struct frame *frame)
+{
+	int r = -EAGAIN;
+
+	spin_lock(&f->as->page_lock);
+	if (likely(!anon_get(f->as->anon.root, vpn_of(f->va)).word))
+		r = private_install(f, frame);
+	spin_unlock(&f->as->page_lock);
+	return r;
+}
+
 /* The private page exists. */
 static int fault_private_present(struct fault *f, struct anon_word w)
 {
@@ -103,11 +115,11 @@ static int fault_private_present(struct fault *f, struct anon_word w)
 
 	spin_lock(&f->as->page_lock);
 	w = anon_get(f->as->anon.root, vpn_of(f->va));
-	if (!w.word) { /* cannot go while space->lock is held, except by truncation of the file below */
-		spin_unlock(&f->as->page_lock);
-		return -EAGAIN;
-	}
 	around = !arch_query(&f->as->arch, f->va, &info);
+	if (!w.word || (!around && info.writable)) {
+		spin_unlock(&f->as->page_lock);
+		return w.word ? 0 : -EAGAIN; /* served by another thread; or gone with the end of the file below */
+	}
 	if (!write || private_alone(w)) {
 		r = map_private(f, f->va, word_frame(w.word), private_alone(w));
 		if (!r && around)
@@ -121,8 +133,8 @@ static int fault_private_present(struct fault *f, struct anon_word w)
 		return -ENOMEM;
 	spin_lock(&f->as->page_lock);
 	w = anon_get(f->as->anon.root, vpn_of(f->va));
-	if (!w.word) {
-		r = -EAGAIN;
+	if (!w.word || private_alone(w) || (arch_query(&f->as->arch, f->va, &info) && info.writable)) {
+		r = -EAGAIN; /* another thread was here meanwhile, and may be writing to its copy: look again */
 	} else {
 		from = page_begin(word_frame(w.word));
 		to = page_begin(copy);
@@ -158,9 +170,7 @@ static int fault_anonymous(struct fault *f)
 	frame = frame_alloc(0, FRAME_ALLOC_ZERO, f->as->obj.account);
 	if (!frame)
 		return -ENOMEM;
-	spin_lock(&f->as->page_lock);
-	r = private_install(f, frame);
-	spin_unlock(&f->as->page_lock);
+	r = private_first(f, frame);
 	if (r)
 		frame_unpin(frame);
 	return r;
@@ -272,9 +282,7 @@ static int fault_copy_object(struct fault *f, struct frame *page)
 	memcpy(to, from, PAGE_BYTES);
 	page_end(copy, to);
 	page_end(page, from);
-	spin_lock(&f->as->page_lock);
-	r = private_install(f, copy);
-	spin_unlock(&f->as->page_lock);
+	r = private_first(f, copy);
 	if (r)
 		frame_unpin(copy);
 	return r;
@@ -312,7 +320,10 @@ static int fault_object(struct fault *f)
 		spin_lock(&f->as->page_lock);
 		if (write)
 			memory_page_mark_dirty(o, page);
-		r = map_object_page(f, f->va, o, index, page, writable);
+		if (!shared && anon_get(f->as->anon.root, vpn_of(f->va)).word)
+			r = -EAGAIN; /* another thread has made its private copy */
+		else
+			r = map_object_page(f, f->va, o, index, page, writable);
 		if (!r && !write)
 			map_object_around(f, o);
 		spin_unlock(&f->as->page_lock);
@@ -359,17 +370,30 @@ static bool access_allowed(u32 vm_flags, u32 access)
 }
 
 /* 0, -EAGAIN (f->want: bring it in; none: look again), -EFAULT no region, -EACCES, -ENXIO behind the end, -ENOMEM. */
-static int fault_locked(struct fault *f, vaddr_t addr, bool force) __requires(f->as->lock)
+static int fault_locked(struct fault *f, vaddr_t addr, bool force) TSA(requires_shared_capability(f->as->lock))
 {
 	struct region *r = space_find(f->as, addr);
 
-	if (!r || (addr < r->start && !region_grow(r, addr)))
+	if (!r || addr < r->start)
 		return -EFAULT;
 	f->region = r;
 	if (!access_allowed(r->flags, f->access) && !(force && (region_private(r) || !(f->access & TRAP_WRITE))))
 		return -EACCES;
 	f->va = addr & PAGE_MASK;
 	return r->object ? fault_object(f) : fault_anonymous(f);
+}
+
+/* A stack region above addr comes down to it; false: there is none, or it may not. */
+static bool fault_grow(struct address_space *as, vaddr_t addr)
+{
+	struct region *r;
+	bool ok;
+
+	space_lock(&as->lock);
+	r = space_find(as, addr);
+	ok = r && (addr >= r->start || region_grow(r, addr));
+	space_unlock(&as->lock);
+	return ok;
 }
 
 /* With no lock held. */
@@ -397,12 +421,12 @@ static int fault_run(struct address_space *as, vaddr_t addr, u32 access, bool fo
 	for (u32 i = 0; i < FAULT_TRIES_MAX; i++) {
 		bool write;
 
-		mutex_lock(&f.as->lock);
+		space_lock_shared(&f.as->lock);
 		r = fault_locked(&f, addr, force);
 		write = f.access & TRAP_WRITE && f.region && f.region->flags & VM_SHARED;
-		if (!r)
-			f.major ? as->major_faults++ : as->minor_faults++;
-		mutex_unlock(&f.as->lock);
+		space_unlock_shared(&f.as->lock);
+		if (r == -EFAULT && fault_grow(as, addr))
+			continue;
 		if (r == -ENOMEM && !mm_reclaim_for(MEMORY_FOR_FAULT_BYTES) && !task_kill_pending(current))
 			continue;
 		if (r != -EAGAIN)
@@ -501,11 +525,11 @@ int space_populate_range(struct address_space *as, vaddr_t start, vaddr_t end)
 		u32 flags = 0;
 		int error;
 
-		mutex_lock(&as->lock);
+		space_lock_shared(&as->lock);
 		r = space_find(as, va);
 		if (r && va >= r->start)
 			flags = r->flags;
-		mutex_unlock(&as->lock);
+		space_unlock_shared(&as->lock);
 		if (!flags)
 			return -ENOMEM;
 		if (!(flags & VM_ACCESS))

@@ -137,7 +137,7 @@ static int advise_willneed(struct address_space *as, vaddr_t start, vaddr_t end)
 		u64 index = 0, nr = 0;
 		vaddr_t stop = end;
 
-		mutex_lock(&as->lock);
+		space_lock_shared(&as->lock);
 		r = region_find(&as->regions, at);
 		if (!r || r->start > at) {
 			result = -ENOMEM;
@@ -151,7 +151,7 @@ static int advise_willneed(struct address_space *as, vaddr_t start, vaddr_t end)
 				nr = (stop - at) >> PAGE_SHIFT;
 			}
 		}
-		mutex_unlock(&as->lock);
+		space_unlock_shared(&as->lock);
 		if (o) {
 			memory_object_read_ahead(o, index, nr);
 			object_put(&o->obj);
@@ -168,11 +168,11 @@ static int advise_populate(struct address_space *as, vaddr_t start, vaddr_t end,
 		struct region *r;
 		bool mapped, allowed;
 
-		mutex_lock(&as->lock);
+		space_lock_shared(&as->lock);
 		r = region_find(&as->regions, va);
 		mapped = r && r->start <= va;
 		allowed = mapped && !(r->flags & VM_DEVICE) && (write ? r->flags & VM_WRITE : r->flags & VM_ACCESS);
-		mutex_unlock(&as->lock);
+		space_unlock_shared(&as->lock);
 		if (!mapped)
 			return -ENOMEM;
 		if (!allowed)
@@ -213,7 +213,7 @@ int space_madvise(struct address_space *as, vaddr_t addr, size_t bytes, s32 advi
 		return advise_willneed(as, addr, end);
 	if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
 		return advise_populate(as, addr, end, advice == MADV_POPULATE_WRITE);
-	mutex_lock(&as->lock);
+	space_lock(&as->lock);
 	for (vaddr_t at = addr; at < end;) {
 		struct region *r = region_find(&as->regions, at);
 		vaddr_t stop;
@@ -233,7 +233,7 @@ int space_madvise(struct address_space *as, vaddr_t addr, size_t bytes, s32 advi
 		}
 		at = stop;
 	}
-	mutex_unlock(&as->lock);
+	space_unlock(&as->lock);
 	return result;
 }
 
@@ -254,24 +254,24 @@ int space_msync(struct address_space *as, vaddr_t addr, size_t bytes, u32 flags)
 		struct region *r;
 		vaddr_t stop;
 
-		mutex_lock(&as->lock);
+		space_lock_shared(&as->lock);
 		r = region_find(&as->regions, at);
 		if (!r || r->start >= end) {
-			mutex_unlock(&as->lock);
+			space_unlock_shared(&as->lock);
 			return -ENOMEM;
 		}
 		if (r->start > at)
 			result = -ENOMEM;
 		stop = MIN(end, r->end);
 		if (flags & MS_INVALIDATE && r->flags & VM_LOCKED) {
-			mutex_unlock(&as->lock);
+			space_unlock_shared(&as->lock);
 			return -EBUSY;
 		}
 		if (flags & MS_SYNC && r->file && r->flags & VM_SHARED && r->object && r->object->kind == MEMORY_FILE) {
 			file = r->file;
 			file_get(file);
 		}
-		mutex_unlock(&as->lock);
+		space_unlock_shared(&as->lock);
 		if (file) {
 			int error = file_sync(file, true);
 
@@ -336,12 +336,12 @@ int space_mlock(struct address_space *as, vaddr_t addr, size_t bytes, u32 flags,
 		return 0;
 	if (end > USER_ADDR_END)
 		return -ENOMEM;
-	mutex_lock(&as->lock);
+	space_lock(&as->lock);
 	if (lock && !free_hand && limit != RLIM_INFINITY && (as->locked_pages + not_locked_pages(as, start, end)) << PAGE_SHIFT > limit)
 		error = -ENOMEM;
 	else
 		error = lock_range(as, start, end, lock);
-	mutex_unlock(&as->lock);
+	space_unlock(&as->lock);
 	if (!error && lock && !(flags & MLOCK_ONFAULT))
 		error = space_populate_range(as, start, end);
 	return error;
@@ -360,7 +360,7 @@ int space_mlockall(struct address_space *as, u32 flags)
 		if (flags & MCL_CURRENT && limit != RLIM_INFINITY && as->total_pages << PAGE_SHIFT > limit)
 			return -ENOMEM;
 	}
-	mutex_lock(&as->lock);
+	space_lock(&as->lock);
 	as->lock_future = flags & MCL_FUTURE;
 	if (!flags || flags & MCL_CURRENT) {
 		for (r = region_find(&as->regions, 0); r; r = region_next(r)) {
@@ -371,18 +371,18 @@ int space_mlockall(struct address_space *as, u32 flags)
 			space_account_region(as, r, 1);
 		}
 	}
-	mutex_unlock(&as->lock);
+	space_unlock(&as->lock);
 	if (flags & MCL_CURRENT && !(flags & MCL_ONFAULT)) {
 		for (vaddr_t at = 0;;) {
 			vaddr_t start = 0, end = 0;
 
-			mutex_lock(&as->lock);
+			space_lock(&as->lock);
 			r = region_find(&as->regions, at);
 			if (r) {
 				start = r->start;
 				end = r->end;
 			}
-			mutex_unlock(&as->lock);
+			space_unlock(&as->lock);
 			if (!r)
 				break;
 			space_populate_range(as, start, end); /* errors are ignored, as on Linux */
@@ -421,18 +421,18 @@ int space_mincore(struct address_space *as, vaddr_t addr, size_t bytes, vaddr_t 
 	for (size_t done = 0; done < nr;) {
 		size_t n = MIN(nr - done, sizeof(part));
 
-		mutex_lock(&as->lock);
+		space_lock_shared(&as->lock);
 		for (size_t i = 0; i < n; i++) {
 			vaddr_t va = addr + ((done + i) << PAGE_SHIFT);
 			struct region *r = region_find(&as->regions, va);
 
 			if (!r || r->start > va) {
-				mutex_unlock(&as->lock);
+				space_unlock_shared(&as->lock);
 				return -ENOMEM;
 			}
 			part[i] = page_resident(as, r, va);
 		}
-		mutex_unlock(&as->lock);
+		space_unlock_shared(&as->lock);
 		if (ucopy_out(vec + done, part, n))
 			return -EFAULT;
 		done += n;

@@ -240,9 +240,9 @@ sword_t space_mmap(struct address_space *as, const struct mmap_args *a)
 		return -EOVERFLOW;
 	r = mapping_of(a, &m);
 	if (!r) {
-		mutex_lock(&as->lock);
+		space_lock(&as->lock);
 		at = map_locked(as, a, &m, bytes);
-		mutex_unlock(&as->lock);
+		space_unlock(&as->lock);
 	} else {
 		at = r;
 	}
@@ -260,9 +260,9 @@ int space_munmap(struct address_space *as, vaddr_t addr, size_t bytes)
 
 	if (addr & ~PAGE_MASK || !size || !user_range_ok(addr, size))
 		return -EINVAL;
-	mutex_lock(&as->lock);
+	space_lock(&as->lock);
 	r = space_unmap_locked(as, addr, addr + size);
-	mutex_unlock(&as->lock);
+	space_unlock(&as->lock);
 	return r;
 }
 
@@ -276,7 +276,7 @@ static int map_fixed(struct address_space *as, vaddr_t addr, size_t bytes, struc
 
 	if (addr & ~PAGE_MASK || !size || !user_range_ok(addr, size))
 		return -EINVAL;
-	mutex_lock(&as->lock);
+	space_lock(&as->lock);
 	error = space_may_expand(as, size >> PAGE_SHIFT, proto.flags);
 	if (!error)
 		error = space_unmap_locked(as, addr, addr + size);
@@ -290,7 +290,7 @@ static int map_fixed(struct address_space *as, vaddr_t addr, size_t bytes, struc
 		r->name = proto.name;
 		region_attach(r);
 	}
-	mutex_unlock(&as->lock);
+	space_unlock(&as->lock);
 	return error;
 }
 
@@ -392,7 +392,7 @@ int space_mprotect(struct address_space *as, vaddr_t addr, size_t bytes, u32 pro
 		prot |= PROT_EXEC;
 	if (addr + size > USER_ADDR_END)
 		return -ENOMEM;
-	mutex_lock(&as->lock);
+	space_lock(&as->lock);
 	r = region_find(&as->regions, addr);
 	if (grows & PROT_GROWSDOWN) {
 		if (!r || r->start >= addr + size)
@@ -406,7 +406,7 @@ int space_mprotect(struct address_space *as, vaddr_t addr, size_t bytes, u32 pro
 	}
 	if (!error)
 		error = protect_range(as, start, addr + size, prot_to_vm(prot));
-	mutex_unlock(&as->lock);
+	space_unlock(&as->lock);
 	return error;
 }
 
@@ -440,7 +440,7 @@ sword_t space_brk(struct address_space *as, vaddr_t brk)
 	bool grown = false;
 	sword_t result;
 
-	mutex_lock(&as->lock);
+	space_lock(&as->lock);
 	old = as->brk;
 	old_end = ALIGN_UP(as->brk, PAGE_BYTES);
 	new_end = ALIGN_UP(brk, PAGE_BYTES);
@@ -459,7 +459,7 @@ sword_t space_brk(struct address_space *as, vaddr_t brk)
 	as->brk = brk;
 out:
 	result = (sword_t)as->brk;
-	mutex_unlock(&as->lock);
+	space_unlock(&as->lock);
 	if (grown && as->lock_future)
 		space_populate_range(as, ALIGN_UP(old, PAGE_BYTES), new_end);
 	return result;

@@ -184,14 +184,14 @@ sword_t space_mremap(struct address_space *as, vaddr_t old, size_t old_bytes, si
 		return -EINVAL;
 	if (!user_range_ok(old, m.old_bytes))
 		return -EFAULT;
-	mutex_lock(&as->lock);
+	space_lock(&as->lock);
 	r = remap_locked(as, &m);
 	if (r >= 0) {
 		struct region *region = region_find(&as->regions, (vaddr_t)r);
 
 		locked = region && region->flags & VM_LOCKED;
 	}
-	mutex_unlock(&as->lock);
+	space_unlock(&as->lock);
 	if (locked && m.new_bytes > m.old_bytes)
 		space_populate_range(as, (vaddr_t)r + m.old_bytes, (vaddr_t)r + m.new_bytes);
 	return r;

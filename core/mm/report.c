@@ -66,7 +66,7 @@ bool space_region_next(struct address_space *as, vaddr_t from, bool want_pages, 
 {
 	struct region *r;
 
-	mutex_lock(&as->lock);
+	space_lock_shared(&as->lock);
 	r = region_find(&as->regions, from);
 	if (r) {
 		*out = (struct region_info){.start = r->start, .end = r->end, .flags = r->flags, .file = r->file, .name = r->name,
@@ -76,6 +76,6 @@ bool space_region_next(struct address_space *as, vaddr_t from, bool want_pages, 
 		if (want_pages)
 			count_pages(as, r, out);
 	}
-	mutex_unlock(&as->lock);
+	space_unlock_shared(&as->lock);
 	return r != nullptr;
 }

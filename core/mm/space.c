@@ -10,7 +10,7 @@
  * P2 a writable translation is to a private page that is ours alone (anon.c A2), or to an object page of a shared writable region that is
  * dirty, or to shared memory. P3 a word leaves a tree only after its translations have been removed and flushed. P4 region borders are page
  * aligned; neighbours that differ in nothing are one region.
- * Locks: space->lock (mutex): regions. It is not held over I/O: a fault that must wait lets go, waits, and looks again.
+ * Locks: space->lock: regions, shared by faults (core/space_lock.h). It is not held over I/O: a fault that must wait lets go, waits, and looks again.
  * space->page_lock: page tables, private tree, resident counts. Order: lock, object->mapper_lock, page_lock, object lock.
  * Failure: -ENOMEM with everything as it was, munmap of a shared private node excepted (it says so and may be repeated).
  * Replacement: core. Cost: docs/baseline: fork write-protects and shares one root, exit frees what is its own.
@@ -39,7 +39,7 @@ struct address_space *space_create(void)
 		return nullptr;
 	}
 	object_init(&as->obj, OBJECT_SPACE, LOCK_LEVEL_NODE, nullptr);
-	mutex_init(&as->lock, LOCK_LEVEL_MUTEX_SPACE);
+	space_lock_init(&as->lock);
 	spin_init(&as->page_lock, LOCK_LEVEL_SPACE);
 	refcount_set(&as->users, 1);
 	as->mmap_base = USER_ADDR_END - (128ul << 20);
@@ -58,7 +58,7 @@ static void space_empty(struct address_space *as)
 	struct region *r, *next;
 	struct slot_node *anon;
 
-	mutex_lock(&as->lock);
+	space_lock(&as->lock);
 	spin_lock(&as->page_lock);
 	for (r = region_find(&as->regions, 0); r; r = region_next(r))
 		arch_unmap(&as->arch, r->start, region_pages(r), &u);
@@ -72,7 +72,7 @@ static void space_empty(struct address_space *as)
 		next = region_next(r);
 		region_detach(r);
 	}
-	mutex_unlock(&as->lock);
+	space_unlock(&as->lock);
 }
 
 void space_put(struct address_space *as)
@@ -100,13 +100,13 @@ void object_release_space(struct object *obj)
 
 struct region *space_find(struct address_space *as, vaddr_t addr)
 {
-	struct region *r = as->last_region;
+	struct region *r = READ_ONCE(as->last_region); /* a hint; regions do not go while the lock is held, shared or not */
 
 	if (r && addr >= r->start && addr < r->end)
 		return r;
 	r = region_find(&as->regions, addr);
 	if (r)
-		as->last_region = r;
+		WRITE_ONCE(as->last_region, r);
 	return r;
 }
 
@@ -204,13 +204,13 @@ struct address_space *space_fork(struct address_space *from, int *error)
 	*error = -ENOMEM;
 	if (!to)
 		return nullptr;
-	mutex_lock(&from->lock);
+	space_lock(&from->lock);
 	copy_fields(to, from);
 	fork_pages(to, from);
-	mutex_lock(&to->lock);
+	space_lock(&to->lock);
 	*error = fork_regions(to, from);
-	mutex_unlock(&to->lock);
-	mutex_unlock(&from->lock);
+	space_unlock(&to->lock);
+	space_unlock(&from->lock);
 	space_rss(to);
 	if (*error) {
 		space_put(to);
@@ -231,7 +231,7 @@ int space_futex_key(struct address_space *as, vaddr_t addr, bool shared, struct 
 	*out = (struct futex_key){.a = as, .b = addr};
 	if (!shared)
 		return 0;
-	mutex_lock(&as->lock);
+	space_lock_shared(&as->lock);
 	r = space_find(as, addr);
 	if (!r || addr < r->start) {
 		error = -EFAULT;
@@ -239,7 +239,7 @@ int space_futex_key(struct address_space *as, vaddr_t addr, bool shared, struct 
 		object_get(&r->object->obj);
 		*out = (struct futex_key){r->object, r->object_page * PAGE_BYTES + (addr - r->start), true};
 	}
-	mutex_unlock(&as->lock);
+	space_unlock_shared(&as->lock);
 	return error;
 }
 

@@ -10,6 +10,7 @@
 #include <core/call.h>
 #include <core/frame.h>
 #include <core/region.h>
+#include <core/space_lock.h>
 #include <arch/mmu.h>
 
 /* --- frames --- */
@@ -146,7 +147,7 @@ int mm_reclaim_for(size_t bytes);
 /* --- address spaces --- */
 struct address_space {
 	struct object obj;
-	struct mutex lock; /* regions */
+	struct space_lock lock; /* regions: exclusive to change them, shared to look and to fault */
 	struct spinlock page_lock; /* page tables and rss */
 	struct rb_root regions;
 	struct region *last_region; /* where space_find looks first */
@@ -159,7 +160,6 @@ struct address_space {
 	u64 rss_peak;
 	u32 lock_future; /* mlockall(MCL_FUTURE): VM_LOCKED for new regions */
 	bool randomize;
-	u64 minor_faults, major_faults;
 	struct file *exe; /* reference */
 	u64 auxv[64];
 	u64 cpu_mask; /* CPUs that may have translations */
