@@ -457,8 +457,11 @@ static answer_t limit_set(struct call *c, struct thread_group *g, u32 which, con
 		a = -EPERM;
 	else
 		g->rlimit[which] = (struct rlimit){new->cur, new->max};
-	if (!a && which == RLIMIT_CPU && new->cur != RLIM_INFINITY)
-		g->cpu_timers_armed = true; /* core/time looks at the limit from the next slice on */
+	if (!a && which == RLIMIT_CPU && new->cur != RLIM_INFINITY) {
+		g->cpu_timers_armed = true;
+		/* The running slice may have no end: a new one has, while something counts the time. */
+		__atomic_fetch_or(&abi_task(c)->work, TASK_WORK_RESCHED, __ATOMIC_SEQ_CST);
+	}
 	if (which == RLIMIT_CPU && new->cur != RLIM_INFINITY)
 		g->cpu_timers_armed = true; /* core compares at each slice end */
 	spin_unlock_irqrestore(&g->obj.lock, irq);

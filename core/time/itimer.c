@@ -101,8 +101,11 @@ int itimer_set(u32 which, const struct itimer_value *new, struct itimer_value *o
 			cpu_read(g, which, now, old);
 		g->cpu_itimer[which - 1].interval_ns = new->interval_ns;
 		g->cpu_itimer[which - 1].value_ns = new->value_ns ? now + new->value_ns : 0;
-		if (new->value_ns)
+		if (new->value_ns) {
 			g->cpu_timers_armed = true;
+			/* The running slice may have no end: the next one has, while something counts the time. */
+			__atomic_fetch_or(&current->work, TASK_WORK_RESCHED, __ATOMIC_SEQ_CST);
+		}
 	}
 	spin_unlock_irqrestore(&g->obj.lock, irq);
 	return 0;
