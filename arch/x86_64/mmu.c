@@ -421,6 +421,13 @@ int arch_space_init(struct arch_space *s)
 static void x86_tables_free(u64 *table, u32 level, u32 nr)
 {
 	for (u32 i = 0; i < nr; i++) {
+		const u64 *t = &table[i];
+
+		/* most of a table is empty: eight entries by one test */
+		if (i % 8 == 0 && !((t[0] | t[1] | t[2] | t[3] | t[4] | t[5] | t[6] | t[7]) & PTE_PRESENT)) {
+			i += 7;
+			continue;
+		}
 		if (!(table[i] & PTE_PRESENT))
 			continue;
 		if (level > 1)
