@@ -167,3 +167,20 @@ answer_t call_path(struct call *c, u32 which, vaddr_t user, const char **out)
 	*out = copy;
 	return a;
 }
+
+answer_t call_path_set(struct call *c, u32 which, const char *text, u32 len)
+{
+	char *copy;
+
+	if (c->paths[which])
+		return 0;
+	copy = kmalloc(len + 1);
+	if (!copy)
+		return call_need_memory(c, len + 1);
+	memcpy(copy, text, len);
+	copy[len] = 0;
+	c->paths[which] = copy;
+	c->path_len[which] = (u32)strlen(copy);
+	c->dirty = true;
+	return 0;
+}

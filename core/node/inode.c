@@ -137,8 +137,6 @@ static void inode_free(struct inode *i)
 		object_put(&i->pages->obj);
 	if (i->fifo)
 		object_put((struct object *)i->fifo);
-	if (i->bound_socket)
-		object_put(i->bound_socket);
 	kfree(i->link_target);
 	kfree(i->obj.body);
 	grace_defer(&i->obj.grace, GRACE_SLAB_FREE, i);

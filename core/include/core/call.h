@@ -255,6 +255,8 @@ answer_t call_copy_string(struct call *c, char *dst, vaddr_t user, size_t size);
 /* The path string number `which` (0, 1, 2) of this call: copied from user space once, the same in every run, core-owned until the call
  * ends. Answer: its length; -ENAMETOOLONG (PATH_MAX 4096 with terminator), -EFAULT, or NEED. An empty path is length 0. */
 answer_t call_path(struct call *c, u32 which, vaddr_t user, const char **out);
+/* Makes `text` the path number `which` of this call: for a module whose paths come inside other structures. 0 or NEED. */
+answer_t call_path_set(struct call *c, u32 which, const char *text, u32 len);
 /* A new descriptor for `file` in the caller's table (takes over the reference on success). -EMFILE, -ENOMEM. */
 answer_t call_install(struct call *c, struct file *file, u32 flags);
 /* Bytes copied (may be short when a page is absent: then call_need_user for the rest once progress is recorded). */
