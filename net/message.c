@@ -41,14 +41,14 @@ static answer_t destination(struct call *c, struct socket *s, struct socket_mess
 }
 
 /* 1: no room. */
-static answer_t enqueue(struct socket *to, struct socket_packet *p)
+static answer_t enqueue(struct socket *to, struct socket_packet *p, u32 limit)
 {
 	answer_t a = 0;
 
 	spin_lock(&to->obj.lock);
 	if (to->state == SOCKET_DISCONNECTED || to->shut_read) {
 		a = to->type == SOCK_DGRAM && !to->shut_read ? -ECONNREFUSED : -EPIPE;
-	} else if (to->queued_bytes && to->queued_bytes + p->bytes > SOCKET_QUEUE_BYTES) {
+	} else if (to->queued_bytes && to->queued_bytes + p->bytes > limit) {
 		a = 1;
 	} else {
 		list_add_tail(&to->queue, &p->link);
@@ -81,7 +81,7 @@ static answer_t send_one(struct call *c, struct file *f, struct socket *s, struc
 		p->from = s;
 		object_get(&s->obj);
 	}
-	a = enqueue(to, p);
+	a = enqueue(to, p, s->send_bytes);
 	if (!a)
 		return 0;
 	socket_packet_free(p);
@@ -121,7 +121,7 @@ answer_t message_send(struct call *c, struct file *f, struct socket_message *m, 
 	a = destination(c, s, m, &to);
 	if (a)
 		return a == -ENOTCONN && s->state == SOCKET_DISCONNECTED ? broken(c, flags) : a;
-	if (s->type != SOCK_STREAM && m->io.total > SOCKET_QUEUE_BYTES) {
+	if (s->type != SOCK_STREAM && m->io.total > s->send_bytes) {
 		object_put(&to->obj);
 		return -EMSGSIZE;
 	}

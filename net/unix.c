@@ -354,6 +354,14 @@ static answer_t net_shutdown(struct call *c, u32 fd, u32 how)
 enum option { SO_DEBUG = 1, SO_REUSEADDR = 2, SO_TYPE = 3, SO_ERROR = 4, SO_BROADCAST = 6, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_KEEPALIVE = 9,
 	      SO_PASSCRED = 16, SO_PEERCRED = 17, SO_RCVTIMEO = 20, SO_SNDTIMEO = 21, SO_ACCEPTCONN = 30, SO_PROTOCOL = 38, SO_DOMAIN = 39 };
 
+/* socket(7): doubled, between the least and twice net.core.wmem_max. */
+static u32 buffer_bytes(s32 asked, u32 least)
+{
+	u32 v = asked < 0 ? SOCKET_QUEUE_BYTES : MIN((u32)asked, SOCKET_QUEUE_BYTES);
+
+	return MAX(v * 2, least);
+}
+
 static answer_t net_option_set(struct call *c, u32 fd, u32 level, u32 name, u64 value, u32 bytes)
 {
 	struct file *f;
@@ -377,8 +385,12 @@ static answer_t net_option_set(struct call *c, u32 fd, u32 level, u32 name, u64 
 	case SO_REUSEADDR:
 	case SO_BROADCAST:
 	case SO_KEEPALIVE: /* mean nothing here and are taken, as Linux's AF_UNIX does */
+		return 0;
 	case SO_SNDBUF:
+		s->send_bytes = buffer_bytes(v, 4608);
+		return 0;
 	case SO_RCVBUF:
+		s->receive_bytes = buffer_bytes(v, 2304);
 		return 0;
 	case SO_TYPE:
 	case SO_ERROR:
@@ -415,8 +427,10 @@ static answer_t option_value(struct socket *s, u32 name, s32 *v)
 		spin_unlock(&s->obj.lock);
 		return 0;
 	case SO_SNDBUF:
+		*v = (s32)s->send_bytes;
+		return 0;
 	case SO_RCVBUF:
-		*v = SOCKET_QUEUE_BYTES;
+		*v = (s32)s->receive_bytes;
 		return 0;
 	case SO_PASSCRED:
 		*v = s->pass_credentials;
@@ -524,7 +538,7 @@ static answer_t socket_poll(struct call *c, struct file *f, struct poll_ask *ask
 	if (peer) {
 		poll_ask_add(ask, &peer->wait, EV_OUT);
 		spin_lock(&peer->obj.lock);
-		room = peer->queued_bytes < SOCKET_QUEUE_BYTES;
+		room = peer->queued_bytes < s->send_bytes;
 		spin_unlock(&peer->obj.lock);
 		object_put(&peer->obj); /* the waiting record pins our file, which keeps the peer until it is closed */
 	}

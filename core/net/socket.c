@@ -23,6 +23,7 @@ struct socket *socket_new(u32 type, const struct call *c)
 		return nullptr;
 	object_init(&s->obj, OBJECT_SOCKET, LOCK_LEVEL_NODE, &account_root);
 	s->type = type;
+	s->send_bytes = s->receive_bytes = SOCKET_QUEUE_BYTES;
 	list_init(&s->pending);
 	list_init(&s->pending_link);
 	list_init(&s->queue);
