@@ -77,7 +77,7 @@ def ninja(where, *targets):
                           stderr=subprocess.STDOUT, text=True, errors="replace")
     if done.returncode != 0:
         lines = [line for line in done.stdout.splitlines()
-                 if not re.match(r"\[\d+/\d+\]|/?\S*(clang|python3|ninja)\S* -|ninja: Entering", line)]
+                 if not re.match(r"\[\d+/\d+\]|/?\S*(clang|python3|ninja)\S* -|ninja: Entering|WARNING|Program |Cleaning|Found |Build targets", line)]
         raise Failure(f"building {where.name} failed:\n" + "\n".join(lines[:SHOWN_LINES]))
 
 
