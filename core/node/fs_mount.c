@@ -344,7 +344,12 @@ void fs_unmount(struct superblock *sb)
 	if (!sb->fs)
 		return;
 	call_begin(&c, CALLF_KERNEL);
-	a = fs_sync(&c, sb, true);
+	/* Writing back drops the last references of inodes without a name; their end writes again. */
+	do {
+		reaper_drain();
+		a = fs_sync(&c, sb, true);
+		reaper_drain();
+	} while (!a && inodes_dirty(sb));
 	if (!sb_names_resident(sb) && !(sb->flags & SB_RDONLY))
 		a = call_run(&c, (a = fs_invoke_begin(&v, &c, sb)) ? a : fs_invoke_end(&v, filesystem_unmount(sb->fs, &v.ctx)));
 	call_end(&c);

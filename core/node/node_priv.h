@@ -12,6 +12,7 @@ extern struct slab_cache *slab_name, *slab_inode, *slab_file, *slab_mount;
 /* Hands an object to the reaper thread (its refs are 0). Context: any. */
 void reaper_queue(struct object *o);
 void reaper_start(void);
+void reaper_drain(void);
 /* reaper.c calls these, thread context. */
 void inode_evict(struct inode *i);
 void superblock_shutdown(struct superblock *sb);

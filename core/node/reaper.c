@@ -8,7 +8,9 @@
 
 static struct spinlock lock = SPINLOCK_INIT(LOCK_LEVEL_NAME_HASH + 2);
 static struct grace_head *queue guarded_by(&lock);
-static struct waitable work;
+static u32 nr_taken guarded_by(&lock); /* taken out and not yet ended */
+static struct waitable work, ended;
+static struct task *reaper_task;
 
 void reaper_queue(struct object *o)
 {
@@ -26,8 +28,10 @@ static struct object *reaper_take(void)
 
 	spin_lock(&lock);
 	h = queue;
-	if (h)
+	if (h) {
 		queue = h->next;
+		nr_taken++;
+	}
 	spin_unlock(&lock);
 	return h ? h->object : nullptr;
 }
@@ -49,15 +53,46 @@ static void reap(struct object *o)
 	}
 }
 
+static void reap_one(struct object *o)
+{
+	reap(o);
+	spin_lock(&lock);
+	nr_taken--;
+	spin_unlock(&lock);
+	waitable_wake(&ended, EV_ANY, 0);
+}
+
+static bool nothing_taken(void)
+{
+	bool idle;
+
+	spin_lock(&lock);
+	idle = !nr_taken && !queue;
+	spin_unlock(&lock);
+	return idle;
+}
+
+/* What was queued before has ended when it returns. Context: thread, may sleep; the reaper itself only empties the queue. */
+void reaper_drain(void)
+{
+	struct object *o;
+
+	while ((o = reaper_take()))
+		reap_one(o);
+	if (current != reaper_task)
+		wait_event(&ended, EV_ANY, nothing_taken(), 0);
+}
+
 static void reaper_thread(void *arg)
 {
 	(void)arg;
+	reaper_task = current;
 	for (;;) {
 		struct object *o;
 
 		wait_event(&work, EV_ANY, (o = reaper_take()) != nullptr, 0);
 		if (o)
-			reap(o);
+			reap_one(o);
 	}
 }
 
@@ -110,6 +145,7 @@ void node_object_release(struct object *o)
 void node_boot_init(void)
 {
 	waitable_init(&work);
+	waitable_init(&ended);
 	name_boot_init();
 	inode_boot_init();
 	mount_boot_init();
@@ -132,3 +168,5 @@ RELEASE(pipe)
 RELEASE(epoll)
 RELEASE(event)
 RELEASE(timer)
+RELEASE(walk)
+RELEASE(file_event)

@@ -42,6 +42,8 @@ PLAIN_RELEASE(block_device)
 PLAIN_RELEASE(component)
 PLAIN_RELEASE(state)
 PLAIN_RELEASE(account)
+PLAIN_RELEASE(walk)
+PLAIN_RELEASE(file_event)
 
 static void release(struct object *o)
 {

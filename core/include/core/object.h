@@ -90,6 +90,8 @@ void object_release_block_device(struct object *o);
 void object_release_component(struct object *o);
 void object_release_state(struct object *o);
 void object_release_account(struct object *o);
+void object_release_walk(struct object *o);
+void object_release_file_event(struct object *o);
 /* For lock-free lookups inside a grace read section. */
 static inline bool object_get_live(struct object *o)
 {
