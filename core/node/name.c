@@ -367,6 +367,26 @@ static struct inode *make_negative(struct name *n)
 	return gone;
 }
 
+/* A directory goes: what is cached below it (absent names only, it was empty) would keep it. */
+static void children_drop(struct name *n)
+{
+	for (;;) {
+		struct name *child = nullptr, *i;
+
+		spin_lock(&n->obj.lock);
+		list_for_each_entry (i, &n->children, sibling)
+			if (object_get_live(&i->obj)) {
+				child = i;
+				break;
+			}
+		spin_unlock(&n->obj.lock);
+		if (!child)
+			return;
+		name_invalidate(child);
+		name_put(child);
+	}
+}
+
 void name_delete(struct name *n)
 {
 	struct name *parent = n->parent;
@@ -387,6 +407,8 @@ void name_delete(struct name *n)
 	if (gone) {
 		alias_del(n, gone);
 		inode_put(gone);
+	} else {
+		children_drop(n);
 	}
 	if (cached)
 		name_put(n);
