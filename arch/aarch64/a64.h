@@ -124,6 +124,7 @@ void a64_map_kernel_page(vaddr_t va, paddr_t pa, enum mmu_prot prot);
 /* Maps device registers for ever; nullptr when the fixed area is full. */
 volatile u8 *a64_fixed_map(paddr_t pa, u64 bytes, enum mmu_prot prot);
 paddr_t a64_image_phys(const void *p);
+bool a64_soft_update(vaddr_t va, bool write);
 #if UMKA_ASAN
 void a64_shadow_memory(paddr_t base, u64 bytes);
 bool a64_shadow_fault(vaddr_t va);

@@ -9,8 +9,8 @@
  * given. A64-M3 no page of the image is writable and executable, and the direct map's alias of text and constants is read-only.
  * A64-M4 an entry that maps another frame than before was invalid, and flushed, in between (D8.16.1, break before make). A64-M5
  * A64_ASID_SHARED, for spaces that came when all ASIDs were gone, is flushed at each activation.
- * Dirty state: a writable entry has DBM; the CPU clears the read-only bit at the first write. A CPU without that (or without the access
- * flag in hardware) gets entries that are accessed and dirty from the start.
+ * Dirty state: a writable entry has DBM; the CPU clears the read-only bit at the first write, and sets the access flag at the first use.
+ * For a CPU without that a64_soft_update does both in the fault; who frees a table waits until no such walk is under way.
  * Locks: callers serialise changes of a range; ASIDs are taken and given back by atomic operations on their bitmap.
  * Failure: no table page: -ENOMEM, entries already written stay. At boot: panic.
  * Cost: 4 loads a walk; a flush is broadcast by the CPU, without interrupts: up to 32 pages one by one, else the whole ASID.
@@ -63,6 +63,7 @@ static struct {
 
 static atomic_word_t a64_asids[ASIDS_MAX / 64];
 static atomic32_t a64_asid_hint;
+static atomic32_t a64_soft_walks; /* CPUs inside a64_soft_update */
 
 paddr_t a64_image_phys(const void *p)
 {
@@ -123,10 +124,7 @@ static u64 a64_flags_of(enum mmu_prot prot)
 	if (prot & MMU_USER) {
 		e |= PTE_USER | PTE_PXN | PTE_NOT_GLOBAL | (prot & MMU_EXEC ? 0 : PTE_UXN);
 		e |= prot & MMU_WRITE ? PTE_DBM : 0;
-		if (a64_features.hafdbs)
-			e |= PTE_READONLY;
-		else
-			e |= PTE_ACCESSED | (prot & MMU_WRITE ? 0 : PTE_READONLY);
+		e |= PTE_READONLY; /* clean, and not accessed */
 	} else {
 		e |= PTE_UXN | PTE_ACCESSED | (prot & MMU_EXEC ? 0 : PTE_PXN);
 		e |= prot & MMU_WRITE ? PTE_DBM : PTE_READONLY;
@@ -399,6 +397,35 @@ int arch_space_init(struct arch_space *s)
 	return 0;
 }
 
+/* Context: trap, interrupts off. True when the entry now allows the access, by what the CPU would have done itself. */
+bool a64_soft_update(vaddr_t va, bool write)
+{
+	struct arch_space *s = a64_cpu()->active;
+	u64 *table, old, new = 0;
+	bool done = false;
+
+	if (a64_features.hafdbs || !s || s == &a64_kernel_space || va >= USER_ADDR_END)
+		return false;
+	atomic32_fetch_add(&a64_soft_walks, 1); /* sequentially consistent: a table unlinked before is not seen */
+	table = a64_walk(s->root, va, 0, false);
+	old = table ? READ_ONCE(table[a64_index(va, 0)]) : 0;
+	while (!done && old & PTE_VALID && (!write || old & PTE_DBM)) {
+		new = (old | PTE_ACCESSED) & ~(write ? PTE_READONLY : 0);
+		done = __atomic_compare_exchange_n(&table[a64_index(va, 0)], &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	}
+	atomic32_fetch_sub(&a64_soft_walks, 1);
+	if (done) /* what this CPU has cached may be read-only; others come here themselves */
+		__asm__ volatile("dsb nshst; tlbi vae1, %0; dsb nsh; isb"
+			: : "r"((va >> PAGE_SHIFT & 0xfffffffffffull) | (u64)s->asid << 48) : "memory");
+	return done;
+}
+
+static void a64_soft_walks_wait(void)
+{
+	while (atomic32_load_seq(&a64_soft_walks))
+		arch_cpu_relax();
+}
+
 static void a64_tables_free(u64 *table, u32 level)
 {
 	for (u32 i = 0; i < TABLE_ENTRIES; i++) {
@@ -413,6 +440,7 @@ static void a64_tables_free(u64 *table, u32 level)
 void arch_space_destroy(struct arch_space *s)
 {
 	a64_flush_asid(s->asid); /* before its tables and its ASID are others' */
+	a64_soft_walks_wait();
 	a64_tables_free(a64_table(s->root), 3);
 	a64_table_free(s->root);
 	s->root = 0;
@@ -607,8 +635,6 @@ bool arch_test_clear_young(struct arch_space *s, vaddr_t va)
 
 	if (!table || !(READ_ONCE(table[a64_index(va, 0)]) & PTE_VALID))
 		return false;
-	if (!a64_features.hafdbs)
-		return true; /* nobody would set it again */
 	old = __atomic_fetch_and(&table[a64_index(va, 0)], ~PTE_ACCESSED, __ATOMIC_SEQ_CST);
 	return old & PTE_ACCESSED;
 }
@@ -658,6 +684,7 @@ void arch_prune(struct arch_space *s, vaddr_t start, vaddr_t end)
 	if (!chain)
 		return;
 	a64_flush_asid(s->asid);
+	a64_soft_walks_wait();
 	while (chain) {
 		paddr_t next = *a64_table(chain);
 

@@ -119,6 +119,15 @@ static enum trap_access a64_access(u64 esr)
 	return (esr & ESR_WRITE) && !(esr & ESR_CACHE) ? TRAP_WRITE : TRAP_READ;
 }
 
+/* Access flag and dirty state, where the CPU leaves them to us (mmu.c). Interrupts off. */
+static bool a64_soft_fault(u64 esr, vaddr_t addr)
+{
+	u32 kind = ESR_STATUS(esr) & ~3u;
+	bool write = a64_access(esr) == TRAP_WRITE;
+
+	return (kind == STATUS_ACCESS || (kind == STATUS_PERMISSION && write)) && a64_soft_update(addr, write);
+}
+
 static void a64_abort_user(struct arch_regs *regs, u64 esr, vaddr_t addr)
 {
 	if (a64_is_page_fault(esr))
@@ -208,6 +217,10 @@ static void a64_exception_user(struct arch_regs *regs, u64 esr, vaddr_t addr)
 /* Context: from EL0, interrupts off, on the task's core stack. Returns with interrupts off. */
 void a64_trap_user(struct arch_regs *regs, u64 esr, u64 far)
 {
+	u32 class = ESR_CLASS(esr);
+
+	if ((class == CLASS_DATA_USER || class == CLASS_FETCH_USER) && a64_soft_fault(esr, a64_untag(far)))
+		return;
 	arch_irq_enable();
 	a64_exception_user(regs, esr, a64_untag(far));
 	arch_irq_disable();
@@ -224,6 +237,8 @@ static void a64_abort_kernel(struct arch_regs *regs, u64 esr, vaddr_t addr)
 #endif
 	if (addr < USER_ADDR_END && !expected)
 		trap_kernel_exception(regs, "access to a user address outside the copy helpers", esr, addr);
+	if (a64_soft_fault(esr, addr))
+		return;
 	arch_irq_restore(regs->pstate);
 	if (a64_is_page_fault(esr) && trap_page_fault(regs, addr, a64_access(esr), false, present)) {
 		arch_irq_disable();
