@@ -60,6 +60,19 @@ static answer_t enqueue(struct socket *to, struct socket_packet *p, u32 limit)
 	return a;
 }
 
+/* Before a wait: a socket with a timeout ends with EAGAIN when it is over and is not restarted by signals (signal(7)). */
+static answer_t timed(struct call *c, ktime_t timeout_ns)
+{
+	if (call_interrupted(c))
+		return timeout_ns ? -EINTR : -ERESTARTSYS;
+	if (!timeout_ns)
+		return 0;
+	if (call_expired(c))
+		return -EAGAIN;
+	call_wait_deadline(c, time_monotonic_ns() + timeout_ns);
+	return 0;
+}
+
 static answer_t send_one(struct call *c, struct file *f, struct socket *s, struct socket *to, struct socket_message *m, u32 flags,
 	u64 done, u32 bytes)
 {
@@ -91,8 +104,9 @@ static answer_t send_one(struct call *c, struct file *f, struct socket *s, struc
 		return a;
 	if (f->flags & O_NONBLOCK || flags & MSG_DONTWAIT)
 		return -EAGAIN;
-	if (call_interrupted(c))
-		return -ERESTARTSYS;
+	a = timed(c, s->send_timeout_ns);
+	if (a)
+		return a;
 	if (call_pin_object(c, &to->obj))
 		return -ENOMEM;
 	return call_wait1(c, &to->wait, EV_OUT | EV_HUP, seq);
@@ -166,6 +180,7 @@ static void consume(struct socket *s, struct socket_packet *p, u32 bytes, bool w
 
 static answer_t empty_answer(struct call *c, struct file *f, struct socket *s, u32 flags, u32 seq)
 {
+	answer_t a;
 	s32 e;
 
 	spin_lock(&s->obj.lock);
@@ -180,9 +195,8 @@ static answer_t empty_answer(struct call *c, struct file *f, struct socket *s, u
 		return s->type == SOCK_STREAM ? -EINVAL : -ENOTCONN;
 	if (f->flags & O_NONBLOCK || flags & MSG_DONTWAIT)
 		return -EAGAIN;
-	if (call_interrupted(c))
-		return -ERESTARTSYS;
-	return call_wait1(c, &s->wait, EV_IN | EV_HUP, seq);
+	a = timed(c, s->receive_timeout_ns);
+	return a ? a : call_wait1(c, &s->wait, EV_IN | EV_HUP, seq);
 }
 
 static answer_t receive_packet(struct call *c, struct socket *s, struct socket_packet *p, struct socket_message *m, u32 flags)

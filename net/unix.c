@@ -168,7 +168,11 @@ static answer_t net_accept(struct call *c, u32 fd, u64 address, u64 length, u32 
 		if (f->flags & O_NONBLOCK)
 			return -EAGAIN;
 		if (call_interrupted(c))
-			return -ERESTARTSYS;
+			return s->receive_timeout_ns ? -EINTR : -ERESTARTSYS;
+		if (s->receive_timeout_ns && call_expired(c))
+			return -EAGAIN;
+		if (s->receive_timeout_ns)
+			call_wait_deadline(c, time_monotonic_ns() + s->receive_timeout_ns);
 		return call_wait1(c, &s->wait, EV_IN, seq);
 	}
 	/* Everything that may need comes before the connection is taken. */
@@ -354,6 +358,23 @@ static answer_t net_shutdown(struct call *c, u32 fd, u32 how)
 enum option { SO_DEBUG = 1, SO_REUSEADDR = 2, SO_TYPE = 3, SO_ERROR = 4, SO_BROADCAST = 6, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_KEEPALIVE = 9,
 	      SO_PASSCRED = 16, SO_PEERCRED = 17, SO_RCVTIMEO = 20, SO_SNDTIMEO = 21, SO_ACCEPTCONN = 30, SO_PROTOCOL = 38, SO_DOMAIN = 39 };
 
+/* struct timeval of two words; 0: none. */
+static answer_t timeout_set(struct call *c, ktime_t *to, u64 value, u32 bytes)
+{
+	sword_t tv[2];
+	answer_t a;
+
+	if (bytes < sizeof(tv))
+		return -EINVAL;
+	a = call_copy_in(c, tv, (vaddr_t)value, sizeof(tv));
+	if (a)
+		return a;
+	if (tv[1] < 0 || tv[1] >= 1000000)
+		return -EDOM;
+	*to = tv[0] < 0 || tv[0] > INT64_MAX / NSEC_PER_SEC - 1 ? 0 : tv[0] * NSEC_PER_SEC + tv[1] * NSEC_PER_USEC;
+	return 0;
+}
+
 /* socket(7): doubled, between the least and twice net.core.wmem_max. */
 static u32 buffer_bytes(s32 asked, u32 least)
 {
@@ -373,6 +394,8 @@ static answer_t net_option_set(struct call *c, u32 fd, u32 level, u32 name, u64 
 		return a;
 	if (level != SOL_SOCKET)
 		return -ENOPROTOOPT;
+	if (name == SO_RCVTIMEO || name == SO_SNDTIMEO)
+		return timeout_set(c, name == SO_RCVTIMEO ? &s->receive_timeout_ns : &s->send_timeout_ns, value, bytes);
 	if (bytes < sizeof(v))
 		return -EINVAL;
 	a = call_copy_in(c, &v, (vaddr_t)value, sizeof(v));
@@ -449,6 +472,7 @@ static answer_t net_option_get(struct call *c, u32 fd, u32 level, u32 name, u64 
 	answer_t a;
 	struct socket *s = net_socket_of_fd(c, fd, &f, &a);
 	struct socket_credentials cred = {0, ~0u, ~0u};
+	sword_t timeout[2];
 	const void *src;
 	s32 room, v = 0;
 	u32 bytes;
@@ -462,7 +486,14 @@ static answer_t net_option_get(struct call *c, u32 fd, u32 level, u32 name, u64 
 		return -EINVAL;
 	if (level != SOL_SOCKET)
 		return -EOPNOTSUPP;
-	if (name == SO_PEERCRED) {
+	if (name == SO_RCVTIMEO || name == SO_SNDTIMEO) {
+		ktime_t ns = name == SO_RCVTIMEO ? s->receive_timeout_ns : s->send_timeout_ns;
+
+		timeout[0] = (sword_t)(ns / NSEC_PER_SEC);
+		timeout[1] = (sword_t)(ns % NSEC_PER_SEC / NSEC_PER_USEC);
+		src = timeout;
+		bytes = sizeof(timeout);
+	} else if (name == SO_PEERCRED) {
 		if (s->state == SOCKET_CONNECTED || s->peer_gone)
 			cred = s->peer_cred;
 		src = &cred;

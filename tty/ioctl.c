@@ -1,5 +1,8 @@
 /* Terminal ioctls: ioctl_tty(2). Numbers of asm-generic/ioctls.h. Theory in node.c. */
 #include <core/component.h>
+#include <kabi/slots.h>
+#include <kabi/vfs.h>
+#include <lib/fmt.h>
 #include <lib/string.h>
 #include "tty_priv.h"
 
@@ -34,6 +37,7 @@
 #define TIOCSPTLCK 0x40045431u
 #define TIOCGDEV   0x80045432u
 #define TIOCGPKT   0x80045438u
+#define TIOCGPTPEER 0x5441u
 #define TIOCGPTLCK 0x80045439u
 #define TIOCGEXCL  0x80045440u
 #define TIOCPKT_FLUSHREAD  1u
@@ -197,6 +201,24 @@ static answer_t flow(struct tty *t, u64 what)
 	return 0;
 }
 
+/* The slave end by its name in /dev/pts: ioctl_tty(2). */
+static answer_t open_peer(struct call *c, struct tty *t, u32 flags)
+{
+	struct open_request request = {};
+	char path[32];
+	answer_t a;
+
+	a = call_path_set(c, 0, path, (u32)snprintf(path, sizeof(path), "/dev/%s", t->name));
+	if (!a)
+		a = vfs_open_kernel(SLOT(VFS), c, 0, flags & (O_RDWR | O_NOCTTY | O_NONBLOCK), &request);
+	if (a < 0)
+		return a;
+	a = call_install(c, request.file, flags & O_CLOEXEC);
+	if (a < 0)
+		file_put(request.file);
+	return a;
+}
+
 static answer_t pty_ioctl(struct call *c, struct tty *t, bool master, u32 command, u64 argument)
 {
 	s32 v;
@@ -205,6 +227,8 @@ static answer_t pty_ioctl(struct call *c, struct tty *t, bool master, u32 comman
 	if (t->kind != TTY_PTY || !master)
 		return -ENOTTY;
 	switch (command) {
+	case TIOCGPTPEER:
+		return open_peer(c, t, (u32)argument);
 	case TIOCGPTN:
 		return out_u32(c, argument, t->index);
 	case TIOCGPTLCK:

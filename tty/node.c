@@ -82,8 +82,10 @@ static answer_t tty_node_open(struct call *c, struct file *file)
 		a = -EIO;
 	else if (t->exclusive && !context_capable(c->ctx, CAP_SYS_ADMIN))
 		a = -EBUSY;
-	else
+	else {
 		t->nr_open++;
+		t->slave_seen = true;
+	}
 	if (!a && t->hung_up && t->kind == TTY_PORT)
 		t->hung_up = false; /* a port may be used again after a hangup */
 	spin_unlock(&t->obj.lock);
@@ -320,7 +322,7 @@ static answer_t read_master(struct call *c, struct file *file, struct tty *t, st
 		return n;
 	}
 	spin_unlock(&t->obj.lock);
-	if (!t->nr_open && t->wait.seq.v) /* no slave is left: -EIO once all is read (pty(7)) */
+	if (!t->nr_open && t->slave_seen) /* no slave is left: -EIO once all is read (pty(7)) */
 		return -EIO;
 	if (file->flags & O_NONBLOCK)
 		return -EAGAIN;
@@ -344,6 +346,8 @@ static u32 write_chunk_locked(struct tty *t, bool master, const u8 *chunk, u32 n
 {
 	u32 i;
 
+	if (!master && t->kind == TTY_PTY && t->output_stopped) /* as Linux's pty: a stopped line takes nothing */
+		return 0;
 	for (i = 0; i < n; i++) {
 		if (master) {
 			if (!tty_ring_room(&t->raw))
@@ -415,14 +419,14 @@ static answer_t tty_node_poll(struct call *c, struct file *file, struct poll_ask
 			ready |= EV_PRI;
 		if (tty_ring_room(&t->raw) && tty_ring_room(&t->read) > 1)
 			ready |= EV_OUT | EV_WRNORM;
-		if (!t->nr_open && t->wait.seq.v)
+		if (!t->nr_open && t->slave_seen)
 			ready |= EV_HUP;
 	} else {
 		u32 n = ldisc_readable_locked(t), min = t->termios.cc[TTY_VTIME] ? 1 : MAX(1u, (u32)t->termios.cc[TTY_VMIN]);
 
 		if (n >= (l_flag(t, TTY_ICANON) ? 1 : min))
 			ready |= EV_IN | EV_RDNORM;
-		if (tty_ring_room(&t->output) >= 256)
+		if (tty_ring_room(&t->output) >= 256 && !(t->kind == TTY_PTY && t->output_stopped))
 			ready |= EV_OUT | EV_WRNORM;
 		if (t->hung_up)
 			ready |= EV_IN | EV_OUT | EV_HUP | EV_ERR | EV_RDNORM | EV_WRNORM;

@@ -199,3 +199,13 @@ s32 task_next_open(struct task *t, u32 from)
 		files_put(files);
 	return fd;
 }
+
+bool task_cloexec(struct task *t, u32 fd)
+{
+	struct files *files = files_of(t);
+	bool on = files && files_cloexec_get(files, fd);
+
+	if (files)
+		files_put(files);
+	return on;
+}

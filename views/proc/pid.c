@@ -476,7 +476,8 @@ answer_t proc_fdinfo_render(struct call *c, struct task *t, u32 fd, struct text 
 	f = task_file_get(t, fd);
 	if (!f)
 		return -ENOENT;
-	text_printf(out, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n", (long long)f->pos, f->flags, f->path.mount ? f->path.mount->id : 0,
+	text_printf(out, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n", (long long)f->pos,
+		(f->flags & ~O_CLOEXEC) | (task_cloexec(t, fd) ? O_CLOEXEC : 0), f->path.mount ? f->path.mount->id : 0,
 		(unsigned long long)(f->inode ? f->inode->ino : 0));
 	file_put(f);
 	return 0;

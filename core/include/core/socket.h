@@ -27,6 +27,7 @@ struct socket {
 	u32 type; /* 1 stream, 2 datagram, 5 seqpacket */
 	enum socket_state state;
 	bool shut_read, shut_write, pass_credentials, peer_gone;
+	ktime_t send_timeout_ns, receive_timeout_ns; /* 0: none */
 	u32 send_bytes, receive_bytes; /* SO_SNDBUF, SO_RCVBUF: as socket(7), twice what was asked */
 	s32 error; /* SO_ERROR: reported once */
 	u32 backlog, nr_pending;

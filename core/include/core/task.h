@@ -338,6 +338,7 @@ struct task *group_next_thread(struct thread_group *g, s32 after);
 struct file;
 struct file *task_file_get(struct task *t, u32 fd);
 s32 task_next_open(struct task *t, u32 from);
+bool task_cloexec(struct task *t, u32 fd);
 u32 task_count(void);
 u64 task_forks(void);
 /* --- sessions and groups: -EPERM, -ESRCH, -EACCES as setpgid(2), setsid(2) --- */

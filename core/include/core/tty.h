@@ -105,7 +105,7 @@ struct tty {
 	bool packet;
 	u8 packet_status; /* TIOCPKT_* not yet read by the master */
 	/* pty */
-	bool master_open, locked;
+	bool master_open, locked, slave_seen; /* a slave was open once: without one the master hangs up */
 	u32 nr_open;	/* slave (or port) descriptions */
 	u32 node_mode; /* of /dev/pts/N: kuid and kgid of the opener, then as chown and chmod say (node_changed) */
 	kuid_t node_uid;

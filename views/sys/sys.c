@@ -1,0 +1,222 @@
+/*
+ * sysfs: devices as Linux's programs look for them.
+ *
+ *   class/CLASS/NAME -> ../../devices/virtual/CLASS/NAME       block/NAME -> ../devices/virtual/block/NAME
+ *   devices/virtual/CLASS/NAME/{dev,uevent,size}               devices/system/cpu/{online,possible,present,cpuN}
+ *   kernel/ fs/ bus/ dev/{char,block}/MAJOR:MINOR -> device
+ *
+ * Purpose: renders core's device table (core/device.h). An entry's id is the device's object id, or a class's or CPU's number.
+ * Failure and recovery, replacement: nothing is held. Cost: a walk of the device table per lookup.
+ */
+#include <core/cpu.h>
+#include <core/device.h>
+#include <core/fs_call.h>
+#include <kabi/view.h>
+#include <lib/fmt.h>
+#include <lib/string.h>
+
+KABI_MODULE(1, "Apache-2.0");
+
+enum kind : u32 {
+	SYS_ROOT, SYS_DIR,     /* id: enum fixed */
+	SYS_CLASS, SYS_VIRTUAL_CLASS, /* id: class */
+	SYS_LINK,	       /* id: device | link kind << 56 */
+	SYS_DEVICE, SYS_DEVICE_FILE, /* id: device [<< 4 | file] */
+	SYS_CPU_FILE, SYS_CPU,
+};
+enum fixed : u32 { D_ROOT, D_BLOCK, D_BUS, D_CLASS, D_DEV, D_DEV_BLOCK, D_DEV_CHAR, D_DEVICES, D_SYSTEM, D_CPU, D_VIRTUAL, D_FS, D_KERNEL, D_NR };
+static const struct {
+	const char *name;
+	enum fixed parent;
+} fixed[D_NR] = {
+	[D_ROOT] = {"", D_NR}, [D_BLOCK] = {"block", D_ROOT}, [D_BUS] = {"bus", D_ROOT}, [D_CLASS] = {"class", D_ROOT}, [D_DEV] = {"dev", D_ROOT},
+	[D_DEV_BLOCK] = {"block", D_DEV}, [D_DEV_CHAR] = {"char", D_DEV}, [D_DEVICES] = {"devices", D_ROOT}, [D_SYSTEM] = {"system", D_DEVICES},
+	[D_CPU] = {"cpu", D_SYSTEM}, [D_VIRTUAL] = {"virtual", D_DEVICES}, [D_FS] = {"fs", D_ROOT}, [D_KERNEL] = {"kernel", D_ROOT},
+};
+static const char *const classes[] = {"block", "mem", "misc", "tty"};
+static const char *const device_files[] = {"dev", "uevent", "size"};
+static const char *const cpu_files[] = {"online", "possible", "present"};
+#define LINK_SHIFT 56
+enum link : u32 { LINK_CLASS, LINK_BLOCK, LINK_DEV };
+
+static void entry(struct view_entry *e, enum kind kind, u64 id, u32 mode)
+{
+	*e = (struct view_entry){.kind = kind, .id = id, .mode = mode, .nlink = S_TYPE(mode) == S_IFDIR ? 2 : 1};
+}
+static bool is(const char *name, u32 len, const char *text)
+{
+	return len == strlen(text) && !memcmp(name, text, len);
+}
+static bool in_class(const struct device *d, const char *class)
+{
+	return d->node_mode && !strcmp(d->class_name, class);
+}
+static struct device *by_id(u64 id)
+{
+	struct device *d = nullptr;
+
+	while ((d = device_next(d)))
+		if (d->obj.id == id)
+			return d;
+	return nullptr;
+}
+
+/* Does this device appear in directory (kind, id), and under which name? */
+static bool appears(const struct inode *dir, const struct device *d, char name[32], struct view_entry *e)
+{
+	bool block = S_TYPE(d->node_mode) == S_IFBLK;
+
+	if (!d->node_mode)
+		return false;
+	strlcpy(name, d->node_name, 32);
+	if (dir->view_kind == SYS_CLASS && in_class(d, classes[dir->view_id])) {
+		entry(e, SYS_LINK, d->obj.id | (u64)LINK_CLASS << LINK_SHIFT, S_IFLNK | 0777);
+		return true;
+	}
+	if (dir->view_kind == SYS_VIRTUAL_CLASS && in_class(d, classes[dir->view_id])) {
+		entry(e, SYS_DEVICE, d->obj.id, S_IFDIR | 0755);
+		return true;
+	}
+	if (dir->view_kind != SYS_DIR)
+		return false;
+	if (dir->view_id == D_BLOCK && block) {
+		entry(e, SYS_LINK, d->obj.id | (u64)LINK_BLOCK << LINK_SHIFT, S_IFLNK | 0777);
+		return true;
+	}
+	if ((dir->view_id == D_DEV_BLOCK && block) || (dir->view_id == D_DEV_CHAR && !block)) {
+		snprintf(name, 32, "%u:%u", DEV_MAJOR(d->node_dev), DEV_MINOR(d->node_dev));
+		entry(e, SYS_LINK, d->obj.id | (u64)LINK_DEV << LINK_SHIFT, S_IFLNK | 0777);
+		return true;
+	}
+	return false;
+}
+
+/* Entry number n of a directory: fixed ones first, then devices in the table's order. */
+static bool nth(const struct inode *dir, u64 n, char name[32], struct view_entry *e)
+{
+	u64 id = dir->view_kind == SYS_ROOT ? D_ROOT : dir->view_id;
+	struct device *d = nullptr;
+
+	if (dir->view_kind == SYS_ROOT || dir->view_kind == SYS_DIR) {
+		for (u32 i = 1; i < D_NR; i++)
+			if (fixed[i].parent == id && n-- == 0) {
+				strlcpy(name, fixed[i].name, 32);
+				entry(e, SYS_DIR, i, S_IFDIR | 0755);
+				return true;
+			}
+		for (u32 i = 0; (id == D_CLASS || id == D_VIRTUAL) && i < ARRAY_SIZE(classes); i++)
+			if (n-- == 0) {
+				strlcpy(name, classes[i], 32);
+				entry(e, id == D_CLASS ? SYS_CLASS : SYS_VIRTUAL_CLASS, i, S_IFDIR | 0755);
+				return true;
+			}
+		for (u32 i = 0; id == D_CPU && i < ARRAY_SIZE(cpu_files) + cpu_nr_present(); i++)
+			if (n-- == 0) {
+				bool file = i < ARRAY_SIZE(cpu_files);
+
+				snprintf(name, 32, file ? "%s" : "%scpu%u", file ? cpu_files[i] : "", i - (u32)ARRAY_SIZE(cpu_files));
+				entry(e, file ? SYS_CPU_FILE : SYS_CPU, i, file ? S_IFREG | 0444 : S_IFDIR | 0755);
+				return true;
+			}
+	}
+	for (u32 i = 0; dir->view_kind == SYS_DEVICE && i < ARRAY_SIZE(device_files); i++)
+		if (n-- == 0) {
+			strlcpy(name, device_files[i], 32);
+			entry(e, SYS_DEVICE_FILE, dir->view_id << 4 | i, S_IFREG | 0444);
+			return true;
+		}
+	while ((d = device_next(d)))
+		if (appears(dir, d, name, e) && n-- == 0) {
+			object_put(&d->obj);
+			return true;
+		}
+	return false;
+}
+
+static answer_t sys_mount(struct call *c, struct superblock *sb, struct view_entry *root)
+{
+	entry(root, SYS_ROOT, 0, S_IFDIR | 0555);
+	return 0;
+}
+
+static answer_t sys_lookup(struct call *c, struct inode *dir, const void *name, u32 len, struct view_entry *e)
+{
+	char text[32];
+
+	for (u64 n = 0; nth(dir, n, text, e); n++)
+		if (is(name, len, text))
+			return 1;
+	return 0;
+}
+
+static answer_t sys_list(struct call *c, struct inode *dir, u64 cursor, struct view_entry *e, struct view_name *name)
+{
+	char text[32];
+
+	if (!nth(dir, cursor, text, e))
+		return 0;
+	name->len = (u32)strlcpy(name->text, text, sizeof(name->text));
+	name->next_cursor = cursor + 1;
+	return 1;
+}
+
+static answer_t sys_render(struct call *c, struct inode *i, struct text *t)
+{
+	struct device *d;
+
+	if (i->view_kind == SYS_CPU_FILE) {
+		u32 nr = i->view_id == 0 ? cpu_nr_online() : cpu_nr_present();
+
+		text_printf(t, nr > 1 ? "0-%u\n" : "0\n", nr - 1);
+		return 0;
+	}
+	if (i->view_kind != SYS_DEVICE_FILE)
+		return -EISDIR;
+	d = by_id(i->view_id >> 4);
+	if (!d)
+		return -ENODEV;
+	switch (i->view_id & 15) {
+	case 0:
+		text_printf(t, "%u:%u\n", DEV_MAJOR(d->node_dev), DEV_MINOR(d->node_dev));
+		break;
+	case 1:
+		text_printf(t, "MAJOR=%u\nMINOR=%u\nDEVNAME=%s\n", DEV_MAJOR(d->node_dev), DEV_MINOR(d->node_dev), d->node_name);
+		break;
+	default:
+		text_printf(t, "%llu\n", (unsigned long long)(d->size_bytes / 512));
+		break;
+	}
+	object_put(&d->obj);
+	return 0;
+}
+
+static answer_t sys_link(struct call *c, struct inode *i, struct text *t, struct path_ref *target)
+{
+	struct device *d;
+	const char *up;
+
+	if (i->view_kind != SYS_LINK)
+		return -EINVAL;
+	d = by_id(i->view_id & (((u64)1 << LINK_SHIFT) - 1));
+	if (!d)
+		return -ENOENT;
+	up = i->view_id >> LINK_SHIFT == LINK_BLOCK ? "../" : "../../";
+	text_printf(t, "%sdevices/virtual/%s/%s", up, d->class_name, d->node_name);
+	object_put(&d->obj);
+	return 0;
+}
+
+static answer_t sys_revalidate(struct call *c, struct inode *i)
+{
+	struct device *d;
+
+	if (i->view_kind < SYS_LINK || i->view_kind > SYS_DEVICE_FILE)
+		return 1;
+	d = by_id(i->view_kind == SYS_DEVICE_FILE ? i->view_id >> 4 : i->view_id & (((u64)1 << LINK_SHIFT) - 1));
+	if (d)
+		object_put(&d->obj);
+	return d != nullptr;
+}
+
+KABI_IMPLEMENT_AT(view, sys, .mount = sys_mount, .lookup = sys_lookup, .list = sys_list, .render = sys_render, .link = sys_link,
+	.revalidate = sys_revalidate);
