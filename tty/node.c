@@ -281,7 +281,7 @@ static answer_t read_slave(struct call *c, struct file *file, struct tty *t, str
 		if (canonical ? p->done > 0 : raw_complete(c, t, io, p))
 			return (answer_t)p->done;
 		if (t->hung_up || (t->kind == TTY_PTY && !t->master_open))
-			return p->done ? (answer_t)p->done : t->kind == TTY_PTY ? -EIO : 0;
+			return (answer_t)p->done; /* a line that was hung up reads as ended */
 		if (file->flags & O_NONBLOCK)
 			return p->done ? (answer_t)p->done : -EAGAIN;
 		if (call_interrupted(c))
