@@ -417,5 +417,12 @@ static answer_t proc_link(struct call *c, struct inode *i, struct text *text, st
 	return a;
 }
 
+/* As Linux's procfs, whose lookup of an unknown name is an error already: nothing can be made here, and the name is what is missing. */
+static answer_t proc_create(struct call *c, struct inode *dir, const void *name, u32 name_len, u32 mode, u32 rdev, const void *target,
+	u32 target_len, struct view_entry *entry)
+{
+	return -ENOENT;
+}
+
 KABI_IMPLEMENT_AT(view, proc, .mount = proc_mount, .lookup = proc_lookup, .list = proc_list, .revalidate = proc_revalidate, .render = proc_render,
-	.store = proc_store, .link = proc_link);
+	.store = proc_store, .link = proc_link, .create = proc_create);
