@@ -34,6 +34,19 @@ static void fault_drop_have(struct fault *f)
 	f->have_prepared = false;
 }
 
+/* Before a page becomes executable: instruction caches may hold what was there before. */
+static void code_sync(struct frame *frame)
+{
+	void *p;
+
+	if (frame_flags(frame) & FRAME_CODE)
+		return;
+	p = page_begin(frame);
+	arch_sync_code((vaddr_t)p, PAGE_BYTES);
+	page_end(frame, p);
+	frame_flag_set(frame, FRAME_CODE);
+}
+
 /* --- private pages --- */
 
 /* One translation; va had none, or one to the same frame. */
@@ -79,6 +92,8 @@ static int private_install(struct fault *f, struct frame *frame) __requires(f->a
 		return -ENOMEM;
 	if (arch_query(&f->as->arch, f->va, &info))
 		space_unmap_pages(f->as, f->va, 1);
+	if (f->region->flags & VM_EXEC)
+		code_sync(frame);
 	old = *slot;
 	*slot = frame_word(frame);
 	mm_count(&mm_counters.anon, 1);
@@ -186,6 +201,8 @@ static int map_object_page(struct fault *f, vaddr_t va, struct memory_object *o,
 	bool counted = false;
 	int r;
 
+	if (f->region->flags & VM_EXEC)
+		code_sync(frame);
 	if (arch_query(&f->as->arch, va, &info)) {
 		if (info.paddr != frame_paddr(frame))
 			space_unmap_pages(f->as, va, 1);

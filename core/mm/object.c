@@ -370,6 +370,8 @@ void memory_page_mark_dirty(struct memory_object *o, struct frame *f)
 {
 	bool first = false;
 
+	if (unlikely(frame_flags(f) & FRAME_CODE))
+		frame_flag_clear(f, FRAME_CODE);
 	if (frame_flags(f) & FRAME_DIRTY)
 		return;
 	if (!o->evictable) {

@@ -18,6 +18,7 @@ enum frame_flag : u16 {
 	FRAME_REFERENCED = 2048, /* used since reclaim looked */
 	FRAME_LRU = 4096,	 /* on a reclaim list; LRU lock */
 	FRAME_VMAP = 8192,
+	FRAME_CODE = 16384,	 /* instruction fetches see its contents (arch_sync_code); a write takes it away */
 };
 struct memory_object;
 struct account;
