@@ -32,6 +32,23 @@ answer_t sys_enosys(struct call *c)
 	return -ENOSYS;
 }
 
+/* proc(5), /proc/PID/io: one call and what it moved, when it is over. */
+static inline answer_t counted(struct call *c, answer_t a, bool write)
+{
+	struct rusage_counts *u = &c->task->usage;
+
+	if (unlikely(answer_is_kind(a)))
+		return a;
+	if (write) {
+		u->write_calls++;
+		u->write_bytes += a > 0 ? (u64)a : 0;
+	} else {
+		u->read_calls++;
+		u->read_bytes += a > 0 ? (u64)a : 0;
+	}
+	return a;
+}
+
 answer_t sys_read(struct call *c)
 {
 	struct file *file = call_file(c, arg_uint(c, 0));
@@ -47,7 +64,7 @@ answer_t sys_read(struct call *c)
 		bytes = USER_RW_MAX;
 	span = (struct uspan){c->args[1], bytes};
 	io = (struct uio){.spans = &span, .nr = 1, .total = bytes};
-	return node_read(file->slot, c, file, &io);
+	return counted(c, node_read(file->slot, c, file, &io), false);
 }
 
 answer_t sys_write(struct call *c)
@@ -65,7 +82,7 @@ answer_t sys_write(struct call *c)
 		bytes = USER_RW_MAX;
 	span = (struct uspan){c->args[1], bytes};
 	io = (struct uio){.spans = &span, .nr = 1, .total = bytes};
-	return node_write(file->slot, c, file, &io);
+	return counted(c, node_write(file->slot, c, file, &io), true);
 }
 
 /* What has no position: pread(2) and pwrite(2) answer ESPIPE. */
@@ -95,7 +112,7 @@ static bool positioned_ok(const struct file *file)
 
 static answer_t move(struct call *c, struct file *file, struct uio *io, bool write)
 {
-	return write ? node_write(file->slot, c, file, io) : node_read(file->slot, c, file, io);
+	return counted(c, write ? node_write(file->slot, c, file, io) : node_read(file->slot, c, file, io), write);
 }
 
 static answer_t positioned(struct call *c, bool write)

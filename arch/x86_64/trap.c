@@ -119,9 +119,19 @@ static void x86_page_fault_user(struct arch_regs *regs, word_t error)
 {
 	vaddr_t addr = x86_cr2();
 
+	struct arch_task *a = &arch_current()->arch, before = *a;
+
+	a->trap_number = EXCEPTION_PAGE;
+	a->trap_error = error;
+	a->trap_address = addr;
 	arch_irq_enable();
 	trap_page_fault(regs, addr, x86_access(error), true, error & PF_PRESENT);
 	arch_irq_disable();
+	if (!task_signal_pending(arch_current())) { /* served: no signal shows it */
+		a->trap_number = before.trap_number;
+		a->trap_error = before.trap_error;
+		a->trap_address = before.trap_address;
+	}
 }
 
 static void x86_page_fault_kernel(struct arch_regs *regs, word_t error)
@@ -183,6 +193,8 @@ static int x86_fp_code(bool simd)
 
 static void x86_exception_user(struct arch_regs *regs, u32 vector, word_t error)
 {
+	arch_current()->arch.trap_number = vector;
+	arch_current()->arch.trap_error = error;
 	switch (vector) {
 	case EXCEPTION_DIVIDE:
 		trap_user_exception(regs, SIGFPE, 1, regs->ip); /* FPE_INTDIV */

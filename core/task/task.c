@@ -397,6 +397,10 @@ void group_usage_add(struct rusage_counts *to, const struct rusage_counts *from)
 	to->switches_involuntary += from->switches_involuntary;
 	to->in_blocks += from->in_blocks;
 	to->out_blocks += from->out_blocks;
+	to->read_calls += from->read_calls;
+	to->write_calls += from->write_calls;
+	to->read_bytes += from->read_bytes;
+	to->write_bytes += from->write_bytes;
 	to->max_rss_pages = MAX(to->max_rss_pages, from->max_rss_pages);
 }
 

@@ -302,7 +302,9 @@ static void io(struct task *t, struct text *out)
 	struct rusage_counts self, children;
 
 	group_usage(t->group, &self, &children);
-	text_printf(out, "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: %llu\nwrite_bytes: %llu\ncancelled_write_bytes: 0\n",
+	text_printf(out, "rchar: %llu\nwchar: %llu\nsyscr: %llu\nsyscw: %llu\nread_bytes: %llu\nwrite_bytes: %llu\ncancelled_write_bytes: 0\n",
+		(unsigned long long)self.read_bytes, (unsigned long long)self.write_bytes, (unsigned long long)self.read_calls,
+		(unsigned long long)self.write_calls,
 		(unsigned long long)(self.in_blocks * 512), (unsigned long long)(self.out_blocks * 512));
 }
 

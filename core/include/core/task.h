@@ -119,6 +119,7 @@ struct pid {
 };
 struct rusage_counts {
 	u64 user_ns, system_ns, minor_faults, major_faults, switches_voluntary, switches_involuntary, max_rss_pages, in_blocks, out_blocks;
+	u64 read_calls, write_calls, read_bytes, write_bytes; /* /proc/PID/io: counted by the personality, by the task itself */
 };
 /* What RLIMIT_NPROC and RLIMIT_SIGPENDING count: per real user id (core/task/user.c). */
 struct user_count {

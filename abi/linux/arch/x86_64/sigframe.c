@@ -14,8 +14,6 @@
 #define UC_SIGCONTEXT_SS     2u
 #define UC_STRICT_RESTORE_SS 4u
 #define FLAG_DIRECTION	     0x400ul
-#define TRAP_PAGE_FAULT	     14u
-#define PAGE_FAULT_USER	     4u
 
 static void context_fill(struct user_sigcontext *s, const struct arch_regs *r, const struct signal_info *info, u64 old_mask)
 {
@@ -25,12 +23,10 @@ static void context_fill(struct user_sigcontext *s, const struct arch_regs *r, c
 		.sp = r->sp, .ip = r->ip, .flags = r->flags, .cs = (u16)r->cs, .ss = (u16)r->ss,
 		.oldmask = old_mask,
 	};
-	/* Synchronous faults; the write bit of the error code is not kept by core. */
-	if ((info->signo == SIGSEGV || info->signo == SIGBUS) && info->code > 0 && info->code < SI_KERNEL) {
-		s->trapno = TRAP_PAGE_FAULT;
-		s->err = PAGE_FAULT_USER;
-		s->cr2 = info->value;
-	}
+	/* As Linux: those of the task's last fault, whatever the signal. */
+	s->trapno = current->arch.trap_number;
+	s->err = current->arch.trap_error;
+	s->cr2 = current->arch.trap_address;
 }
 
 /* Room for the whole frame: the FP area and, below it, the frame. False: it would leave the alternate stack. */

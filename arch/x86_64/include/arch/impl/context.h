@@ -9,6 +9,7 @@ struct arch_task {
 	word_t gs_base;	  /* user GS */
 	void *fpu;	  /* XSAVE area, 64-byte aligned; nullptr: kernel thread that has none */
 	u32 fpu_cpu;	  /* CPU that may still hold the state in its registers; ~0u: none */
+	word_t trap_number, trap_error, trap_address; /* last exception that became a signal: signal frames show it */
 	bool user;	  /* has a user frame: TLS and FP state are switched */
 };
 
