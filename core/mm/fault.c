@@ -250,7 +250,7 @@ static void map_object_around(struct fault *f, struct memory_object *o) __requir
 		if (!(frame_flags(frame) & FRAME_UPTODATE) || (region_private(r) && anon_get(f->as->anon.root, vpn_of(va)).word))
 			continue;
 		/* the spinlock is a grace section: the frame may change hands but map_object_page notices */
-		if (map_object_page(f, va, o, index, frame, false))
+		if (map_object_page(f, va, o, index, frame, r->flags & VM_SHARED && !o->evictable))
 			break;
 	}
 }

@@ -134,7 +134,7 @@ static int mapping_of_file(const struct mmap_args *a, struct mapping *m)
 		return r;
 	if (m->reply.zero_fill) { /* /dev/zero: anonymous memory */
 		if (m->vm_flags & VM_SHARED && !m->reply.object)
-			m->reply.object = memory_object_create(MEMORY_SHMEM, ALIGN_UP(a->bytes, PAGE_BYTES), nullptr);
+			m->reply.object = memory_object_create(MEMORY_SHMEM, ALIGN_UP(a->bytes, PAGE_BYTES), &account_root);
 		if (m->vm_flags & VM_SHARED && !m->reply.object)
 			return -ENOMEM;
 	} else if (!m->reply.object) {
@@ -162,7 +162,7 @@ static int mapping_anonymous(const struct mmap_args *a, struct mapping *m)
 		if (a->flags & MAP_GROWSDOWN)
 			return -EINVAL;
 		m->vm_flags |= VM_SHARED;
-		m->reply.object = memory_object_create(MEMORY_SHMEM, ALIGN_UP(a->bytes, PAGE_BYTES), nullptr);
+		m->reply.object = memory_object_create(MEMORY_SHMEM, ALIGN_UP(a->bytes, PAGE_BYTES), &account_root);
 		return m->reply.object ? 0 : -ENOMEM;
 	default:
 		return -EINVAL;

@@ -29,7 +29,7 @@ void mm_stats(struct memory_stats *s)
 	s->available_pages = s->available_pages > low ? s->available_pages - low : 0;
 }
 
-static void count_frame(struct region_info *out, const struct frame *f, u32 users, bool dirty)
+static void count_frame(struct region_info *out, u32 users, bool dirty)
 {
 	out->rss_pages++;
 	out->pss_bytes += PAGE_BYTES / MAX(users, 1u);
@@ -37,28 +37,42 @@ static void count_frame(struct region_info *out, const struct frame *f, u32 user
 		dirty ? out->shared_dirty_pages++ : out->shared_clean_pages++;
 	else
 		dirty ? out->private_dirty_pages++ : out->private_clean_pages++;
-	(void)f;
+}
+
+/* Private pages: the tree knows them, so a huge empty region costs nothing. */
+static void count_private(struct address_space *as, struct region *r, struct region_info *out) __requires(as->page_lock)
+{
+	u64 vpn = vpn_of(r->start), last = vpn_of(r->end) - 1, word;
+
+	while (vpn <= last && anon_next(as->anon.root, vpn, last, &vpn, &word)) {
+		struct anon_word w = anon_get(as->anon.root, vpn++);
+
+		out->anon_pages++;
+		count_frame(out, w.exclusive ? atomic32_load(&word_frame(word)->pins) : 2, true);
+	}
+}
+
+/* Translations to object pages: only resident ones can have any. */
+static void count_object(struct address_space *as, struct region *r, struct region_info *out) __requires(as->page_lock)
+{
+	u64 index = r->object_page, last = r->object_page + region_pages(r) - 1, word;
+
+	while (index <= last && slots_next(&r->object->slots.root, index, last, false, &index, &word)) {
+		vaddr_t va = r->start + (vaddr_t)((index++ - r->object_page) << PAGE_SHIFT);
+		struct frame *f = word_frame(word);
+		struct arch_pte_info info;
+
+		if (arch_query(&as->arch, va, &info) && info.paddr == frame_paddr(f))
+			count_frame(out, atomic32_load(&f->mapcount), frame_flags(f) & FRAME_DIRTY);
+	}
 }
 
 static void count_pages(struct address_space *as, struct region *r, struct region_info *out)
 {
-	spin_lock(&as->page_lock);
-	for (vaddr_t va = r->start; va < r->end; va += PAGE_BYTES) {
-		struct anon_word w = anon_get(as->anon.root, vpn_of(va));
-		struct arch_pte_info info;
-		struct frame *f;
-
-		if (w.word) {
-			out->anon_pages++;
-			count_frame(out, word_frame(w.word), w.exclusive ? atomic32_load(&word_frame(w.word)->pins) : 2, true);
-			continue;
-		}
-		if (!r->object || r->object->kind == MEMORY_DEVICE || !arch_query(&as->arch, va, &info))
-			continue;
-		f = frame_of(info.paddr);
-		if (f && f->object)
-			count_frame(out, f, atomic32_load(&f->mapcount), frame_flags(f) & FRAME_DIRTY);
-	}
+	spin_lock(&as->page_lock); /* a grace section for the object's tree too */
+	count_private(as, r, out);
+	if (r->object && r->object->kind != MEMORY_DEVICE)
+		count_object(as, r, out);
 	spin_unlock(&as->page_lock);
 }
 

@@ -38,7 +38,7 @@ struct address_space *space_create(void)
 		kfree(as);
 		return nullptr;
 	}
-	object_init(&as->obj, OBJECT_SPACE, LOCK_LEVEL_NODE, nullptr);
+	object_init(&as->obj, OBJECT_SPACE, LOCK_LEVEL_NODE, &account_root);
 	space_lock_init(&as->lock);
 	spin_init(&as->page_lock, LOCK_LEVEL_SPACE);
 	refcount_set(&as->users, 1);
