@@ -188,10 +188,22 @@ static void schedule_locked(bool preempted) __no_lock_analysis
 	sched_finish_switch(arch_switch(prev, next));
 }
 
+/* calls.md: no module frame is on the stack of a sleeper, and no spinlock is held over a sleep. */
+static void check_may_sleep(void)
+{
+#if UMKA_DEBUG
+	BUG_ON(current->in_module);
+	BUG_ON(lock_debug_depth());
+	BUG_ON(*arch_preempt_count_ptr());
+#endif
+}
+
 void schedule(void)
 {
-	word_t irq = arch_irq_save();
+	word_t irq;
 
+	check_may_sleep();
+	irq = arch_irq_save();
 	schedule_locked(false);
 	arch_irq_restore(irq);
 }
