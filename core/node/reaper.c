@@ -8,9 +8,9 @@
 
 static struct spinlock lock = SPINLOCK_INIT(LOCK_LEVEL_NAME_HASH + 2);
 static struct grace_head *queue guarded_by(&lock);
-static u32 nr_taken guarded_by(&lock); /* taken out and not yet ended */
+static u32 nr_taken guarded_by(&lock);	  /* taken out and not yet ended */
+static u32 nr_draining guarded_by(&lock); /* of those: their end waits in reaper_drain, so nobody waits for them */
 static struct waitable work, ended;
-static struct task *reaper_task;
 
 void reaper_queue(struct object *o)
 {
@@ -55,7 +55,9 @@ static void reap(struct object *o)
 
 static void reap_one(struct object *o)
 {
+	current->reaping++;
 	reap(o);
+	current->reaping--;
 	spin_lock(&lock);
 	nr_taken--;
 	spin_unlock(&lock);
@@ -67,26 +69,38 @@ static bool nothing_taken(void)
 	bool idle;
 
 	spin_lock(&lock);
-	idle = !nr_taken && !queue;
+	idle = nr_taken <= nr_draining && !queue;
 	spin_unlock(&lock);
 	return idle;
 }
 
-/* What was queued before has ended when it returns. Context: thread, may sleep; the reaper itself only empties the queue. */
+static void draining_add(u32 nr)
+{
+	spin_lock(&lock);
+	nr_draining += nr;
+	spin_unlock(&lock);
+	waitable_wake(&ended, EV_ANY, 0);
+}
+
+/* What was queued before has ended when it returns, but for what this task is ending itself (a superblock's end drains its inodes) and
+ * what waits here in the same way. Context: thread, may sleep. */
 void reaper_drain(void)
 {
+	u32 mine = current->reaping;
 	struct object *o;
 
-	while ((o = reaper_take()))
-		reap_one(o);
-	if (current != reaper_task)
-		wait_event(&ended, EV_ANY, nothing_taken(), 0);
+	draining_add(mine);
+	do {
+		while ((o = reaper_take()))
+			reap_one(o);
+		wait_event(&ended, EV_ANY, nothing_taken() || READ_ONCE(queue), 0);
+	} while (!nothing_taken());
+	draining_add(-mine);
 }
 
 static void reaper_thread(void *arg)
 {
 	(void)arg;
-	reaper_task = current;
 	for (;;) {
 		struct object *o;
 

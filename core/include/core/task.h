@@ -241,6 +241,7 @@ struct task {
 	vaddr_t set_child_tid; /* CLONE_CHILD_SETTID: written by the child's first run */
 	ktime_t start_ns, sleep_start_ns;
 	s32 exit_status;
+	u32 reaping; /* core/node/reaper.c: objects that this task is ending */
 	struct rb_root *pi;	  /* held PI futexes */
 	struct mutex *blocked_on; /* debug, inheritance */
 	u32 in_module;		  /* debug: depth of replaceable code on the stack: sleeping there traps */
