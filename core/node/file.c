@@ -171,9 +171,10 @@ void file_destroy(struct file *f)
 	}
 	if (f->obj.body)
 		object_put(f->obj.body);
-	path_put(&f->path);
+	/* The mount last: with it the superblock may end, and then nobody may hold its inodes. */
 	if (i)
 		inode_put(i);
+	path_put(&f->path);
 	kfree(f->private_data);
 	grace_defer(&f->obj.grace, GRACE_SLAB_FREE, f);
 }

@@ -8,6 +8,7 @@
 struct symbol {
 	vaddr_t address;
 	const char *name; /* in the copy of the text, terminated */
+	u32 hash;	  /* of the name: look-ups by name compare this first */
 };
 static struct symbol *symbols;
 static u32 nr_symbols;
@@ -20,6 +21,15 @@ static vaddr_t parse_hex(const char *p, u32 digits)
 	for (u32 i = 0; i < digits; i++)
 		v = v << 4 | (vaddr_t)(p[i] <= '9' ? p[i] - '0' : (p[i] | 32) - 'a' + 10);
 	return v;
+}
+
+static u32 name_hash32(const char *name)
+{
+	u32 h = 2166136261u; /* FNV-1a */
+
+	for (; *name; name++)
+		h = (h ^ (u8)*name) * 16777619u;
+	return h;
 }
 
 void symbols_init(const char *text, size_t bytes, u64 slide)
@@ -45,7 +55,8 @@ void symbols_init(const char *text, size_t bytes, u64 slide)
 			break;
 		*end = 0;
 		if ((size_t)(end - p) > digits + 3)
-			symbols[nr_symbols++] = (struct symbol){parse_hex(p, digits) + (vaddr_t)slide, p + digits + 3};
+			symbols[nr_symbols++] = (struct symbol){parse_hex(p, digits) + (vaddr_t)slide, p + digits + 3,
+				name_hash32(p + digits + 3)};
 		p = end + 1;
 	}
 }
@@ -79,8 +90,10 @@ const char *symbol_lookup(vaddr_t pc, u64 *offset, const char **module)
  * packer (tools/image/mkblob.py) refuses names that a module wants and that core has twice. */
 vaddr_t symbol_address(const char *name)
 {
+	u32 hash = name_hash32(name);
+
 	for (u32 i = 0; i < nr_symbols; i++)
-		if (!strcmp(symbols[i].name, name))
+		if (symbols[i].hash == hash && !strcmp(symbols[i].name, name))
 			return symbols[i].address;
 	return 0;
 }
