@@ -640,7 +640,7 @@ static answer_t stale(struct fs_invoke *v)
 		log_err("%s: an answer does not fit what the file system holds: run e2fsck\n", v->sb->type_name);
 		return -EIO;
 	}
-	return ANSWER_MORE;
+	return call_need_memory(v->call, 1); /* a run more, without a step done */
 }
 
 answer_t fs_delta_apply(struct fs_invoke *v)
@@ -713,7 +713,7 @@ static answer_t invoke_act(struct fs_invoke *v, answer_t a)
 		return a;
 	}
 	if (call_rerun_inject(v->call))
-		return ANSWER_MORE;
+		return call_need_memory(v->call, 1);
 	d = fs_delta_apply(v);
 	return d ? d : a;
 }
