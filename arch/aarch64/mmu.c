@@ -709,12 +709,19 @@ void arch_flush(struct arch_space *s, vaddr_t va, size_t nr_pages)
 	__asm__ volatile("dsb ish; isb" ::: "memory");
 }
 
-/* Data caches to the point of unification, then the instruction caches of all CPUs (Arm ARM B2.10.2). CTR_EL0: line sizes. */
+/*
+ * Data caches to the point of unification, then the instruction caches of all CPUs (Arm ARM B2.10.2), by whole caches since the address
+ * may be an alias of the one that is executed. CTR_EL0: line size, and IDC and DIC, which say that a step is not needed.
+ */
 void arch_sync_code(vaddr_t va, size_t bytes)
 {
-	u64 line = 4ul << (a64_read(ctr_el0) >> 16 & 15);
+	u64 ctr = a64_read(ctr_el0), line = 4ul << (ctr >> 16 & 15);
 
-	for (vaddr_t at = ALIGN_DOWN(va, line); at < va + bytes; at += line)
-		__asm__ volatile("dc cvau, %0" : : "r"(at) : "memory");
-	__asm__ volatile("dsb ish; ic ialluis; dsb ish; isb" ::: "memory");
+	if (!(ctr >> 28 & 1))
+		for (vaddr_t at = ALIGN_DOWN(va, line); at < va + bytes; at += line)
+			__asm__ volatile("dc cvau, %0" : : "r"(at) : "memory");
+	__asm__ volatile("dsb ish" ::: "memory");
+	if (!(ctr >> 29 & 1))
+		__asm__ volatile("ic ialluis; dsb ish" ::: "memory");
+	a64_isb();
 }
