@@ -5,8 +5,9 @@
 #include <core/call_priv.h>
 
 /* WHY no analysis: nobody else knows it yet. */
-void exclusion_init(struct exclusion *e) __no_lock_analysis
+void exclusion_init(struct exclusion *e, struct object *container) __no_lock_analysis
 {
+	e->container = container;
 	spin_init(&e->lock, LOCK_LEVEL_WAITABLE - 1);
 	e->owner = nullptr;
 	e->nr_shared = 0;
@@ -69,6 +70,8 @@ static bool hold_one(struct call *c, enum excl_class class, struct exclusion *e,
 		panic("call record: more than %u exclusions", CALL_HOLDS_MAX);
 	h = &c->holds[c->nr_holds++];
 	*h = (struct call_hold){e, object_id, class, c->level, shared, false};
+	if (e->container)
+		object_get(e->container);
 	c->dirty = true;
 	h->held = !call_rerun_inject(c) && exclusion_try(e, c, shared);
 	return h->held;
@@ -88,7 +91,8 @@ bool call_hold2(struct call *c, enum excl_class class, struct exclusion *a, u64 
 
 void call_release_holds(struct call *c, u32 level)
 {
-	u32 kept = 0;
+	struct object *dead[CALL_HOLDS_MAX];
+	u32 kept = 0, nr_dead = 0;
 
 	for (u32 i = 0; i < c->nr_holds; i++) {
 		struct call_hold *h = &c->holds[i];
@@ -97,10 +101,15 @@ void call_release_holds(struct call *c, u32 level)
 			c->holds[kept++] = *h;
 			continue;
 		}
+		dead[nr_dead++] = h->excl->container;
 		if (h->held)
 			exclusion_release(h->excl, h->shared);
 	}
 	c->nr_holds = (u8)kept;
+	/* Last: the end of an object may make calls of core's own, and this record must be whole by then. */
+	for (u32 i = 0; i < nr_dead; i++)
+		if (dead[i])
+			object_put(dead[i]);
 }
 
 static bool hold_before(const struct call_hold *a, const struct call_hold *b)

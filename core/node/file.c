@@ -72,7 +72,7 @@ struct file *file_new(enum node_type type, u32 flags, const struct path_ref *pat
 	f->inode = inode;
 	if (inode)
 		inode_get(inode);
-	exclusion_init(&f->pos_excl);
+	exclusion_init(&f->pos_excl, nullptr);
 	list_init(&f->epolls);
 	list_init(&f->in_sb);
 	return f;

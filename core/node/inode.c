@@ -56,8 +56,8 @@ static struct inode *inode_create(struct superblock *sb, u64 ino, u32 mode)
 	i->mode = mode;
 	i->nlink = 1;
 	i->atime = i->mtime = i->ctime = i->btime = now;
-	exclusion_init(&i->content);
-	exclusion_init(&i->map);
+	exclusion_init(&i->content, &i->obj);
+	exclusion_init(&i->map, &i->obj);
 	list_init(&i->sb_link);
 	list_init(&i->dirty_link);
 	list_init(&i->names);

@@ -44,7 +44,7 @@ struct superblock *superblock_new(const char *type, u32 flags)
 	sb->max_file_bytes = INT64_MAX;
 	sb->name_max = 255;
 	sb->next_ino = 1;
-	exclusion_init(&sb->rename_excl);
+	exclusion_init(&sb->rename_excl, &sb->obj);
 	list_init(&sb->inodes);
 	list_init(&sb->dirty_inodes);
 	spin_lock(&tree_lock);

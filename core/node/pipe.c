@@ -18,7 +18,7 @@ struct pipe *pipe_new(void)
 	}
 	waitable_init(&p->readable);
 	waitable_init(&p->writable);
-	exclusion_init(&p->write_excl);
+	exclusion_init(&p->write_excl, &p->obj);
 	return p;
 }
 

@@ -55,11 +55,13 @@ enum excl_class : u8 {
 };
 struct exclusion { /* embedded in the object that it guards */
 	struct spinlock lock;
+	struct object *container; /* constant */
 	struct call *owner guarded_by(&lock); /* exclusive owner */
 	u32 nr_shared guarded_by(&lock);
 	struct waitable released;
 };
-void exclusion_init(struct exclusion *e);
+/* container: the object it is embedded in, which a hold keeps alive; nullptr when whoever holds it pins that object anyway (open files). */
+void exclusion_init(struct exclusion *e, struct object *container);
 struct call_hold {
 	struct exclusion *excl;
 	u64 object_id;
