@@ -16,7 +16,6 @@ static const u8 zeros[512]; /* holes of files whose pages are nowhere else */
 struct transfer { /* progress of read and write */
 	u64 done;
 	s64 pos;
-	u64 prepared_first, prepared_nr; /* pages that NEED_PAGES_WRITE has brought */
 	bool started;
 };
 
@@ -223,11 +222,10 @@ static void size_grow(struct inode *i, u64 end)
 	}
 }
 
-static bool page_writable(const struct memory_object *o, const struct frame *frame, const struct transfer *t, u64 index)
+/* Has the file system reserved what writing this page back needs? A page of the range that was asked for may have failed. */
+static bool page_writable(const struct memory_object *o, const struct frame *frame)
 {
-	if (o->kind != MEMORY_FILE || frame->flags & FRAME_DIRTY)
-		return true;
-	return index - t->prepared_first < t->prepared_nr;
+	return o->kind != MEMORY_FILE || frame_flags(frame) & (FRAME_DIRTY | FRAME_PREPARED);
 }
 
 static answer_t write_step(struct call *c, struct file *f, const struct uio *io, size_t total, struct transfer *t)
@@ -245,12 +243,11 @@ static answer_t write_step(struct call *c, struct file *f, const struct uio *io,
 		if (step >= STEP_BYTES)
 			return ANSWER_MORE;
 		frame = memory_page_try(o, index);
-		if (unlikely(!frame || !page_writable(o, frame, t, index))) {
+		if (unlikely(!frame || !page_writable(o, frame))) {
 			if (frame)
 				frame_unpin(frame);
-			t->prepared_first = index;
-			t->prepared_nr = MIN((u64)NEED_PAGES_AT_ONCE, (((u64)t->pos + left - 1) >> PAGE_SHIFT) - index + 1);
-			return call_need_pages(c, NEED_PAGES_WRITE, o, index, t->prepared_nr);
+			return call_need_pages(c, NEED_PAGES_WRITE, o, index,
+				MIN((u64)NEED_PAGES_AT_ONCE, (((u64)t->pos + left - 1) >> PAGE_SHIFT) - index + 1));
 		}
 		bytes = MIN(left, (size_t)(PAGE_BYTES - offset));
 		page = page_begin(frame);
