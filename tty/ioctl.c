@@ -169,7 +169,7 @@ static answer_t flush(struct tty *t, bool master, u64 which)
 	if (which == 1 || which == 2) { /* TCOFLUSH */
 		if (master)
 			ldisc_flush_input_locked(t);
-		else
+		else if (t->kind == TTY_PORT) /* a pty's output is with its master, as on Linux */
 			t->output.tail = t->output.head;
 		t->packet_status |= t->packet && !master ? TIOCPKT_FLUSHWRITE : 0;
 	}

@@ -177,7 +177,8 @@ static bool signal_byte(struct tty *t, u8 b, struct effects *e)
 	e->signo = signo;
 	if (!l_flag(t, TTY_NOFLSH)) {
 		ldisc_flush_input_locked(t);
-		t->output.tail = t->output.head;
+		if (t->kind == TTY_PORT) /* what a pty's slave wrote has reached the master already, and stays */
+			t->output.tail = t->output.head;
 		e->flushed = true;
 	}
 	if (i_flag(t, TTY_IXON))

@@ -336,6 +336,25 @@ CASE(interrupt, "write:VINTR", "write:VQUIT", "write:VSUSP", "wait4:WUNTRACED", 
 	}
 }
 
+CASE(output_kept, "write:kept over VINTR", "ioctl:TCOFLUSH", "write:typed input is dropped")
+{
+	struct timespec limit = {3, 0};
+	struct pollfd p;
+
+	open_pty();
+	change(ICRNL, OPOST | ONLCR, ICANON | ISIG);
+	EQ(SYS(write, slave, "before", 6), 6);
+	put("typed\n"); /* typed input is dropped */
+	await_input(6);
+	put("\003"); /* VINTR: what was written stays for the master */
+	await_input(0);
+	OK(SYS(ioctl, slave, TCFLSH, TCOFLUSH));
+	p = (struct pollfd){.fd = (int)master, .events = POLLIN};
+	EQ(SYS(ppoll, &p, 1, &limit, NULL, 8), 1);
+	expect(master, "before");
+	expect_nothing(slave);
+}
+
 CASE(background, "read:SIGTTIN", "write:SIGTTOU", "read:EIO", "ioctl:TOSTOP", "ioctl:SIGTTOU")
 {
 	struct termios t;
