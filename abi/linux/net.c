@@ -1,5 +1,4 @@
 /* Sockets: messages are imported into the record here, everything else is the net contract's. */
-#include <core/evolve.h>
 #include <kabi/net.h>
 #include "abi.h"
 
@@ -8,26 +7,13 @@
 #define MSG_CMSG_COMPAT	 0x80000000u
 #define SOCK_FLAGS	 (O_CLOEXEC | O_NONBLOCK)
 
-/*
- * A kernel that booted without the net module has no sockets at all: Linux without CONFIG_NET says
- * ENOSYS. While the module is only being exchanged there are sockets, and calls wait for the slot.
- */
-static bool net_absent(void)
-{
-	return !module_find("net");
-}
-
 answer_t sys_socket(struct call *c)
 {
-	if (net_absent())
-		return -ENOSYS;
 	return net_socket(SLOT(NET), c, arg_uint(c, 0), arg_uint(c, 1), arg_uint(c, 2));
 }
 
 answer_t sys_socketpair(struct call *c)
 {
-	if (net_absent())
-		return -ENOSYS;
 	return net_socketpair(SLOT(NET), c, arg_uint(c, 0), arg_uint(c, 1), arg_uint(c, 2), c->args[3]);
 }
 
