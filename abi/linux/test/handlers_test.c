@@ -64,6 +64,10 @@ void call_memory_free(struct call *c)
 	free(c->memory);
 	c->memory = nullptr;
 }
+sword_t futex_op(vaddr_t uaddr, u32 op, u32 val, ktime_t deadline_or_none, word_t val2, vaddr_t uaddr2, u32 val3)
+{
+	return -ENOSYS;
+}
 answer_t call_need_memory(struct call *c, size_t bytes)
 {
 	return -ENOMEM;
