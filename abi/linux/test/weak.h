@@ -2,9 +2,11 @@
 /* Core's functions that the handlers under test name and no test calls: left unresolved. */
 #pragma weak abi_poll
 #pragma weak arch_task_regs
+#pragma weak futex_op
 #pragma weak group_pid_nr
 #pragma weak itimer_get
 #pragma weak itimer_set
+#pragma weak module_find
 #pragma weak object_put
 #pragma weak posix_timer_create
 #pragma weak posix_timer_delete
