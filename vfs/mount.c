@@ -67,28 +67,29 @@ static bool at_mount_root(const struct path_ref *p)
 	return p->name == p->mount->root;
 }
 
+/* Reading a superblock sleeps: core does it, with no frame of ours on the stack. */
 static answer_t do_new(struct call *c, struct walk *w, const char *type, const char *source, u32 ms, const char *options)
 {
-	struct superblock *sb = nullptr;
-	struct mount *m;
-	struct name *root;
-	answer_t a;
+	struct mount_request *r;
 
 	if (!type)
 		return -EINVAL;
-	a = fs_mount(c, type, source, ms & MS_RDONLY ? SB_RDONLY : 0, options, &sb);
-	if (a < 0)
-		return a;
-	root = superblock_root_name(sb);
-	m = root ? mount_new(sb, root, mount_flags(ms), source) : nullptr;
-	if (root)
-		name_put(root);
-	object_put(&sb->obj); /* the mount's now, or nobody's */
-	if (!m)
-		return -ENOMEM;
-	a = mount_attach(m, &w->at);
-	mount_put(m);
-	return a;
+	r = kzalloc(sizeof(*r));
+	if (!r)
+		return call_need_memory(c, sizeof(*r));
+	r->at = w->at;
+	path_get(&r->at);
+	r->sb_flags = ms & MS_RDONLY ? SB_RDONLY : 0;
+	r->mount_flags = mount_flags(ms);
+	r->type = kstrdup(type);
+	r->source = kstrdup(source);
+	r->options = kstrdup(options);
+	if (!r->type || !r->source || !r->options) {
+		mount_request_free(r);
+		return call_need_memory(c, PAGE_BYTES);
+	}
+	c->op_args[0] = (word_t)r; /* consumed by the operation */
+	return call_do(c, DO_MOUNT, false);
 }
 
 static answer_t do_bind(struct call *c, struct walk *w, struct walk *from, u64 source, u32 ms)

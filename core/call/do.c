@@ -9,6 +9,7 @@
 #include <core/irq.h>
 #include <core/log.h>
 #include <core/mm.h>
+#include <core/fs_call.h>
 #include <core/node.h>
 #include <kabi/node.h>
 #include <kabi/personality.h>
@@ -267,13 +268,14 @@ static answer_t perform(struct call *c)
 		return do_sync_all(c);
 	case DO_SYNC_FILE:
 		return file_sync((struct file *)a[0], a[1]);
+	case DO_MOUNT:
+		return fs_mount_perform((struct mount_request *)a[0]);
 	case DO_UMOUNT:
 		return mount_unmount((struct mount *)a[0], a[1]);
 	case DO_NONE:
 	case DO_PTRACE:
 	case DO_SLEEP:
 	case DO_SYNC_SUPER:
-	case DO_MOUNT:
 	case DO_PIVOT_ROOT:
 	case DO_TRUNCATE:
 	case DO_SET_CONTEXT:

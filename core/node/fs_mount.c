@@ -217,6 +217,43 @@ fail:
 	return a;
 }
 
+void mount_request_free(struct mount_request *r)
+{
+	path_put(&r->at);
+	kfree(r->type);
+	kfree(r->source);
+	kfree(r->options);
+	kfree(r);
+}
+
+answer_t fs_mount_perform(struct mount_request *r)
+{
+	struct superblock *sb = nullptr;
+	struct call *c = kmalloc(sizeof(*c));
+	struct mount *m;
+	struct name *root;
+	answer_t a = -ENOMEM;
+
+	if (c) {
+		call_begin(c, CALLF_KERNEL | CALLF_UNINTERRUPTIBLE);
+		a = fs_mount(c, r->type, r->source, r->sb_flags, r->options, &sb);
+		call_end(c);
+		kfree(c);
+	}
+	if (a >= 0) {
+		root = superblock_root_name(sb);
+		m = root ? mount_new(sb, root, r->mount_flags, r->source) : nullptr;
+		if (root)
+			name_put(root);
+		object_put(&sb->obj); /* the mount's now, or nobody's */
+		a = m ? mount_attach(m, &r->at) : -ENOMEM;
+		if (m)
+			mount_put(m);
+	}
+	mount_request_free(r);
+	return a;
+}
+
 answer_t fs_statfs(struct call *c, struct superblock *sb, struct fs_statfs *out)
 {
 	struct fs_usage u = {};

@@ -32,6 +32,7 @@
  * DO_REBOOT		enum do_reboot
  * DO_RELEASE_FILE	struct file * (its reference is consumed, flushed as a closed descriptor), result to answer
  * DO_SYNC_FILE		struct file *, data only (fdatasync)
+ * DO_MOUNT		struct mount_request * (consumed; core/fs_call.h)
  * DO_UMOUNT		struct mount * (its reference is consumed), lazy
  * DO_CLOSE_RANGE	first, last
  * DO_UNSHARE		DO_UNSHARE_* bits

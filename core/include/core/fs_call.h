@@ -63,6 +63,14 @@ struct fs_statfs {
 answer_t fs_statfs(struct call *c, struct superblock *sb, struct fs_statfs *out);
 /* Mount: finds the type (nodev types and components), reads the device. *out referenced, root inode in out->root. -ENODEV unknown type. */
 answer_t fs_mount(struct call *c, const char *type, const char *source, u32 sb_flags, const char *options, struct superblock **out);
+/* DO_MOUNT: a file system of `type` on `at`. kmalloc'd, strings and path are its own; the operation consumes it. May sleep. */
+struct mount_request {
+	char *type, *source, *options;
+	u32 sb_flags, mount_flags;
+	struct path_ref at; /* references */
+};
+answer_t fs_mount_perform(struct mount_request *r);
+void mount_request_free(struct mount_request *r);
 answer_t fs_sync(struct call *c, struct superblock *sb, bool wait);
 answer_t fs_remount(struct call *c, struct superblock *sb, u32 sb_flags, const char *options);
 answer_t fs_evict(struct call *c, struct inode *i); /* last reference of an unlinked inode: frees its blocks */
