@@ -84,7 +84,7 @@ static answer_t net_socketpair(struct call *c, u32 family, u32 type, u32 protoco
 
 	if (a < 0)
 		return a;
-	a = call_copy_out(c, (vaddr_t)fds, out, sizeof(out)); /* before anything is made: the second copy cannot need */
+	a = call_copy_out(c, (vaddr_t)fds, out, sizeof(out)); /* before anything is made: a bad address is found here */
 	if (a)
 		return a;
 	for (u32 i = 0; i < 2; i++) {
@@ -105,7 +105,8 @@ static answer_t net_socketpair(struct call *c, u32 family, u32 type, u32 protoco
 		out[1] = (s32)n[1];
 		if (call_copy_out_partial(c, (vaddr_t)fds, out, sizeof(out)) == sizeof(out))
 			return 0;
-		a = -EFAULT;
+		/* The page went meanwhile: all is undone below and made again. */
+		a = call_need_user(c, (struct uspan){(vaddr_t)fds, sizeof(out)}, true);
 	}
 	for (u32 i = 0; i < 2; i++) {
 		if (n[i] >= 0)
