@@ -13,10 +13,12 @@
  */
 #include <core/block_cache.h>
 #include <core/fs_call.h>
+#include <core/time.h>
 #include "space.h"
 #include <kabi/policy_readahead.h>
 
 #define EXTENTS_MAX 16u
+#define IO_MEMORY_TRIES 100u
 #define SECTOR_BYTES 512u
 
 struct block_device *object_bdev(const struct memory_object *o)
@@ -28,6 +30,12 @@ struct block_io *page_io_new(struct memory_object *o, enum block_op op, enum blo
 {
 	struct block_io *io = kzalloc(sizeof(*io));
 
+	/* The caller may sleep, and requests in flight free memory when they end. */
+	for (u32 i = 0; !io && i < IO_MEMORY_TRIES; i++) {
+		if (!reclaim_direct(8))
+			wait_sleep(&current->wake, EV_ANY, waitable_seq(&current->wake), time_monotonic_ns() + 10 * NSEC_PER_MSEC, 0);
+		io = kzalloc(sizeof(*io));
+	}
 	if (!io)
 		return nullptr;
 	io->bdev = object_bdev(o);
@@ -324,6 +332,17 @@ static void run_release(struct page_run *run)
 		frame_unpin(run->frames[i]);
 }
 
+/* Starts reading the run. Want of memory is no error of the pages: they leave the tree first, so who waits for one looks again. */
+static int run_read(struct memory_object *o, struct page_run *run)
+{
+	int r = pager_run_io(o, run, BLOCK_READ, FS_MAP_READ);
+
+	if (r == -ENOMEM)
+		object_drop(o, run->first, run->first + run->nr - 1, false);
+	run_finish(run, r);
+	return r;
+}
+
 /* Waits for a page that somebody reads; 0: look again. An error page leaves the tree. */
 static int wait_page(struct memory_object *o, struct frame *f)
 {
@@ -367,9 +386,9 @@ int pager_read(struct memory_object *o, u64 index, u32 nr_wanted, bool mapped, u
 		return 0;
 	}
 	zero_behind_end(o, run);
-	r = pager_run_io(o, run, BLOCK_READ, FS_MAP_READ);
-	run_finish(run, r);
-	r = wait_page(o, run->frames[0]);
+	r = run_read(o, run);
+	if (r != -ENOMEM)
+		r = wait_page(o, run->frames[0]);
 	run_release(run);
 	kfree(run);
 	return r;
@@ -395,7 +414,7 @@ void memory_object_read_ahead(struct memory_object *o, u64 index, u64 nr)
 			return;
 		if (run_create(o, index, (u32)MIN(end - index, (u64)PAGE_RUN_MAX), true, run)) {
 			zero_behind_end(o, run);
-			run_finish(run, pager_run_io(o, run, BLOCK_READ, FS_MAP_READ));
+			run_read(o, run);
 			index += run->nr;
 			run_release(run);
 		} else {

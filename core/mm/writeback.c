@@ -154,7 +154,10 @@ static int write_run(struct memory_object *o, struct page_run *run)
 	}
 	r = pager_run_io(o, run, BLOCK_WRITE, FS_MAP_ALLOCATE);
 	for (u32 i = 0; i < run->nr; i++) {
-		writeback_page_end(o, run->frames[i], r);
+		/* Want of memory says nothing about the disk: the pages stay dirty, and what was written already is written again. */
+		if (r == -ENOMEM)
+			memory_page_mark_dirty(o, run->frames[i]);
+		writeback_page_end(o, run->frames[i], r == -ENOMEM ? 0 : r);
 		frame_unpin(run->frames[i]);
 	}
 	return r;
@@ -219,6 +222,10 @@ int memory_object_sync(struct memory_object *o, u64 first, u64 nr)
 		last = ~0ull;
 	memory_object_wait_writeback(o, first, nr); /* pages that were redirtied while they were being written */
 	r = start_writeback(o, first, last);
+	for (u32 i = 0; r == -ENOMEM && i < 16 && !mm_reclaim_for(sizeof(struct page_run)); i++) {
+		memory_object_wait_writeback(o, first, nr);
+		r = start_writeback(o, first, last);
+	}
 	memory_object_wait_writeback(o, first, nr);
 	if (!r && READ_ONCE(o->write_error_seq) != seq)
 		r = o->write_error;
