@@ -1,7 +1,7 @@
 /*
  * timer_create(2) and its family. A timer owns the queue entry of its signal: while that is pending, further expiries count as overruns and
- * queue nothing. Wall-clock timers are kept as monotonic deadlines and computed again by their owner's next settime; a step of
- * the clock moves absolute ones at their next expiry.
+ * queue nothing. Wall-clock timers are kept as monotonic deadlines and computed at settime; a step of the clock
+ * does not move them (CAVEATS.md).
  *
  * Locks: a group's list and its timers under the group's lock; expiry runs in the timer interrupt and takes it.
  */
