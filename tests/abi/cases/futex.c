@@ -29,6 +29,7 @@ static long waiter(uint32_t *at, uint32_t bitset)
 		_exit(got == 0 ? 1 : 2);
 	}
 	abi_await_state(pid, 'S');
+	abi_sleep_ms(10); /* it may have slept in a page fault before */
 	return pid;
 }
 
@@ -213,6 +214,7 @@ CASE(waitv, "futex_waitv:wakes", "futex_waitv:EAGAIN", "futex_waitv:ETIMEDOUT", 
 		_exit((int)SYS(futex_waitv, v, 2, 0, NULL, 0) + 10);
 	}
 	abi_await_state(pid, 'S');
+	abi_sleep_ms(30);
 	EQ(futex(word + 1, FUTEX_WAKE, 1, NULL, NULL, 0), 1); /* wakes: the index is the answer */
 	EQ(abi_wait(pid), 11 << 8);
 	v[1].val = 5;
