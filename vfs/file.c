@@ -352,13 +352,70 @@ answer_t file_node_write(struct call *c, struct file *f, struct uio *io)
 }
 
 /* --- the rest --- */
+static bool page_is_dirty(struct memory_object *o, u64 page)
+{
+	struct frame *f = memory_page_try(o, page);
+	bool dirty = f && frame_flags(f) & (FRAME_DIRTY | FRAME_WRITEBACK);
+
+	if (f)
+		frame_unpin(f);
+	return dirty;
+}
+
+/* In a hole [page, end): the first page whose dirtiness is `want`; end when there is none. */
+static u64 hole_page(struct memory_object *o, u64 page, u64 end, bool want)
+{
+	for (; page < end; page++) {
+		if (want) {
+			page = memory_object_next_data(o, page);
+			if (page >= end)
+				return end;
+		}
+		if (page_is_dirty(o, page) == want)
+			return page;
+	}
+	return end;
+}
+
+/* SEEK_DATA, SEEK_HOLE by the file system's extents; what was written into a hole and not yet allocated is data, unwritten extents are holes. */
+static answer_t seek_extents(struct call *c, struct inode *i, u64 offset, u64 size, bool data, s64 *pos)
+{
+	u32 block_bytes = i->sb->block_bytes;
+	u64 block = offset / block_bytes, end = DIV_ROUND_UP(size, block_bytes);
+
+	while (block < end) {
+		struct fs_extent e;
+		answer_t a = fs_map(c, i, block, end - block, FS_MAP_READ, &e, 1);
+		u64 next, page, last;
+
+		if (a < 0)
+			return a;
+		next = MIN(block + e.nr_blocks, end);
+		if (e.flags & (FS_EXTENT_HOLE | FS_EXTENT_UNWRITTEN)) {
+			last = DIV_ROUND_UP(next * block_bytes, PAGE_BYTES);
+			page = hole_page(i->pages, block * block_bytes / PAGE_BYTES, last, data);
+			if (page < last) {
+				*pos = (s64)MIN(MAX(offset, MAX(page * PAGE_BYTES, block * block_bytes)), size);
+				return 0;
+			}
+		} else if (data) {
+			*pos = (s64)MAX(offset, block * block_bytes);
+			return 0;
+		}
+		block = next;
+	}
+	if (data)
+		return -ENXIO;
+	*pos = (s64)size;
+	return 0;
+}
+
 answer_t file_node_seek(struct call *c, struct file *f, s64 offset, u32 whence)
 {
 	struct inode *i = f->inode;
 	u64 size = inode_size(i), page;
 	s64 pos;
 
-	(void)c;
 	switch (whence) {
 	case 0: /* SEEK_SET */
 		pos = offset;
@@ -376,9 +433,15 @@ answer_t file_node_seek(struct call *c, struct file *f, s64 offset, u32 whence)
 		if (offset < 0 || (u64)offset >= size || node_is_dir(f))
 			return node_is_dir(f) ? -EINVAL : -ENXIO;
 		pos = offset;
-		/* Only memory-only files know their holes here; elsewhere all is data up to the end (lseek(2) allows it). */
-		if (!i->pages || i->pages->kind != MEMORY_SHMEM) {
+		if (!i->pages || (i->pages->kind != MEMORY_SHMEM && !i->sb->fs)) { /* no extents: all is data, which lseek(2) allows */
 			pos = whence == 3 ? offset : (s64)size;
+			break;
+		}
+		if (i->pages->kind != MEMORY_SHMEM) {
+			answer_t a = seek_extents(c, i, (u64)offset, size, whence == 3, &pos);
+
+			if (a)
+				return a;
 			break;
 		}
 		page = memory_object_next_data(i->pages, (u64)offset >> PAGE_SHIFT);

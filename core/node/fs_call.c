@@ -364,7 +364,7 @@ static answer_t resident_readdir(struct inode *dir, u64 *cursor, struct dirent_s
 }
 
 #define ENTRIES_AT_ONCE 32
-answer_t fs_readdir(struct call *c, struct inode *dir, u64 *cursor, struct dirent_sink *sink)
+static answer_t component_readdir(struct call *c, struct inode *dir, u64 *cursor, struct dirent_sink *sink)
 {
 	struct superblock *sb = dir->sb;
 	struct fs_entry *entries;
@@ -373,10 +373,6 @@ answer_t fs_readdir(struct call *c, struct inode *dir, u64 *cursor, struct diren
 	answer_t a;
 	char *names;
 
-	if (sb->view)
-		return fs_view_readdir(c, dir, cursor, sink);
-	if (sb_names_resident(sb))
-		return resident_readdir(dir, cursor, sink);
 	entries = kmalloc(ENTRIES_AT_ONCE * (sizeof(*entries) + 256));
 	if (!entries)
 		return call_need_memory(c, PAGE_BYTES);
@@ -402,6 +398,21 @@ answer_t fs_readdir(struct call *c, struct inode *dir, u64 *cursor, struct diren
 		}
 	}
 	kfree(entries);
+	return a;
+}
+
+answer_t fs_readdir(struct call *c, struct inode *dir, u64 *cursor, struct dirent_sink *sink)
+{
+	answer_t a;
+
+	if (dir->sb->view)
+		return fs_view_readdir(c, dir, cursor, sink);
+	if (sb_names_resident(dir->sb))
+		return resident_readdir(dir, cursor, sink);
+	/* As much as the caller has room for: getdents(2) fills its buffer. */
+	do
+		a = component_readdir(c, dir, cursor, sink);
+	while (a == 1 && !sink->full);
 	return a;
 }
 
