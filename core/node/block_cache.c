@@ -23,6 +23,7 @@
 #include <lib/hash.h>
 #include <lib/string.h>
 #include "delta.h"
+#include "node_priv.h"
 
 #define LOCK_LEVEL_CACHE ((enum lock_level)(LOCK_LEVEL_NAME - 2))
 
@@ -188,6 +189,50 @@ static int read_one(struct superblock *sb, struct block_cache *cache, u64 block)
 	return 0;
 }
 
+static bool space_begin(struct block_cache *cache)
+{
+	bool mine;
+
+	spin_lock(&cache->lock);
+	mine = !cache->making_space;
+	cache->making_space = true;
+	spin_unlock(&cache->lock);
+	return mine;
+}
+static void space_end(struct block_cache *cache)
+{
+	spin_lock(&cache->lock);
+	cache->making_space = false;
+	spin_unlock(&cache->lock);
+}
+
+/* Before ENOSPC is told: reservations become blocks, files without a name end, what they gave back is committed. -ENOSPC: nothing came of it. */
+static int make_space(struct superblock *sb)
+{
+	u64 free = READ_ONCE(sb->free_blocks), inodes = READ_ONCE(sb->free_inodes), delayed = READ_ONCE(sb->delayed_blocks);
+	struct block_cache *cache = sb->block_cache;
+	answer_t a;
+
+	if (space_begin(cache)) { /* not from within itself: write-back allocates */
+		struct call *c = kmalloc(sizeof(*c));
+
+		if (c) {
+			call_begin(c, CALLF_KERNEL | CALLF_UNINTERRUPTIBLE);
+			(void)fs_sync(c, sb, false); /* its errors are the files' to tell */
+			call_end(c);
+			kfree(c);
+		}
+		reaper_drain();
+		space_end(cache);
+	}
+	if (!block_cache_commit_frees(sb) && READ_ONCE(sb->delayed_blocks) >= delayed)
+		return -ENOSPC;
+	a = transaction_commit(sb, false);
+	if (a)
+		return (int)a;
+	return READ_ONCE(sb->free_blocks) > free || READ_ONCE(sb->free_inodes) > inodes || READ_ONCE(sb->delayed_blocks) < delayed ? 0 : -ENOSPC;
+}
+
 int block_cache_read(struct superblock *sb, u64 first, u64 nr)
 {
 	struct block_cache *cache = sb->block_cache;
@@ -196,7 +241,7 @@ int block_cache_read(struct superblock *sb, u64 first, u64 nr)
 	if (!cache)
 		return -EIO;
 	if (first == BLOCK_CACHE_COMMIT)
-		return (int)transaction_commit(sb, false);
+		return make_space(sb);
 	if (first == BLOCK_CACHE_CLEAN)
 		return (int)transaction_commit(sb, true);
 	for (u64 i = 0; i < nr && !r; i++) {

@@ -686,9 +686,9 @@ static answer_t needs_of(struct fs_invoke *v)
 }
 
 /* A block that was given back is free after the next commit: before ENOSPC is told, there is one. */
-static bool commit_frees(struct superblock *sb)
+bool block_cache_commit_frees(const struct superblock *sb)
 {
-	struct block_cache *cache = sb->block_cache;
+	const struct block_cache *cache = sb->block_cache;
 
 	return READ_ONCE(cache->open.deferred_blocks) > 0 || READ_ONCE(cache->open.deferred_inodes) > 0;
 }
@@ -708,7 +708,7 @@ static answer_t invoke_act(struct fs_invoke *v, answer_t a)
 	if (a != ANSWER_MORE && answer_is_error(a)) {
 		if (!views_current(v->sb, v->work))
 			return stale(v);
-		if (a == -ENOSPC && commit_frees(v->sb))
+		if (a == -ENOSPC)
 			return call_need_blocks(v->call, v->sb, BLOCK_CACHE_COMMIT, 1);
 		return a;
 	}

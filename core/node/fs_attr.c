@@ -1,4 +1,5 @@
 /* Attributes, sizes, extents, eviction of inodes: the rest of fs_call.h. Theory in fs_call.c. */
+#include <core/block_cache.h>
 #include <core/fs_type.h>
 #include <core/task.h>
 #include <core/time.h>
@@ -197,7 +198,10 @@ static answer_t reserve(struct call *c, struct inode *i, u64 block, u64 nr, stru
 	if (ok)
 		sb->delayed_blocks += out->nr_blocks;
 	spin_unlock(&sb->obj.lock);
-	return ok ? 1 : -ENOSPC;
+	if (ok)
+		return 1;
+	/* What was given back counts after the next commit; a need that brought nothing is answered by its error, -ENOSPC. */
+	return call_need_blocks(c, sb, BLOCK_CACHE_COMMIT, 1);
 }
 
 answer_t fs_map(struct call *c, struct inode *i, u64 block, u64 nr, enum fs_map_intent intent, struct fs_extent *out, u32 max)

@@ -48,6 +48,7 @@ struct block_cache {
 	struct transaction open;
 	struct call *barred_by; /* a call whose answers were stale twice: others' deltas wait */
 	bool clean;		/* sealed for the last time and nothing changed since */
+	bool making_space;	/* somebody syncs because there is no space */
 	u64 dirtied;		/* raised by every delta that wrote */
 	struct mutex commit;	/* one commit at a time */
 	struct list_node works; /* struct fs_work, free ones */
@@ -79,3 +80,5 @@ void block_entry_free(struct block_entry *e);
 int delta_apply_deferred(struct superblock *sb, struct deferred_ops *d);
 /* Seals, writes, flushes. last: until nothing is left, and marks the file system clean. Thread, may sleep. */
 answer_t transaction_commit(struct superblock *sb, bool last);
+/* A commit would free something. */
+bool block_cache_commit_frees(const struct superblock *sb);
