@@ -304,6 +304,11 @@ static struct name *add_checked(struct name *parent, const char *text, u32 len, 
 		n = nullptr;
 		goto drop;
 	}
+	/* Below a directory that is gone nothing may be cached: it would keep the directory (children_drop looked already). */
+	if (!other && !inode && parent->flags & NAME_UNHASHED && parent->parent != parent) {
+		spin_unlock(&parent->obj.lock);
+		return n;
+	}
 	if (!other) {
 		n->inode = inode;
 		if (inode)
