@@ -594,6 +594,7 @@ answer_t file_node_fallocate(struct call *c, struct file *f, u32 mode, u64 offse
 #define FIGETBSZ	 2u
 #define FS_IOC_GETFLAGS  0x80086601u /* on 64-bit machines: _IOR('f', 1, long) */
 #define FS_IOC_GETFLAGS32 0x80046601u
+#define FS_IOC_FIEMAP	 0xc020660bu
 answer_t file_node_ioctl(struct call *c, struct file *f, u32 command, u64 argument)
 {
 	struct inode *i = f->inode;
@@ -610,6 +611,8 @@ answer_t file_node_ioctl(struct call *c, struct file *f, u32 command, u64 argume
 	case FIGETBSZ:
 		value = (s32)i->sb->block_bytes;
 		return call_copy_out(c, (vaddr_t)argument, &value, sizeof(value));
+	case FS_IOC_FIEMAP:
+		return vfs_fiemap(c, f, argument);
 	case FS_IOC_GETFLAGS:
 	case FS_IOC_GETFLAGS32:
 		if (i->sb->view)

@@ -79,6 +79,9 @@ void vfs_owner_of_new(const struct call *c, const struct inode *dir, u32 mode, s
 /* write(2), truncate(2), chown(2): a change by somebody without CAP_FSETID takes the set-id bits. 0: nothing to clear. */
 u32 vfs_mode_without_setid(const struct call *c, const struct inode *i);
 
+/* FS_IOC_FIEMAP; user: its struct fiemap. */
+answer_t vfs_fiemap(struct call *c, struct file *f, u64 user);
+
 /* Ready events of any open file. */
 answer_t vfs_poll_file(struct call *c, struct file *file, struct poll_ask *ask);
 answer_t vfs_truncate_inode(struct call *c, const struct path_ref *path, struct inode *i, s64 bytes, bool open_flag);

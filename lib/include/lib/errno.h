@@ -42,6 +42,7 @@
 #define ENOSYS 38
 #define ENOTEMPTY 39
 #define ELOOP 40
+#define EBADR 53
 #define ENODATA 61
 #define ETIME 62
 #define EPROTO 71
