@@ -131,7 +131,7 @@ static answer_t finish_open(struct call *c, struct walks *ws, struct file *file,
 		s->file = file;
 		return a;
 	}
-	file->flags &= ~O_NOCTTY;
+	file->flags &= ~OPEN_KEPT_OUT;
 	if (unlikely(a < 0)) {
 		file_put(file);
 		return a;
@@ -153,8 +153,8 @@ static answer_t open_inode(struct call *c, struct walks *ws, const struct path_r
 	if ((S_TYPE(i->mode) == S_IFSOCK || !S_TYPE(i->mode)) && !(how->flags & O_PATH))
 		return -ENXIO;
 	type = type_of(i, how->flags);
-	/* O_NOCTTY stays until the terminal has seen it: finish_open */
-	file = file_new(type, how->flags & ~(OPEN_KEPT_OUT & ~O_NOCTTY) & ~O_CLOEXEC, path, i, nullptr);
+	/* O_NOCTTY and O_EXCL stay until the terminal and the block device have seen them: finish_open */
+	file = file_new(type, how->flags & ~(OPEN_KEPT_OUT & ~(O_NOCTTY | O_EXCL)) & ~O_CLOEXEC, path, i, nullptr);
 	if (!file)
 		return call_need_memory(c, sizeof(struct file));
 	if (S_TYPE(i->mode) == S_IFREG && how->flags & O_ACCMODE && !(how->flags & O_PATH))
@@ -168,6 +168,7 @@ static answer_t open_inode(struct call *c, struct walks *ws, const struct path_r
 	if (i->pages)
 		file->error_seq_seen = i->pages->write_error_seq;
 	if (likely(type == NODE_FILE || type == NODE_DIR)) {
+		file->flags &= ~OPEN_KEPT_OUT;
 		*out = file;
 		return 0;
 	}
