@@ -45,13 +45,13 @@ answer_t pipe_node_open(struct call *c, struct file *f)
 		p = pipe_of_fifo(f->inode);
 		if (!p)
 			return -ENOMEM;
-		if (w && !r && f->flags & O_NONBLOCK && !READ_ONCE(p->readers)) {
+		if (!p->anonymous && w && !r && f->flags & O_NONBLOCK && !READ_ONCE(p->readers)) {
 			object_put(&p->obj);
 			return -ENXIO;
 		}
 		fifo_enter(f, p);
 	}
-	if ((r && w) || (r && f->flags & O_NONBLOCK))
+	if (p->anonymous || (r && w) || (r && f->flags & O_NONBLOCK))
 		return 0;
 	on = r ? &p->readable : &p->writable;
 	seq = waitable_seq(on);
@@ -86,6 +86,7 @@ answer_t vfs_pipe(struct call *c, u64 fds, u32 flags)
 	if (f[0]) {
 		pipe_open_end(p, true, false);
 		p->inode = f[0]->inode;
+		p->anonymous = true;
 		object_get(&p->obj);
 		f[0]->inode->fifo = p; /* /proc/PID/fd opens this one again */
 		object_get(&p->obj);

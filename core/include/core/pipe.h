@@ -20,6 +20,7 @@ struct pipe {
 	struct inode *inode;	  /* borrowed: times */
 	struct exclusion write_excl; /* writes of more than PIPE_BUF are whole against each other only as Linux has it: none; small ones are atomic */
 	struct pipe_page *ring;
+	bool anonymous; /* of pipe(2): opening it again, through /proc/PID/fd, never waits for the other end (as fifo_open of Linux) */
 };
 #define PIPE_BUF 4096u
 struct pipe *pipe_new(void); /* refs 1 */
