@@ -254,7 +254,7 @@ static answer_t pty_ioctl(struct call *c, struct tty *t, bool master, u32 comman
 	}
 }
 
-static answer_t job_ioctl(struct call *c, struct tty *t, u32 command, u64 argument)
+static answer_t job_ioctl(struct call *c, struct tty *t, bool master, u32 command, u64 argument)
 {
 	sword_t n;
 	s32 v;
@@ -267,7 +267,7 @@ static answer_t job_ioctl(struct call *c, struct tty *t, u32 command, u64 argume
 		return tty_give_up(c, t);
 	case TIOCGPGRP:
 	case TIOCGSID:
-		n = command == TIOCGPGRP ? tty_get_pgrp(c, t) : tty_get_session(c, t);
+		n = command == TIOCGPGRP ? tty_get_pgrp(c, t, master) : tty_get_session(c, t, master);
 		return n < 0 ? n : out_u32(c, argument, (u32)n);
 	default: /* TIOCSPGRP */
 		a = call_copy_in(c, &v, (vaddr_t)argument, sizeof(v));
@@ -325,7 +325,7 @@ answer_t tty_ioctl(struct call *c, struct file *file, u32 command, u64 argument)
 	case TIOCGPGRP:
 	case TIOCSPGRP:
 	case TIOCGSID:
-		return job_ioctl(c, t, command, argument);
+		return job_ioctl(c, t, master, command, argument);
 	case FIONREAD:
 	case TIOCOUTQ:
 		return count(c, t, master, command, argument);

@@ -105,16 +105,16 @@ bool tty_of_task_peek(struct task *task)
 	return t != nullptr;
 }
 
-sword_t tty_get_pgrp(struct call *c, struct tty *t)
+sword_t tty_get_pgrp(struct call *c, struct tty *t, bool master)
 {
-	if (!is_controlling(c->task, t))
+	if (!master && !is_controlling(c->task, t))
 		return -ENOTTY;
 	return t->pgrp ? t->pgrp->number : 0;
 }
 
-sword_t tty_get_session(struct call *c, struct tty *t)
+sword_t tty_get_session(struct call *c, struct tty *t, bool master)
 {
-	if (!is_controlling(c->task, t))
+	if (!master && !is_controlling(c->task, t))
 		return -ENOTTY;
 	return t->session ? t->session->number : -ENOTTY;
 }

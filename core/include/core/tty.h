@@ -136,9 +136,10 @@ answer_t tty_check_background(struct call *c, struct tty *t, s32 signo);
 /* open without O_NOCTTY, or TIOCSCTTY: 0, -EPERM. */
 int tty_acquire(struct call *c, struct tty *t, bool steal);
 int tty_give_up(struct call *c, struct tty *t); /* TIOCNOTTY */
-sword_t tty_get_pgrp(struct call *c, struct tty *t);
+/* master: asked through the pty's master, which any holder may (ioctl_tty(2)); else -ENOTTY unless it is the caller's terminal. */
+sword_t tty_get_pgrp(struct call *c, struct tty *t, bool master);
 int tty_set_pgrp(struct call *c, struct tty *t, s32 pgrp);
-sword_t tty_get_session(struct call *c, struct tty *t);
+sword_t tty_get_session(struct call *c, struct tty *t, bool master);
 /* The leader of the session that may own t has ended (core/task/exit.c); t may be nullptr. */
 void tty_session_ended(struct tty *t, struct pid *session);
 /* Does the process group belong to the session? (core/task/session.c) */
