@@ -277,25 +277,7 @@ answer_t vfs_pivot_root(struct call *c, u64 new_root, u64 put_old)
 }
 
 /* Every superblock in turn; the frame remembers the last one done. */
-struct sync_progress {
-	u64 after_id;
-};
 answer_t vfs_sync_all(struct call *c)
 {
-	for (;;) {
-		struct sync_progress *p = call_progress(c, struct sync_progress);
-		struct superblock *sb = superblock_next(p->after_id);
-		answer_t a = 0;
-		u64 id;
-
-		if (!sb)
-			return 0;
-		id = sb->obj.id;
-		if (sb->fs && !(sb->flags & (SB_RDONLY | SB_NAMES_RESIDENT)))
-			a = fs_sync(c, sb, true);
-		object_put(&sb->obj);
-		if (answer_is_kind(a))
-			return a;
-		p->after_id = id; /* sync(2) reports no errors */
-	}
+	return c->op_done ? c->op_result : call_do(c, DO_SYNC_ALL, true);
 }

@@ -167,16 +167,24 @@ static answer_t do_reboot(enum do_reboot how)
 	arch_halt();
 }
 
-static answer_t do_sync_all(struct call *c)
+/* sync(2): every writable file system with a device; it reports no errors. */
+static answer_t do_sync_all(void)
 {
-	struct call inner;
-	answer_t a;
+	struct superblock *sb;
+	u64 after = 0;
 
-	(void)c;
-	call_begin(&inner, CALLF_KERNEL);
-	a = call_run(&inner, vfs_sync_all(SLOT(VFS), &inner));
-	call_end(&inner);
-	return a;
+	while ((sb = superblock_next(after))) {
+		struct call inner;
+
+		after = sb->obj.id;
+		if (sb->fs && !(sb->flags & (SB_RDONLY | SB_NAMES_RESIDENT))) {
+			call_begin(&inner, CALLF_KERNEL);
+			(void)fs_sync(&inner, sb, true);
+			call_end(&inner);
+		}
+		object_put(&sb->obj);
+	}
+	return 0;
 }
 
 /* Address-space operations: one place, so that call_do_perform stays readable. */
@@ -265,7 +273,7 @@ static answer_t perform(struct call *c)
 	case DO_SWITCH_FILES:
 		return do_unshare(DO_UNSHARE_FILES);
 	case DO_SYNC_ALL:
-		return do_sync_all(c);
+		return do_sync_all();
 	case DO_SYNC_FILE:
 		return file_sync((struct file *)a[0], a[1]);
 	case DO_MOUNT:
