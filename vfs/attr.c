@@ -50,7 +50,7 @@ answer_t vfs_chmod(struct call *c, s32 at, u64 path, u32 mode, u32 flags)
 
 		if (vfs_path_readonly(&w->at))
 			a = -EROFS;
-		else if (!inode_owner_or_capable(c->ctx, i) || i->fs_flags & 0x30)
+		else if (!inode_owner_or_capable(c->ctx, i) || i->fs_flags & INODE_UNCHANGEABLE)
 			a = -EPERM;
 		else if (S_TYPE(i->mode) == S_IFLNK)
 			a = -EOPNOTSUPP;
@@ -94,7 +94,7 @@ answer_t vfs_chown(struct call *c, s32 at, u64 path, u32 uid, u32 gid, u32 flags
 
 		if (vfs_path_readonly(&w->at))
 			a = -EROFS;
-		else if (i->fs_flags & 0x30)
+		else if (i->fs_flags & INODE_UNCHANGEABLE)
 			a = -EPERM;
 		else
 			a = may_chown(c, i, uid, gid);
@@ -352,7 +352,7 @@ static answer_t xattr_may(struct call *c, const struct path_ref *p, const struct
 {
 	if (write && vfs_path_readonly(p))
 		return -EROFS;
-	if (write && i->fs_flags & 0x30)
+	if (write && i->fs_flags & INODE_UNCHANGEABLE)
 		return -EPERM;
 	if (!strncmp(name, "trusted.", 8)) {
 		if (!context_capable(c->ctx, CAP_SYS_ADMIN))

@@ -25,7 +25,7 @@ answer_t vfs_may_delete(struct call *c, const struct path_ref *dir, struct inode
 	/* Sticky directory: the owner of either, or CAP_FOWNER. */
 	if (d->mode & S_ISVTX && !kuid_eq(victim->uid, c->ctx->cred.fsuid) && !kuid_eq(d->uid, c->ctx->cred.fsuid) && !context_capable(c->ctx, CAP_FOWNER))
 		return -EPERM;
-	if (victim->fs_flags & 0x30) /* immutable, append-only */
+	if (victim->fs_flags & INODE_UNCHANGEABLE)
 		return -EPERM;
 	if (want_dir)
 		return inode_is_dir(victim) ? 0 : -ENOTDIR;
@@ -181,7 +181,7 @@ static answer_t may_link(struct call *c, const struct inode *i)
 		return -EPERM;
 	if (!i->nlink && !i->tmpfile)
 		return -ENOENT;
-	return i->fs_flags & 0x30 ? -EPERM : 0;
+	return i->fs_flags & INODE_UNCHANGEABLE ? -EPERM : 0;
 	(void)c;
 }
 

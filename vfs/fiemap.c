@@ -2,7 +2,8 @@
  * FS_IOC_FIEMAP: which blocks of a file are where (Linux, Documentation/filesystems/fiemap.rst; layout: linux/fiemap.h).
  *
  * Runs of blocks are asked of the file system one after another. An extent is told when the next one is known, because only then it is
- * known whether it is the last. Blocks preallocated behind the end of the file are not told. Nothing is kept between runs of a call: what was copied out is copied out again.
+ * known whether it is the last. Blocks preallocated behind the end of the file are not told. Nothing is kept between runs of a call: what
+ * was copied out is copied out again.
  */
 #include "vfs_priv.h"
 

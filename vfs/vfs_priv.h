@@ -72,6 +72,7 @@ static inline bool vfs_hold_dir(struct call *c, struct inode *dir)
 {
 	return call_hold(c, EXCL_INODE, &dir->content, dir->obj.id, false);
 }
+#define INODE_UNCHANGEABLE 0x30u /* of inode->fs_flags: FS_IMMUTABLE_FL, FS_APPEND_FL (ioctl_iflags(2)) */
 /* May an entry be made in / taken out of this directory? */
 answer_t vfs_may_create(struct call *c, const struct path_ref *dir);
 answer_t vfs_may_delete(struct call *c, const struct path_ref *dir, struct inode *victim, bool want_dir);

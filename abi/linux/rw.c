@@ -49,14 +49,20 @@ static inline answer_t counted(struct call *c, answer_t a, bool write)
 	return a;
 }
 
-answer_t sys_read(struct call *c)
+static answer_t move(struct call *c, struct file *file, struct uio *io, bool write)
+{
+	return counted(c, write ? node_write(file->slot, c, file, io) : node_read(file->slot, c, file, io), write);
+}
+
+/* read(2) and write(2): hot, so each gets a copy without the question which of the two it is. */
+static inline __attribute__((always_inline)) answer_t at_position(struct call *c, bool write)
 {
 	struct file *file = call_file(c, arg_uint(c, 0));
 	size_t bytes = c->args[2];
 	struct uspan span;
 	struct uio io;
 
-	if (unlikely(!file) || unlikely(!file_readable(file)))
+	if (unlikely(!file) || unlikely(!(write ? file_writable(file) : file_readable(file))))
 		return -EBADF;
 	if (unlikely(!user_range_ok(c->args[1], bytes)))
 		return (sword_t)bytes < 0 ? -EINVAL : -EFAULT;
@@ -64,25 +70,17 @@ answer_t sys_read(struct call *c)
 		bytes = USER_RW_MAX;
 	span = (struct uspan){c->args[1], bytes};
 	io = (struct uio){.spans = &span, .nr = 1, .total = bytes};
-	return counted(c, node_read(file->slot, c, file, &io), false);
+	return move(c, file, &io, write);
+}
+
+answer_t sys_read(struct call *c)
+{
+	return at_position(c, false);
 }
 
 answer_t sys_write(struct call *c)
 {
-	struct file *file = call_file(c, arg_uint(c, 0));
-	size_t bytes = c->args[2];
-	struct uspan span;
-	struct uio io;
-
-	if (unlikely(!file) || unlikely(!file_writable(file)))
-		return -EBADF;
-	if (unlikely(!user_range_ok(c->args[1], bytes)))
-		return (sword_t)bytes < 0 ? -EINVAL : -EFAULT;
-	if (unlikely(bytes > USER_RW_MAX))
-		bytes = USER_RW_MAX;
-	span = (struct uspan){c->args[1], bytes};
-	io = (struct uio){.spans = &span, .nr = 1, .total = bytes};
-	return counted(c, node_write(file->slot, c, file, &io), true);
+	return at_position(c, true);
 }
 
 /* What has no position: pread(2) and pwrite(2) answer ESPIPE. */
@@ -108,11 +106,6 @@ static bool positioned_ok(const struct file *file)
 		break;
 	}
 	return true;
-}
-
-static answer_t move(struct call *c, struct file *file, struct uio *io, bool write)
-{
-	return counted(c, write ? node_write(file->slot, c, file, io) : node_read(file->slot, c, file, io), write);
 }
 
 static answer_t positioned(struct call *c, bool write)

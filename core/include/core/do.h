@@ -37,7 +37,6 @@
  * DO_CLOSE_RANGE	first, last
  * DO_UNSHARE		DO_UNSHARE_* bits
  * DO_SYNC_ALL		none
- * DO_SYNC_FILE		struct file *, data only
  * DO_SWITCH_FILES	as DO_UNSHARE with DO_UNSHARE_FILES
  */
 enum do_mlock : u8 { DO_MLOCK_RANGE, DO_MUNLOCK_RANGE, DO_MLOCK_ALL, DO_MUNLOCK_ALL };
