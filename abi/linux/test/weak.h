@@ -6,7 +6,6 @@
 #pragma weak group_pid_nr
 #pragma weak itimer_get
 #pragma weak itimer_set
-#pragma weak module_find
 #pragma weak object_put
 #pragma weak posix_timer_create
 #pragma weak posix_timer_delete
