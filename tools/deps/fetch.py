@@ -191,11 +191,14 @@ def zstd():
     """libzstd with the single-file decoder combined in zstddeclib.c beside it."""
     top = _source_tree("zstd")
     out = top / "zstddeclib.c"
-    if not out.exists():
-        tools = top / "build/single_file_libs"
-        run(["/usr/bin/python3", "combine.py", "-r", "../../lib", "-x", "legacy/zstd_legacy.h",
-             "-o", "zstddeclib.c.new", "zstddeclib-in.c"], "combining the zstd decoder", cwd=tools)
-        (tools / "zstddeclib.c.new").rename(out)
+    if out.exists():
+        return top
+    with file_lock(top.with_name(f".{top.name}.combine.lock"), "the zstd decoder"):
+        if not out.exists():
+            tools = top / "build/single_file_libs"
+            run(["/usr/bin/python3", "combine.py", "-r", "../../lib", "-x", "legacy/zstd_legacy.h",
+                 "-o", "zstddeclib.c.new", "zstddeclib-in.c"], "combining the zstd decoder", cwd=tools)
+            (tools / "zstddeclib.c.new").rename(out)
     return top
 
 

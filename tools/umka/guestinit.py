@@ -3,7 +3,7 @@
 import hashlib
 
 from deps import fetch
-from umka.common import ROOT, Failure, cache_dir, run
+from umka.common import ROOT, Failure, cache_dir, file_lock, run
 
 SOURCE = ROOT / "tools/umka/guest/init.c"
 TRIPLET = {"x86_64": "x86_64-linux-gnu", "aarch64": "aarch64-linux-gnu"}
@@ -25,9 +25,11 @@ def build(arch):
     flags = [*nolibc_flags(arch), "-Os", "-Wall", "-Wextra", "-Werror"]
     key = hashlib.sha256(SOURCE.read_bytes() + repr(flags).encode()).hexdigest()[:12]
     where = cache_dir() / "guest" / f"init-{arch}-{key}"
-    if not where.exists():
-        where.parent.mkdir(parents=True, exist_ok=True)
-        scratch = where.with_suffix(".new")
-        run(["clang-19", *flags, "-o", scratch, SOURCE], "compiling the guest's init")
-        scratch.rename(where)
+    if where.exists():
+        return where
+    with file_lock(where.with_name(f".init-{arch}.lock"), "the guest's init"):
+        if not where.exists():
+            scratch = where.with_suffix(".new")
+            run(["clang-19", *flags, "-o", scratch, SOURCE], "compiling the guest's init")
+            scratch.rename(where)
     return where
