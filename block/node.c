@@ -1,9 +1,13 @@
 /*
  * Block device nodes: what open files of /dev/vda do.
  *
- * Purpose: open, claims and ioctls of block nodes. Reading, writing, seeking and mapping are those of regular files over the device's own
- *   pages: the node's inode borrows them, and the calls go on to the slot of regular files.
- * Objects: file body = struct block_device, a reference. Invariants: BLKN-I1 inode->pages of an open node is its device's object.
+ * Purpose: open, claims and ioctls of block nodes. Reading, writing, seeking and mapping are those
+ * of regular files over the device's own pages: the node's inode borrows them, and the calls go on
+ * to the slot of regular files.
+ *
+ * Objects: file body = struct block_device, a reference. Invariants: BLKN-I1 inode->pages of an
+ * open node is its device's object.
+ *
  * Locks: none. Failure and recovery, replacement: nothing is held. Cost: one more slot per call.
  */
 #include <core/block.h>
@@ -15,19 +19,19 @@
 KABI_MODULE(1, "Apache-2.0");
 
 /* linux/fs.h */
-#define BLKROGET     0x125eu
-#define BLKRRPART    0x125fu
-#define BLKGETSIZE   0x1260u
-#define BLKFLSBUF    0x1261u
-#define BLKRAGET     0x1263u
-#define BLKSSZGET    0x1268u
-#define BLKIOMIN     0x1278u
-#define BLKIOOPT     0x1279u
-#define BLKALIGNOFF  0x127au
-#define BLKPBSZGET   0x127bu
+#define BLKROGET      0x125eu
+#define BLKRRPART     0x125fu
+#define BLKGETSIZE    0x1260u
+#define BLKFLSBUF     0x1261u
+#define BLKRAGET      0x1263u
+#define BLKSSZGET     0x1268u
+#define BLKIOMIN      0x1278u
+#define BLKIOOPT      0x1279u
+#define BLKALIGNOFF   0x127au
+#define BLKPBSZGET    0x127bu
 #define BLKROTATIONAL 0x127eu
-#define BLKBSZGET    0x80081270u
-#define BLKGETSIZE64 0x80081272u
+#define BLKBSZGET     0x80081270u
+#define BLKGETSIZE64  0x80081272u
 
 static struct block_device *device_of(const struct file *f)
 {
@@ -89,7 +93,8 @@ static answer_t block_mmap(struct call *c, struct file *file, struct mmap_reply 
 {
 	return node_mmap(SLOT(NODE_FILE), c, file, reply);
 }
-static answer_t block_node_sync(struct call *c, struct file *file, u64 first, u64 last, u32 data_only)
+static answer_t block_node_sync(struct call *c, struct file *file, u64 first, u64 last,
+	u32 data_only)
 {
 	return node_sync(SLOT(NODE_FILE), c, file, first, last, data_only);
 }
@@ -136,11 +141,13 @@ static answer_t block_ioctl(struct call *c, struct file *file, u32 command, u64 
 			return -EACCES;
 		return node_sync(SLOT(NODE_FILE), c, file, 0, ~0ull, 0);
 	case BLKRRPART:
-		return context_capable(c->ctx, CAP_SYS_ADMIN) ? b->whole == b ? -EBUSY : -EINVAL : -EACCES;
+		return context_capable(c->ctx, CAP_SYS_ADMIN) ? b->whole == b ? -EBUSY : -EINVAL
+							      : -EACCES;
 	default:
 		return -ENOTTY;
 	}
 }
 
-KABI_IMPLEMENT_AT(node, block, .open = block_open, .release = block_release, .read = block_read, .write = block_write, .seek = block_seek,
-	.mmap = block_mmap, .sync = block_node_sync, .ioctl = block_ioctl);
+KABI_IMPLEMENT_AT(node, block, .open = block_open, .release = block_release, .read = block_read,
+	.write = block_write, .seek = block_seek, .mmap = block_mmap, .sync = block_node_sync,
+	.ioctl = block_ioctl);

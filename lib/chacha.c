@@ -1,4 +1,5 @@
-/* ChaCha20 block function, RFC 8439 section 2.3: the core of the kernel's random generator. Constant time by construction. */
+/* ChaCha20 block function, RFC 8439 section 2.3: the core of the kernel's random generator.
+ * Constant time by construction. */
 #include <lib/chacha.h>
 
 static inline u32 rotate(u32 v, u32 n)

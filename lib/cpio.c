@@ -3,7 +3,7 @@
 #include <lib/string.h>
 
 #define CPIO_HEADER_BYTES 110u
-#define CPIO_NR_FIELDS	  13
+#define CPIO_NR_FIELDS    13
 
 /* cpio(5): eight hexadecimal digits, either case. */
 static bool read_field(const u8 *text, u32 *out)
@@ -37,7 +37,8 @@ int cpio_next(struct cpio_reader *r, struct cpio_entry *out)
 		return 0;
 	if (r->size - at < CPIO_HEADER_BYTES)
 		return -EINVAL;
-	if (memcmp(r->data + at, "07070", 5) != 0 || (r->data[at + 5] != '1' && r->data[at + 5] != '2'))
+	if (memcmp(r->data + at, "07070", 5) != 0 ||
+		(r->data[at + 5] != '1' && r->data[at + 5] != '2'))
 		return -EINVAL;
 	for (int i = 0; i < CPIO_NR_FIELDS; i++)
 		if (!read_field(r->data + at + 6 + 8 * i, &field[i]))

@@ -9,7 +9,7 @@ struct fmt_out {
 struct fmt_spec {
 	bool left, zero, plus, space, alternate, upper;
 	s32 width, precision; /* precision -1: none given */
-	u8 size;	      /* bytes of the integer argument */
+	u8 size;              /* bytes of the integer argument */
 };
 
 static void put(struct fmt_out *o, char c)
@@ -37,7 +37,8 @@ static void put_text(struct fmt_out *o, const struct fmt_spec *s, const char *te
 		pad(o, ' ', fill);
 }
 
-static void put_number(struct fmt_out *o, const struct fmt_spec *s, u64 value, u32 base, const char *prefix)
+static void put_number(struct fmt_out *o, const struct fmt_spec *s, u64 value, u32 base,
+	const char *prefix)
 {
 	const char *digits = s->upper ? "0123456789ABCDEF" : "0123456789abcdef";
 	char text[24]; /* 64 bits in octal: 22 */
@@ -139,7 +140,8 @@ static s64 sign_extend(u64 value, u8 size)
 	return (s64)(value << shift) >> shift;
 }
 
-/* A wrapper, because va_list is an array on some targets and cannot be passed by address from a parameter. */
+/* A wrapper, because va_list is an array on some targets and cannot be passed by address from a
+ * parameter. */
 struct fmt_args {
 	va_list ap;
 };
@@ -187,7 +189,8 @@ static void convert(struct fmt_out *o, struct fmt_spec *s, char c, struct fmt_ar
 		text = va_arg(a->ap, const char *);
 		if (!text)
 			text = "(null)";
-		put_text(o, s, text, s->precision < 0 ? strlen(text) : strnlen(text, (size_t)s->precision));
+		put_text(o, s, text,
+			s->precision < 0 ? strlen(text) : strnlen(text, (size_t)s->precision));
 		return;
 	default:
 		put(o, '%');

@@ -1,8 +1,10 @@
 /*
- * Red-black trees (Guibas, Sedgewick 1978; deletion after Cormen et al., chapter 13) with an optional augmented minimum.
- * Invariants: 1. the root is black; 2. a red node has no red child; 3. every path from a node to a leaf has the same number of
- * black nodes; 4. (augmented) min = the least `own` of the subtree. The augmented paths repeat the same code with `augmented` true,
- * a constant after inlining.
+ * Red-black trees (Guibas, Sedgewick 1978; deletion after Cormen et al., chapter 13) with an
+ * optional augmented minimum.
+ *
+ * Invariants: 1. the root is black; 2. a red node has no red child; 3. every path from a node to a
+ * leaf has the same number of black nodes; 4. (augmented) min = the least `own` of the subtree. The
+ * augmented paths repeat the same code with `augmented` true, a constant after inlining.
  */
 #include <lib/rbtree.h>
 
@@ -35,7 +37,8 @@ static void min_propagate(struct rb_node *n)
 	}
 }
 
-static inline void replace_child(struct rb_root *root, struct rb_node *parent, struct rb_node *old, struct rb_node *new)
+static inline void replace_child(struct rb_root *root, struct rb_node *parent, struct rb_node *old,
+	struct rb_node *new)
 {
 	if (!parent)
 		root->node = new;
@@ -104,13 +107,15 @@ static inline void link_node(struct rb_node *n, struct rb_node *parent, struct r
 	*link = n;
 }
 
-void rb_insert(struct rb_root *root, struct rb_node *n, struct rb_node *parent, struct rb_node **link)
+void rb_insert(struct rb_root *root, struct rb_node *n, struct rb_node *parent,
+	struct rb_node **link)
 {
 	link_node(n, parent, link);
 	insert(root, n, false);
 }
 
-void rb_min_insert(struct rb_root *root, struct rb_min_node *n, struct rb_node *parent, struct rb_node **link)
+void rb_min_insert(struct rb_root *root, struct rb_min_node *n, struct rb_node *parent,
+	struct rb_node **link)
 {
 	link_node(&n->rb, parent, link);
 	n->min = n->own;
@@ -119,7 +124,8 @@ void rb_min_insert(struct rb_root *root, struct rb_min_node *n, struct rb_node *
 }
 
 /* The place of n (may be nullptr) below parent lacks one black node. */
-static inline void erase_fix(struct rb_root *root, struct rb_node *n, struct rb_node *parent, bool augmented)
+static inline void erase_fix(struct rb_root *root, struct rb_node *n, struct rb_node *parent,
+	bool augmented)
 {
 	while (parent && (!n || !n->red)) {
 		bool left = parent->left == n;
@@ -185,7 +191,8 @@ static inline void erase(struct rb_root *root, struct rb_node *n, bool augmented
 		next->red = n->red;
 		replace_child(root, n->parent, n, next);
 		if (augmented)
-			min_node(next)->min = min_node(n)->min; /* so that propagation does not stop too early below */
+			min_node(next)->min = min_node(n)->min; /* so that propagation does not stop
+								   too early below */
 	} else {
 		child = n->left ? n->left : n->right;
 		parent = n->parent;

@@ -1,6 +1,7 @@
 /*
- * Memory and strings. Copies go by machine words through a packed type, so that no alignment is asked for; a port may
- * replace memcpy, memset and memmove (weak here). Not instrumented: the sanitizers' own copies end here.
+ * Memory and strings. Copies go by machine words through a packed type, so that no alignment is
+ * asked for; a port may replace memcpy, memset and memmove (weak here). Not instrumented: the
+ * sanitizers' own copies end here.
  */
 #include <lib/errno.h>
 #include <lib/string.h>
@@ -11,7 +12,8 @@ struct __packed unaligned_word {
 
 #define WORD_BYTES sizeof(word_t)
 
-__attribute__((weak)) __no_sanitize void *memcpy(void *restrict dst, const void *restrict src, size_t n)
+__attribute__((weak)) __no_sanitize void *memcpy(void *restrict dst, const void *restrict src,
+	size_t n)
 {
 	u8 *d = dst;
 	const u8 *s = src;
@@ -46,7 +48,8 @@ __attribute__((weak)) __no_sanitize void *memmove(void *dst, const void *src, si
 		return dst;
 	}
 	for (; n >= WORD_BYTES; n -= WORD_BYTES)
-		((struct unaligned_word *)(d + n - WORD_BYTES))->v = ((const struct unaligned_word *)(s + n - WORD_BYTES))->v;
+		((struct unaligned_word *)(d + n - WORD_BYTES))->v =
+			((const struct unaligned_word *)(s + n - WORD_BYTES))->v;
 	while (n--)
 		d[n] = s[n];
 	return dst;
@@ -88,7 +91,8 @@ void *memchr(const void *s, int c, size_t n)
 	const word_t ones = (word_t)-1 / 0xff, highs = ones << 7, pattern = ones * (u8)c;
 	const u8 *p = s;
 
-	/* A word with a zero byte has a bit of `highs` left after this (Mycroft 1987); the byte loop finds which. */
+	/* A word with a zero byte has a bit of `highs` left after this (Mycroft 1987); the byte
+	 * loop finds which. */
 	for (; n >= WORD_BYTES; n -= WORD_BYTES, p += WORD_BYTES) {
 		word_t w = ((const struct unaligned_word *)p)->v ^ pattern;
 
@@ -215,7 +219,8 @@ bool parse_u64(const char *s, size_t len, u64 *out)
 	for (; len; len--, s++) {
 		u64 d;
 
-		if (!digit_of(*s, base, &d) || !checked_mul(value, base, &value) || !checked_add(value, d, &value))
+		if (!digit_of(*s, base, &d) || !checked_mul(value, base, &value) ||
+			!checked_add(value, d, &value))
 			return false;
 	}
 	*out = value;

@@ -5,13 +5,14 @@
 #include <lib/string.h>
 #include "net_priv.h"
 
-#define AT_FDCWD (-100)
+#define AT_FDCWD     (-100)
 #define FAMILY_BYTES 2u
 struct bind_progress {
 	u64 made; /* the name exists: the rest cannot fail for want of it */
 };
 
-/* name: sun_path as given, without a trailing 0 for paths; len 0: only the family was given (autobind). */
+/* name: sun_path as given, without a trailing 0 for paths; len 0: only the family was given
+ * (autobind). */
 answer_t address_in(struct call *c, u64 user, u32 bytes, char *name, u32 *len)
 {
 	struct {

@@ -1,9 +1,10 @@
-/* Ancillary data: cmsg(3), unix(7). struct cmsghdr is {word length, int level, int type}, aligned to words. Theory in unix.c. */
+/* Ancillary data: cmsg(3), unix(7). struct cmsghdr is {word length, int level, int type}, aligned
+ * to words. Theory in unix.c. */
 #include <lib/string.h>
 #include "net_priv.h"
 
-#define SCM_RIGHTS	1u
-#define SCM_CREDENTIALS 2u
+#define SCM_RIGHTS        1u
+#define SCM_CREDENTIALS   2u
 #define CONTROL_BYTES_MAX 4096u
 struct cmsg {
 	word_t len;
@@ -32,14 +33,17 @@ static answer_t take_credentials(struct call *c, struct socket_packet *p, const 
 
 	memcpy(&v, data, sizeof(v));
 	if ((v.pid != group_pid_nr(c->task->group) && !context_capable(c->ctx, CAP_SYS_ADMIN)) ||
-		(v.uid != k->uid.value && v.uid != k->euid.value && v.uid != k->suid.value && !context_capable(c->ctx, CAP_SETUID)) ||
-		(v.gid != k->gid.value && v.gid != k->egid.value && v.gid != k->sgid.value && !context_capable(c->ctx, CAP_SETGID)))
+		(v.uid != k->uid.value && v.uid != k->euid.value && v.uid != k->suid.value &&
+			!context_capable(c->ctx, CAP_SETUID)) ||
+		(v.gid != k->gid.value && v.gid != k->egid.value && v.gid != k->sgid.value &&
+			!context_capable(c->ctx, CAP_SETGID)))
 		return -EPERM;
 	p->cred = v;
 	return 0;
 }
 
-static answer_t parse(struct call *c, const u8 *buf, size_t bytes, struct socket_packet *p, u32 *nr_fds)
+static answer_t parse(struct call *c, const u8 *buf, size_t bytes, struct socket_packet *p,
+	u32 *nr_fds)
 {
 	for (size_t at = 0; at + sizeof(struct cmsg) <= bytes;) {
 		struct cmsg h;
@@ -55,7 +59,8 @@ static answer_t parse(struct call *c, const u8 *buf, size_t bytes, struct socket
 				return -EINVAL;
 			*nr_fds += (u32)(body / sizeof(s32));
 			if (p)
-				a = take_files(c, p, buf + at + sizeof(h), (u32)(body / sizeof(s32)));
+				a = take_files(c, p, buf + at + sizeof(h),
+					(u32)(body / sizeof(s32)));
 		} else if (h.level == SOL_SOCKET && h.type == SCM_CREDENTIALS) {
 			if (body != sizeof(struct socket_credentials))
 				return -EINVAL;
@@ -72,7 +77,8 @@ static answer_t parse(struct call *c, const u8 *buf, size_t bytes, struct socket
 }
 
 /* A packet for `bytes` of data with what the control buffer carries. */
-answer_t control_in(struct call *c, const struct socket_message *m, struct socket_packet **out, u32 bytes)
+answer_t control_in(struct call *c, const struct socket_message *m, struct socket_packet **out,
+	u32 bytes)
 {
 	const struct credentials *k = &c->ctx->cred;
 	struct socket_packet *p = nullptr;
@@ -95,7 +101,8 @@ answer_t control_in(struct call *c, const struct socket_message *m, struct socke
 		a = p ? 0 : call_need_memory(c, bytes);
 	}
 	if (!a) {
-		p->cred = (struct socket_credentials){group_pid_nr(c->task->group), k->euid.value, k->egid.value};
+		p->cred = (struct socket_credentials){group_pid_nr(c->task->group), k->euid.value,
+			k->egid.value};
 		a = parse(c, buf, m->control_bytes, p, &again);
 	}
 	kfree(buf);
@@ -135,10 +142,13 @@ static u32 install_files(struct call *c, struct socket_packet *p, u32 max, u32 f
 	return n;
 }
 
-/* Writes what p carries; m->control_bytes becomes what was used. Nothing is left installed when it answers a kind or an error. */
-answer_t control_out(struct call *c, struct socket *s, struct socket_packet *p, struct socket_message *m, u32 flags)
+/* Writes what p carries; m->control_bytes becomes what was used. Nothing is left installed when it
+ * answers a kind or an error. */
+answer_t control_out(struct call *c, struct socket *s, struct socket_packet *p,
+	struct socket_message *m, u32 flags)
 {
-	size_t room = m->control_bytes, used = 0, cred_bytes = sizeof(struct cmsg) + sizeof(struct socket_credentials);
+	size_t room = m->control_bytes, used = 0,
+	       cred_bytes = sizeof(struct cmsg) + sizeof(struct socket_credentials);
 	u32 max_fds, nr = 0;
 	u8 *buf;
 	answer_t a;
@@ -151,7 +161,8 @@ answer_t control_out(struct call *c, struct socket *s, struct socket_packet *p, 
 	buf = kzalloc(CONTROL_BYTES_MAX + 64);
 	if (!buf)
 		return call_need_memory(c, CONTROL_BYTES_MAX);
-	a = room ? call_copy_out(c, m->control, buf, room) : 0; /* present and writable, before anything is installed */
+	a = room ? call_copy_out(c, m->control, buf, room)
+		 : 0; /* present and writable, before anything is installed */
 	if (a) {
 		kfree(buf);
 		m->control_bytes = room;
@@ -166,7 +177,9 @@ answer_t control_out(struct call *c, struct socket *s, struct socket_packet *p, 
 	if (p->nr_fds) {
 		s32 fds[64];
 
-		max_fds = room > used + sizeof(struct cmsg) ? (u32)((room - used - sizeof(struct cmsg)) / sizeof(s32)) : 0;
+		max_fds = room > used + sizeof(struct cmsg)
+				  ? (u32)((room - used - sizeof(struct cmsg)) / sizeof(s32))
+				  : 0;
 		nr = install_files(c, p, MIN(max_fds, 64u), flags, fds);
 		if (nr)
 			put(buf, &used, SCM_RIGHTS, fds, nr * sizeof(s32));

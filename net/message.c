@@ -14,7 +14,8 @@ static answer_t broken(struct call *c, u32 flags)
 }
 
 /* Where a message goes, referenced: the address given, or the peer. */
-static answer_t destination(struct call *c, struct socket *s, struct socket_message *m, struct socket **out)
+static answer_t destination(struct call *c, struct socket *s, struct socket_message *m,
+	struct socket **out)
 {
 	char name[SOCKET_NAME_MAX + 1];
 	u32 len;
@@ -60,7 +61,8 @@ static answer_t enqueue(struct socket *to, struct socket_packet *p, u32 limit)
 	return a;
 }
 
-/* Before a wait: a socket with a timeout ends with EAGAIN when it is over and is not restarted by signals (signal(7)). */
+/* Before a wait: a socket with a timeout ends with EAGAIN when it is over and is not restarted by
+ * signals (signal(7)). */
 static answer_t timed(struct call *c, ktime_t timeout_ns)
 {
 	if (call_interrupted(c))
@@ -73,8 +75,8 @@ static answer_t timed(struct call *c, ktime_t timeout_ns)
 	return 0;
 }
 
-static answer_t send_one(struct call *c, struct file *f, struct socket *s, struct socket *to, struct socket_message *m, u32 flags,
-	u64 done, u32 bytes)
+static answer_t send_one(struct call *c, struct file *f, struct socket *s, struct socket *to,
+	struct socket_message *m, u32 flags, u64 done, u32 bytes)
 {
 	u32 seq = waitable_seq(&to->wait);
 	struct socket_message first = *m;
@@ -141,7 +143,8 @@ answer_t message_send(struct call *c, struct file *f, struct socket_message *m, 
 	}
 	do {
 		u64 left = m->io.total - p->done;
-		u32 bytes = s->type == SOCK_STREAM ? (u32)MIN(left, (u64)SOCKET_PACKET_BYTES_MAX) : (u32)left;
+		u32 bytes = s->type == SOCK_STREAM ? (u32)MIN(left, (u64)SOCKET_PACKET_BYTES_MAX)
+						   : (u32)left;
 
 		if (s->type == SOCK_STREAM && !bytes)
 			break;
@@ -158,10 +161,12 @@ answer_t message_send(struct call *c, struct file *f, struct socket_message *m, 
 /* --- receiving --- */
 static struct socket_packet *first_packet(struct socket *s)
 {
-	return list_empty(&s->queue) ? nullptr : list_first_entry(&s->queue, struct socket_packet, link);
+	return list_empty(&s->queue) ? nullptr
+				     : list_first_entry(&s->queue, struct socket_packet, link);
 }
 
-/* Exclusion: one reader of a socket at a time (EXCL_CONNECTION of the file), so a packet seen stays first until it is taken. */
+/* Exclusion: one reader of a socket at a time (EXCL_CONNECTION of the file), so a packet seen stays
+ * first until it is taken. */
 static void consume(struct socket *s, struct socket_packet *p, u32 bytes, bool whole)
 {
 	bool gone;
@@ -199,9 +204,11 @@ static answer_t empty_answer(struct call *c, struct file *f, struct socket *s, u
 	return a ? a : call_wait1(c, &s->wait, EV_IN | EV_HUP, seq);
 }
 
-static answer_t receive_packet(struct call *c, struct socket *s, struct socket_packet *p, struct socket_message *m, u32 flags)
+static answer_t receive_packet(struct call *c, struct socket *s, struct socket_packet *p,
+	struct socket_message *m, u32 flags)
 {
-	u32 n = (u32)MIN((u64)(p->bytes - p->offset), (u64)m->io.total), total = p->bytes - p->offset;
+	u32 n = (u32)MIN((u64)(p->bytes - p->offset), (u64)m->io.total),
+	    total = p->bytes - p->offset;
 	answer_t a;
 
 	if (uio_copy_out(c, &m->io, 0, p->data + p->offset, n) != n)
@@ -224,7 +231,8 @@ static answer_t receive_packet(struct call *c, struct socket *s, struct socket_p
 }
 
 /* Bytes of several packets up to one that carries files; `done` is in the frame. */
-static answer_t receive_stream(struct call *c, struct file *f, struct socket *s, struct socket_message *m, u32 flags)
+static answer_t receive_stream(struct call *c, struct file *f, struct socket *s,
+	struct socket_message *m, u32 flags)
 {
 	struct send_progress *pr = call_progress(c, struct send_progress);
 	bool control_done = pr->done > 0;

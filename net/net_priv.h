@@ -3,21 +3,21 @@
 #include <core/socket.h>
 #include <core/task.h>
 
-#define AF_UNSPEC 0u
-#define AF_UNIX	  1u
-#define SOCK_STREAM    1u
-#define SOCK_DGRAM     2u
-#define SOCK_SEQPACKET 5u
-#define SOCK_TYPE_MASK 0xfu
-#define MSG_PEEK     0x02u
-#define MSG_TRUNC    0x20u
-#define MSG_DONTWAIT 0x40u
-#define MSG_WAITALL  0x100u
-#define MSG_OOB	     0x01u
-#define MSG_CTRUNC   0x08u
-#define MSG_NOSIGNAL 0x4000u
+#define AF_UNSPEC        0u
+#define AF_UNIX          1u
+#define SOCK_STREAM      1u
+#define SOCK_DGRAM       2u
+#define SOCK_SEQPACKET   5u
+#define SOCK_TYPE_MASK   0xfu
+#define MSG_PEEK         0x02u
+#define MSG_TRUNC        0x20u
+#define MSG_DONTWAIT     0x40u
+#define MSG_WAITALL      0x100u
+#define MSG_OOB          0x01u
+#define MSG_CTRUNC       0x08u
+#define MSG_NOSIGNAL     0x4000u
 #define MSG_CMSG_CLOEXEC 0x40000000u
-#define SOL_SOCKET 1u
+#define SOL_SOCKET       1u
 
 static inline struct socket *socket_of(const struct file *f)
 {
@@ -35,5 +35,7 @@ answer_t address_copy(struct call *c, const struct socket *s, u64 user, u32 room
 answer_t message_send(struct call *c, struct file *file, struct socket_message *m, u32 flags);
 answer_t message_receive(struct call *c, struct file *file, struct socket_message *m, u32 flags);
 /* control.c: SCM_RIGHTS, SCM_CREDENTIALS */
-answer_t control_in(struct call *c, const struct socket_message *m, struct socket_packet **out, u32 bytes);
-answer_t control_out(struct call *c, struct socket *s, struct socket_packet *p, struct socket_message *m, u32 flags);
+answer_t control_in(struct call *c, const struct socket_message *m, struct socket_packet **out,
+	u32 bytes);
+answer_t control_out(struct call *c, struct socket *s, struct socket_packet *p,
+	struct socket_message *m, u32 flags);

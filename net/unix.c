@@ -1,11 +1,18 @@
 /*
  * AF_UNIX sockets (unix.c: life, connections, options; address.c, message.c, control.c).
  *
- * Purpose: unix(7). Vocabulary: peer = the other end; pending = a connection not yet accepted. Other families: -EAFNOSUPPORT.
- * Objects and lifetimes: bodies are core's (core/socket.h); an open file's body is its socket, a reference.
- * Invariants: UNIX-I1 bytes leave a queue only when they were copied to the user; UNIX-I2 a call that created something records it in its
- *   progress before it answers a kind. Locks: one socket's lock at a time.
- * Failure and recovery: calls made again find queues as they are. Replacement: waiting calls hang on core's waitables. Cost: one copy each way.
+ * Purpose: unix(7). Vocabulary: peer = the other end; pending = a connection not yet accepted.
+ * Other families: -EAFNOSUPPORT.
+ *
+ * Objects and lifetimes: bodies are core's (core/socket.h); an open file's body is its socket, a
+ * reference.
+ *
+ * Invariants: UNIX-I1 bytes leave a queue only when they were copied to the user; UNIX-I2 a call
+ * that created something records it in its progress before it answers a kind. Locks: one socket's
+ * lock at a time.
+ *
+ * Failure and recovery: calls made again find queues as they are. Replacement: waiting calls hang
+ * on core's waitables. Cost: one copy each way.
  */
 #include <kabi/net.h>
 #include <kabi/node.h>
@@ -34,12 +41,15 @@ static answer_t check_type(u32 family, u32 type, u32 protocol)
 	type &= SOCK_TYPE_MASK;
 	if (type == 3) /* SOCK_RAW becomes a datagram socket: unix(7) */
 		return SOCK_DGRAM;
-	return type == SOCK_STREAM || type == SOCK_DGRAM || type == SOCK_SEQPACKET ? (answer_t)type : -ESOCKTNOSUPPORT;
+	return type == SOCK_STREAM || type == SOCK_DGRAM || type == SOCK_SEQPACKET
+		       ? (answer_t)type
+		       : -ESOCKTNOSUPPORT;
 }
 
 static struct file *file_of(struct socket *s, u32 flags)
 {
-	struct file *f = file_new_anonymous(NODE_SOCKET, O_RDWR | (flags & O_NONBLOCK), "socket", &s->obj);
+	struct file *f =
+		file_new_anonymous(NODE_SOCKET, O_RDWR | (flags & O_NONBLOCK), "socket", &s->obj);
 
 	if (f)
 		f->wait = &s->wait;
@@ -84,7 +94,8 @@ static answer_t net_socketpair(struct call *c, u32 family, u32 type, u32 protoco
 
 	if (a < 0)
 		return a;
-	a = call_copy_out(c, (vaddr_t)fds, out, sizeof(out)); /* before anything is made: a bad address is found here */
+	a = call_copy_out(c, (vaddr_t)fds, out,
+		sizeof(out)); /* before anything is made: a bad address is found here */
 	if (a)
 		return a;
 	for (u32 i = 0; i < 2; i++) {
@@ -134,7 +145,8 @@ static answer_t net_listen(struct call *c, u32 fd, s32 backlog)
 	if (!a) {
 		s->state = SOCKET_LISTENING;
 		s->backlog = backlog < 0 || backlog > 4096 ? 4096 : (u32)backlog;
-		s->mine = (struct socket_credentials){group_pid_nr(c->task->group), c->ctx->cred.euid.value, c->ctx->cred.egid.value};
+		s->mine = (struct socket_credentials){group_pid_nr(c->task->group),
+			c->ctx->cred.euid.value, c->ctx->cred.egid.value};
 	}
 	spin_unlock(&s->obj.lock);
 	return a;
@@ -236,7 +248,8 @@ static answer_t connect_stream(struct call *c, struct file *f, struct socket *s,
 	memcpy(conn->name, to->name, sizeof(conn->name));
 	conn->name_len = to->name_len;
 	spin_lock(&s->obj.lock);
-	s->mine = (struct socket_credentials){group_pid_nr(c->task->group), c->ctx->cred.euid.value, c->ctx->cred.egid.value};
+	s->mine = (struct socket_credentials){group_pid_nr(c->task->group), c->ctx->cred.euid.value,
+		c->ctx->cred.egid.value};
 	spin_unlock(&s->obj.lock);
 	join(conn, s);
 	spin_lock(&s->obj.lock);
@@ -356,8 +369,23 @@ static answer_t net_shutdown(struct call *c, u32 fd, u32 how)
 }
 
 /* --- options: socket(7) --- */
-enum option { SO_DEBUG = 1, SO_REUSEADDR = 2, SO_TYPE = 3, SO_ERROR = 4, SO_BROADCAST = 6, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_KEEPALIVE = 9,
-	      SO_PASSCRED = 16, SO_PEERCRED = 17, SO_RCVTIMEO = 20, SO_SNDTIMEO = 21, SO_ACCEPTCONN = 30, SO_PROTOCOL = 38, SO_DOMAIN = 39 };
+enum option {
+	SO_DEBUG = 1,
+	SO_REUSEADDR = 2,
+	SO_TYPE = 3,
+	SO_ERROR = 4,
+	SO_BROADCAST = 6,
+	SO_SNDBUF = 7,
+	SO_RCVBUF = 8,
+	SO_KEEPALIVE = 9,
+	SO_PASSCRED = 16,
+	SO_PEERCRED = 17,
+	SO_RCVTIMEO = 20,
+	SO_SNDTIMEO = 21,
+	SO_ACCEPTCONN = 30,
+	SO_PROTOCOL = 38,
+	SO_DOMAIN = 39
+};
 
 /* struct timeval of two words; 0: none. */
 static answer_t timeout_set(struct call *c, ktime_t *to, u64 value, u32 bytes)
@@ -372,7 +400,9 @@ static answer_t timeout_set(struct call *c, ktime_t *to, u64 value, u32 bytes)
 		return a;
 	if (tv[1] < 0 || tv[1] >= 1000000)
 		return -EDOM;
-	*to = tv[0] < 0 || tv[0] > INT64_MAX / NSEC_PER_SEC - 1 ? 0 : tv[0] * NSEC_PER_SEC + tv[1] * NSEC_PER_USEC;
+	*to = tv[0] < 0 || tv[0] > INT64_MAX / NSEC_PER_SEC - 1
+		      ? 0
+		      : tv[0] * NSEC_PER_SEC + tv[1] * NSEC_PER_USEC;
 	return 0;
 }
 
@@ -396,7 +426,9 @@ static answer_t net_option_set(struct call *c, u32 fd, u32 level, u32 name, u64 
 	if (level != SOL_SOCKET)
 		return -ENOPROTOOPT;
 	if (name == SO_RCVTIMEO || name == SO_SNDTIMEO)
-		return timeout_set(c, name == SO_RCVTIMEO ? &s->receive_timeout_ns : &s->send_timeout_ns, value, bytes);
+		return timeout_set(c,
+			name == SO_RCVTIMEO ? &s->receive_timeout_ns : &s->send_timeout_ns, value,
+			bytes);
 	if (bytes < sizeof(v))
 		return -EINVAL;
 	a = call_copy_in(c, &v, (vaddr_t)value, sizeof(v));
@@ -555,11 +587,13 @@ static answer_t socket_poll(struct call *c, struct file *f, struct poll_ask *ask
 	poll_ask_add(ask, &s->wait, EV_ANY);
 	spin_lock(&s->obj.lock);
 	connected = s->state == SOCKET_CONNECTED;
-	if (!list_empty(&s->queue) || (s->state == SOCKET_LISTENING && !list_empty(&s->pending)) || s->shut_read || s->peer_gone)
+	if (!list_empty(&s->queue) || (s->state == SOCKET_LISTENING && !list_empty(&s->pending)) ||
+		s->shut_read || s->peer_gone)
 		ready |= EV_IN | EV_RDNORM;
 	if (s->shut_read || s->peer_gone)
 		ready |= EV_RDHUP;
-	if ((s->shut_read && s->shut_write) || s->peer_gone || (s->type != SOCK_DGRAM && s->state == SOCKET_FREE))
+	if ((s->shut_read && s->shut_write) || s->peer_gone ||
+		(s->type != SOCK_DGRAM && s->state == SOCKET_FREE))
 		ready |= EV_HUP;
 	if (s->error)
 		ready |= EV_ERR;
@@ -572,7 +606,8 @@ static answer_t socket_poll(struct call *c, struct file *f, struct poll_ask *ask
 		spin_lock(&peer->obj.lock);
 		room = peer->queued_bytes < s->send_bytes;
 		spin_unlock(&peer->obj.lock);
-		object_put(&peer->obj); /* the waiting record pins our file, which keeps the peer until it is closed */
+		object_put(&peer->obj); /* the waiting record pins our file, which keeps the peer
+					   until it is closed */
 	}
 	if (room && (connected || s->type == SOCK_DGRAM || ready & EV_HUP))
 		ready |= EV_OUT | EV_WRNORM | EV_WRBAND;
@@ -593,7 +628,8 @@ static answer_t socket_ioctl(struct call *c, struct file *f, u32 command, u64 ar
 	if (command == FIONREAD && s->type != SOCK_STREAM && !list_empty(&s->queue))
 		n = list_first_entry(&s->queue, struct socket_packet, link)->bytes;
 	spin_unlock(&s->obj.lock);
-	return s->state == SOCKET_LISTENING ? -EINVAL : call_copy_out(c, (vaddr_t)argument, &n, sizeof(n));
+	return s->state == SOCKET_LISTENING ? -EINVAL
+					    : call_copy_out(c, (vaddr_t)argument, &n, sizeof(n));
 }
 
 static answer_t socket_release(struct call *c, struct file *f)
@@ -610,7 +646,9 @@ static answer_t socket_release(struct call *c, struct file *f)
 }
 
 answer_t net_bind(struct call *c, u32 fd, u64 address, u32 bytes);
-KABI_IMPLEMENT(net, .socket = net_socket, .socketpair = net_socketpair, .bind = net_bind, .listen = net_listen, .accept = net_accept,
-	.connect = net_connect, .name = net_name, .send = net_send, .receive = net_receive, .shutdown = net_shutdown,
+KABI_IMPLEMENT(net, .socket = net_socket, .socketpair = net_socketpair, .bind = net_bind,
+	.listen = net_listen, .accept = net_accept, .connect = net_connect, .name = net_name,
+	.send = net_send, .receive = net_receive, .shutdown = net_shutdown,
 	.option_set = net_option_set, .option_get = net_option_get);
-KABI_IMPLEMENT_AT(node, socket, .read = socket_read, .write = socket_write, .poll = socket_poll, .ioctl = socket_ioctl, .release = socket_release);
+KABI_IMPLEMENT_AT(node, socket, .read = socket_read, .write = socket_write, .poll = socket_poll,
+	.ioctl = socket_ioctl, .release = socket_release);

@@ -1,10 +1,10 @@
 /*
  * Capability lookup. Theory: slot.c; invariants of this half:
- *   NUCLEUS-I5 a grant's generation is odd exactly while the grant is in use, and never goes back: a handle to an earlier use
- *     is dead for ever (the generation stops at its end: such a grant is not used again);
- *   NUCLEUS-I6 depth <= CAP_DEPTH_MAX, so that every walk is bounded; parent links lead to smaller depths;
- *   NUCLEUS-I7 rights of a grant are a subset of its parent's;
- *   NUCLEUS-I8 the epoch moves after the generation of the revoked grant did.
+ *   NUCLEUS-I5 a grant's generation is odd exactly while the grant is in use, and never goes back:
+ * a handle to an earlier use is dead for ever (the generation stops at its end: such a grant is not
+ * used again); NUCLEUS-I6 depth <= CAP_DEPTH_MAX, so that every walk is bounded; parent links lead
+ * to smaller depths; NUCLEUS-I7 rights of a grant are a subset of its parent's; NUCLEUS-I8 the
+ * epoch moves after the generation of the revoked grant did.
  */
 #include <nucleus/cap.h>
 

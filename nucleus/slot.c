@@ -4,19 +4,28 @@
  * Purpose: the one indirection through which replaceable code is entered, and the exchange that
  *   replaces it. Never replaced itself, so nothing else may move in here; the linker script of each
  *   port asserts the size of its text.
+ *
  * Vocabulary: slot = cell of the table that names the vtable callers enter; parked vtable = the one
- *   that answers WAIT(slot) everywhere; unit = what is replaced together; stamp = number of exchanges.
- * Objects and lifetimes: one static table. A slot is free, or belongs to a unit from create to destroy.
+ *   that answers WAIT(slot) everywhere; unit = what is replaced together; stamp = number of
+ * exchanges.
+ *
+ * Objects and lifetimes: one static table. A slot is free, or belongs to a unit from create to
+ * destroy.
+ *
  * Invariants:
  *   NUCLEUS-I1 slots[i].id == i for a slot in use, and its vtable is never nullptr;
  *   NUCLEUS-I2 a vtable is published by one compare-and-swap, after all of it was written;
  *   NUCLEUS-I3 the stamp grows by one with each exchange, and only then;
- *   NUCLEUS-I4 a reader that loaded a vtable may use it until its next quiescent state: whoever swaps
- *     waits for a grace period before the old text goes (core/evolve).
- * Locks: none here. Writers are serialised by core/evolve's registry lock (a trap handler that undoes a
- *   policy is not: hence compare-and-swap); readers do one load.
+ *   NUCLEUS-I4 a reader that loaded a vtable may use it until its next quiescent state: whoever
+ * swaps waits for a grace period before the old text goes (core/evolve).
+ *
+ * Locks: none here. Writers are serialised by core/evolve's registry lock (a trap handler that
+ * undoes a policy is not: hence compare-and-swap); readers do one load.
+ *
  * Failure and recovery: every refusal leaves the table as it was.
+ *
  * Replacement: none.
+ *
  * Cost: a call pays one acquire load.
  * Dialect: style.md 4.8 (no address of locals, no recursion, no function pointers called, bounded).
  */

@@ -6,46 +6,46 @@
 #include <lib/string.h>
 #include "tty_priv.h"
 
-#define TCGETS	   0x5401u
-#define TCSETS	   0x5402u
-#define TCSETSW	   0x5403u
-#define TCSETSF	   0x5404u
-#define TCSBRK	   0x5409u
-#define TCXONC	   0x540Au
-#define TCFLSH	   0x540Bu
-#define TIOCEXCL   0x540Cu
-#define TIOCNXCL   0x540Du
-#define TIOCSCTTY  0x540Eu
-#define TIOCGPGRP  0x540Fu
-#define TIOCSPGRP  0x5410u
-#define TIOCOUTQ   0x5411u
-#define TIOCSTI	   0x5412u
-#define TIOCGWINSZ 0x5413u
-#define TIOCSWINSZ 0x5414u
-#define FIONREAD   0x541Bu
-#define TIOCPKT	   0x5420u
-#define TIOCNOTTY  0x5422u
-#define TIOCSETD   0x5423u
-#define TIOCGETD   0x5424u
-#define TCSBRKP	   0x5425u
-#define TIOCGSID   0x5429u
-#define TCGETS2	   0x802C542Au
-#define TCSETS2	   0x402C542Bu
-#define TCSETSW2   0x402C542Cu
-#define TCSETSF2   0x402C542Du
-#define TIOCGPTN   0x80045430u
-#define TIOCSPTLCK 0x40045431u
-#define TIOCGDEV   0x80045432u
-#define TIOCGPKT   0x80045438u
-#define TIOCGPTPEER 0x5441u
-#define TIOCGPTLCK 0x80045439u
-#define TIOCGEXCL  0x80045440u
+#define TCGETS             0x5401u
+#define TCSETS             0x5402u
+#define TCSETSW            0x5403u
+#define TCSETSF            0x5404u
+#define TCSBRK             0x5409u
+#define TCXONC             0x540Au
+#define TCFLSH             0x540Bu
+#define TIOCEXCL           0x540Cu
+#define TIOCNXCL           0x540Du
+#define TIOCSCTTY          0x540Eu
+#define TIOCGPGRP          0x540Fu
+#define TIOCSPGRP          0x5410u
+#define TIOCOUTQ           0x5411u
+#define TIOCSTI            0x5412u
+#define TIOCGWINSZ         0x5413u
+#define TIOCSWINSZ         0x5414u
+#define FIONREAD           0x541Bu
+#define TIOCPKT            0x5420u
+#define TIOCNOTTY          0x5422u
+#define TIOCSETD           0x5423u
+#define TIOCGETD           0x5424u
+#define TCSBRKP            0x5425u
+#define TIOCGSID           0x5429u
+#define TCGETS2            0x802C542Au
+#define TCSETS2            0x402C542Bu
+#define TCSETSW2           0x402C542Cu
+#define TCSETSF2           0x402C542Du
+#define TIOCGPTN           0x80045430u
+#define TIOCSPTLCK         0x40045431u
+#define TIOCGDEV           0x80045432u
+#define TIOCGPKT           0x80045438u
+#define TIOCGPTPEER        0x5441u
+#define TIOCGPTLCK         0x80045439u
+#define TIOCGEXCL          0x80045440u
 #define TIOCPKT_FLUSHREAD  1u
 #define TIOCPKT_FLUSHWRITE 2u
-#define TIOCPKT_STOP	   4u
-#define TIOCPKT_START	   8u
-#define TIOCPKT_NOSTOP	   16u
-#define TIOCPKT_DOSTOP	   32u
+#define TIOCPKT_STOP       4u
+#define TIOCPKT_START      8u
+#define TIOCPKT_NOSTOP     16u
+#define TIOCPKT_DOSTOP     32u
 
 /* struct termios and struct termios2 of asm-generic/termbits.h */
 struct user_termios2 {
@@ -78,7 +78,8 @@ static answer_t drain(struct call *c, struct tty *t)
 {
 	u32 seq = waitable_seq(&t->wait), used;
 
-	if (t->kind == TTY_PTY) /* output is the master's to read: Linux's pty driver reports nothing left to drain */
+	if (t->kind == TTY_PTY) /* output is the master's to read: Linux's pty driver reports
+				   nothing left to drain */
 		return 0;
 	tty_push(t);
 	spin_lock(&t->obj.lock);
@@ -91,7 +92,8 @@ static answer_t drain(struct call *c, struct tty *t)
 	return call_wait1(c, &t->wait, EV_OUT | EV_HUP, seq);
 }
 
-static answer_t set_termios(struct call *c, struct tty *t, u64 user, bool two, bool wait, bool flush)
+static answer_t set_termios(struct call *c, struct tty *t, u64 user, bool two, bool wait,
+	bool flush)
 {
 	struct user_termios2 u = {};
 	bool was_canonical, was_ixon, ixon;
@@ -123,7 +125,7 @@ static answer_t set_termios(struct call *c, struct tty *t, u64 user, bool two, b
 	if (was_ixon && !ixon)
 		t->output_stopped = false;
 	if (t->packet && was_ixon != ixon) {
-		t->packet_status &= (u8)~(TIOCPKT_DOSTOP | TIOCPKT_NOSTOP);
+		t->packet_status &= (u8) ~(TIOCPKT_DOSTOP | TIOCPKT_NOSTOP);
 		t->packet_status |= ixon ? TIOCPKT_DOSTOP : TIOCPKT_NOSTOP;
 	}
 	spin_unlock(&t->obj.lock);
@@ -210,7 +212,8 @@ static answer_t open_peer(struct call *c, struct tty *t, u32 flags)
 
 	a = call_path_set(c, 0, path, (u32)snprintf(path, sizeof(path), "/dev/%s", t->name));
 	if (!a)
-		a = vfs_open_kernel(SLOT(VFS), c, 0, flags & (O_RDWR | O_NOCTTY | O_NONBLOCK), &request);
+		a = vfs_open_kernel(SLOT(VFS), c, 0, flags & (O_RDWR | O_NOCTTY | O_NONBLOCK),
+			&request);
 	if (a < 0)
 		return a;
 	a = call_install(c, request.file, flags & O_CLOEXEC);
@@ -267,7 +270,8 @@ static answer_t job_ioctl(struct call *c, struct tty *t, bool master, u32 comman
 		return tty_give_up(c, t);
 	case TIOCGPGRP:
 	case TIOCGSID:
-		n = command == TIOCGPGRP ? tty_get_pgrp(c, t, master) : tty_get_session(c, t, master);
+		n = command == TIOCGPGRP ? tty_get_pgrp(c, t, master)
+					 : tty_get_session(c, t, master);
 		return n < 0 ? n : out_u32(c, argument, (u32)n);
 	default: /* TIOCSPGRP */
 		a = call_copy_in(c, &v, (vaddr_t)argument, sizeof(v));
@@ -338,7 +342,8 @@ answer_t tty_ioctl(struct call *c, struct file *file, u32 command, u64 argument)
 	case TCSBRK:
 	case TCSBRKP:
 		a = master ? 0 : tty_check_background(c, t, SIGTTOU);
-		return a ? a : drain(c, t); /* a break itself: no port here can send one that anybody hears */
+		return a ? a : drain(c, t); /* a break itself: no port here can send one that
+					       anybody hears */
 	case TIOCEXCL:
 	case TIOCNXCL:
 		return set_exclusive(t, command == TIOCEXCL);

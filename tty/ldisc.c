@@ -1,6 +1,7 @@
 /*
- * Input processing: canonical and raw input, echo, signals (POSIX.1-2017 11.1.5-11.1.9, termios(3)), with Linux's choices where POSIX
- * leaves them open. Everything here is a function of the line; what must happen outside its lock is returned in `effects`. Theory in node.c.
+ * Input processing: canonical and raw input, echo, signals (POSIX.1-2017 11.1.5-11.1.9,
+ * termios(3)), with Linux's choices where POSIX leaves them open. Everything here is a function of
+ * the line; what must happen outside its lock is returned in `effects`. Theory in node.c.
  */
 #include <lib/bitmap.h>
 #include "tty_priv.h"
@@ -94,7 +95,8 @@ static void erase_one(struct tty *t, struct effects *e)
 
 static bool word_byte(u8 b)
 {
-	return (b >= '0' && b <= '9') || (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || b == '_' || b >= 128;
+	return (b >= '0' && b <= '9') || (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') ||
+	       b == '_' || b >= 128;
 }
 
 static void erase_word(struct tty *t, struct effects *e)
@@ -170,14 +172,18 @@ static void store(struct tty *t, u8 b, bool end_of_line, struct effects *e)
 
 static bool signal_byte(struct tty *t, u8 b, struct effects *e)
 {
-	s32 signo = is_cc(t, TTY_VINTR, b) ? SIGINT : is_cc(t, TTY_VQUIT, b) ? SIGQUIT : is_cc(t, TTY_VSUSP, b) ? SIGTSTP : 0;
+	s32 signo = is_cc(t, TTY_VINTR, b)   ? SIGINT
+		    : is_cc(t, TTY_VQUIT, b) ? SIGQUIT
+		    : is_cc(t, TTY_VSUSP, b) ? SIGTSTP
+					     : 0;
 
 	if (!signo)
 		return false;
 	e->signo = signo;
 	if (!l_flag(t, TTY_NOFLSH)) {
 		ldisc_flush_input_locked(t);
-		if (t->kind == TTY_PORT) /* what a pty's slave wrote has reached the master already, and stays */
+		if (t->kind == TTY_PORT) /* what a pty's slave wrote has reached the master already,
+					    and stays */
 			t->output.tail = t->output.head;
 		e->flushed = true;
 	}
@@ -192,7 +198,8 @@ static bool edit_byte(struct tty *t, u8 b, struct effects *e)
 {
 	bool extended = l_flag(t, TTY_IEXTEN);
 
-	if (is_cc(t, TTY_VERASE, b) || is_cc(t, TTY_VKILL, b) || (extended && is_cc(t, TTY_VWERASE, b))) {
+	if (is_cc(t, TTY_VERASE, b) || is_cc(t, TTY_VKILL, b) ||
+		(extended && is_cc(t, TTY_VWERASE, b))) {
 		if (t->read.head == t->canon_head)
 			return true;
 		if (is_cc(t, TTY_VERASE, b))
@@ -228,7 +235,8 @@ static bool edit_byte(struct tty *t, u8 b, struct effects *e)
 		return true;
 	}
 	if (is_cc(t, TTY_VEOF, b)) {
-		store(t, DISABLED, true, e); /* ends the line, is not read: ldisc's reader drops a 0 that is a delimiter */
+		store(t, DISABLED, true, e); /* ends the line, is not read: ldisc's reader drops a 0
+						that is a delimiter */
 		return true;
 	}
 	if (is_cc(t, TTY_VEOL, b) || (extended && is_cc(t, TTY_VEOL2, b))) {
@@ -308,7 +316,8 @@ void ldisc_mode_changed_locked(struct tty *t, bool was_canonical)
 
 	if (canonical == was_canonical)
 		return;
-	/* Both ways what is in the ring stays readable: entering canonical mode it counts as one line (Linux n_tty_set_termios). */
+	/* Both ways what is in the ring stays readable: entering canonical mode it counts as one
+	 * line (Linux n_tty_set_termios). */
 	for (u32 i = t->read.tail; i != t->read.head; i++)
 		bitmap_clear(t->delimiter, i % TTY_RING_BYTES);
 	if (canonical && t->read.head != t->read.tail)

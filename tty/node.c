@@ -1,12 +1,21 @@
 /*
- * Terminals: the line discipline and what open files of terminals do (node.c, ldisc.c, output.c, ioctl.c).
+ * Terminals: the line discipline and what open files of terminals do (node.c, ldisc.c, output.c,
+ * ioctl.c).
  *
- * Purpose: Linux's N_TTY over core-owned lines (core/tty.h). Vocabulary: line, master, slave: core/tty.h; discipline: the way of a byte from
- *   `raw` to `read` with echo into `output`.
- * Objects and lifetimes: none of its own; an open file's body is its line, file->view_version 1 marks the master end.
- * Invariants: TTYM-I1 bytes leave a ring only when they were copied to the user; TTYM-I2 signals and wakes happen outside the line's lock.
- * Locks: line->obj.lock, at most 4 KiB copied under it. Failure and recovery: a call made again finds the rings as they are.
- * Replacement: nothing crosses; waiting calls hang on core's waitables. Cost: one lock per 256 bytes.
+ * Purpose: Linux's N_TTY over core-owned lines (core/tty.h). Vocabulary: line, master, slave:
+ * core/tty.h; discipline: the way of a byte from `raw` to `read` with echo into `output`.
+ *
+ * Objects and lifetimes: none of its own; an open file's body is its line, file->view_version 1
+ * marks the master end.
+ *
+ * Invariants: TTYM-I1 bytes leave a ring only when they were copied to the user; TTYM-I2 signals
+ * and wakes happen outside the line's lock.
+ *
+ * Locks: line->obj.lock, at most 4 KiB copied under it. Failure and recovery: a call made again
+ * finds the rings as they are.
+ *
+ * Replacement: nothing crosses; waiting calls hang on core's waitables. Cost: one lock per 256
+ * bytes.
  */
 #include <core/component.h>
 #include <core/console.h>
@@ -19,8 +28,8 @@
 
 KABI_MODULE(1, "Apache-2.0");
 
-#define CHUNK 256u
-#define TTY_MAJOR_AUX 5u
+#define CHUNK             256u
+#define TTY_MAJOR_AUX     5u
 #define TIOCPKT_FLUSHREAD 1u
 
 struct io_progress {
@@ -94,8 +103,10 @@ static answer_t tty_node_open(struct call *c, struct file *file)
 		return a;
 	}
 	set_body(file, t);
-	/* /dev/console never becomes a controlling terminal by open (tty_io.c's rule; console(4)). */
-	if (!(file->flags & O_NOCTTY) && rdev != DEV_MAKE(TTY_MAJOR_AUX, 1) && rdev != DEV_MAKE(TTY_MAJOR_AUX, 0) && !t->session)
+	/* /dev/console never becomes a controlling terminal by open (tty_io.c's rule; console(4)).
+	 */
+	if (!(file->flags & O_NOCTTY) && rdev != DEV_MAKE(TTY_MAJOR_AUX, 1) &&
+		rdev != DEV_MAKE(TTY_MAJOR_AUX, 0) && !t->session)
 		(void)tty_acquire(c, t, false);
 	return 0;
 }
@@ -166,7 +177,8 @@ static answer_t tty_hangup(struct call *c, struct tty *t)
 
 /* --- read --- */
 /* Copies what one read may have; *ended: a line (or EOF) was taken, so the call is over. */
-static answer_t take_canonical(struct call *c, struct tty *t, struct uio *io, struct io_progress *p, bool *ended)
+static answer_t take_canonical(struct call *c, struct tty *t, struct uio *io, struct io_progress *p,
+	bool *ended)
 {
 	u8 chunk[CHUNK];
 	u32 n = 0, eof = 0;
@@ -185,7 +197,8 @@ static answer_t take_canonical(struct call *c, struct tty *t, struct uio *io, st
 		}
 		n++;
 	}
-	/* Room for the line's bytes but not for its EOF mark: the mark alone must not become a read of 0 bytes next time. */
+	/* Room for the line's bytes but not for its EOF mark: the mark alone must not become a read
+	 * of 0 bytes next time. */
 	if (!*ended && p->done + n == io->total && t->read.tail + n != t->canon_head) {
 		u32 at = (t->read.tail + n) % TTY_RING_BYTES;
 
@@ -238,7 +251,8 @@ static u32 readable_now(struct tty *t, bool *canonical)
 }
 
 /* Non-canonical: is the read over with what it has? (termios(3): MIN and TIME) */
-static bool raw_complete(struct call *c, const struct tty *t, const struct uio *io, struct io_progress *p)
+static bool raw_complete(struct call *c, const struct tty *t, const struct uio *io,
+	struct io_progress *p)
 {
 	u32 min = t->termios.cc[TTY_VMIN], time = t->termios.cc[TTY_VTIME];
 
@@ -249,16 +263,19 @@ static bool raw_complete(struct call *c, const struct tty *t, const struct uio *
 	return time && call_expired(c) && (p->done || !min);
 }
 
-static answer_t wait_input(struct call *c, struct tty *t, struct io_progress *p, bool canonical, u32 seq)
+static answer_t wait_input(struct call *c, struct tty *t, struct io_progress *p, bool canonical,
+	u32 seq)
 {
 	u32 min = t->termios.cc[TTY_VMIN], time = t->termios.cc[TTY_VTIME];
 
-	if (!canonical && time && (!min || p->done)) /* MIN = 0: from the call on; MIN > 0: between bytes */
+	if (!canonical && time &&
+		(!min || p->done)) /* MIN = 0: from the call on; MIN > 0: between bytes */
 		call_wait_deadline(c, time_monotonic_ns() + (ktime_t)time * 100 * NSEC_PER_MSEC);
 	return call_wait1(c, &t->wait, EV_IN | EV_HUP, seq);
 }
 
-static answer_t read_slave(struct call *c, struct file *file, struct tty *t, struct uio *io, struct io_progress *p)
+static answer_t read_slave(struct call *c, struct file *file, struct tty *t, struct uio *io,
+	struct io_progress *p)
 {
 	bool canonical, ended = false;
 	answer_t a = tty_check_background(c, t, SIGTTIN);
@@ -290,7 +307,8 @@ static answer_t read_slave(struct call *c, struct file *file, struct tty *t, str
 	}
 }
 
-static answer_t read_master(struct call *c, struct file *file, struct tty *t, struct uio *io, struct io_progress *p)
+static answer_t read_master(struct call *c, struct file *file, struct tty *t, struct uio *io,
+	struct io_progress *p)
 {
 	u32 seq = waitable_seq(&t->master_wait), n = 0, skip = 0;
 	u8 chunk[CHUNK], status = 0;
@@ -302,7 +320,8 @@ static answer_t read_master(struct call *c, struct file *file, struct tty *t, st
 		chunk[n++] = status;
 		skip = 1;
 	}
-	while (!status && n < CHUNK && n < io->total && t->output.tail + (n - skip) != t->output.head) {
+	while (!status && n < CHUNK && n < io->total &&
+		t->output.tail + (n - skip) != t->output.head) {
 		chunk[n] = t->output.data[(t->output.tail + (n - skip)) % TTY_RING_BYTES];
 		n++;
 	}
@@ -346,7 +365,8 @@ static u32 write_chunk_locked(struct tty *t, bool master, const u8 *chunk, u32 n
 {
 	u32 i;
 
-	if (!master && t->kind == TTY_PTY && t->output_stopped) /* as Linux's pty: a stopped line takes nothing */
+	if (!master && t->kind == TTY_PTY &&
+		t->output_stopped) /* as Linux's pty: a stopped line takes nothing */
 		return 0;
 	for (i = 0; i < n; i++) {
 		if (master) {
@@ -413,7 +433,8 @@ static answer_t tty_node_poll(struct call *c, struct file *file, struct poll_ask
 	poll_ask_add(ask, master ? &t->master_wait : &t->wait, EV_ANY);
 	spin_lock(&t->obj.lock);
 	if (master) {
-		if ((tty_ring_used(&t->output) && !t->output_stopped) || (t->packet && t->packet_status))
+		if ((tty_ring_used(&t->output) && !t->output_stopped) ||
+			(t->packet && t->packet_status))
 			ready |= EV_IN | EV_RDNORM;
 		if (t->packet && t->packet_status)
 			ready |= EV_PRI;
@@ -422,7 +443,8 @@ static answer_t tty_node_poll(struct call *c, struct file *file, struct poll_ask
 		if (!t->nr_open && t->slave_seen)
 			ready |= EV_HUP;
 	} else {
-		u32 n = ldisc_readable_locked(t), min = t->termios.cc[TTY_VTIME] ? 1 : MAX(1u, (u32)t->termios.cc[TTY_VMIN]);
+		u32 n = ldisc_readable_locked(t),
+		    min = t->termios.cc[TTY_VTIME] ? 1 : MAX(1u, (u32)t->termios.cc[TTY_VMIN]);
 
 		if (n >= (l_flag(t, TTY_ICANON) ? 1 : min))
 			ready |= EV_IN | EV_RDNORM;
@@ -435,6 +457,6 @@ static answer_t tty_node_poll(struct call *c, struct file *file, struct poll_ask
 	return ready;
 }
 
-KABI_IMPLEMENT_AT(node, tty, .open = tty_node_open, .read = tty_node_read, .write = tty_node_write, .poll = tty_node_poll, .ioctl = tty_ioctl,
-	.release = tty_node_release);
+KABI_IMPLEMENT_AT(node, tty, .open = tty_node_open, .read = tty_node_read, .write = tty_node_write,
+	.poll = tty_node_poll, .ioctl = tty_ioctl, .release = tty_node_release);
 KABI_IMPLEMENT(tty, .input = tty_input, .output_room = tty_output_room, .hangup = tty_hangup);

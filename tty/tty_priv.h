@@ -4,9 +4,9 @@
 
 /* What input made happen and the caller does after unlocking. */
 struct effects {
-	s32 signo;	 /* to the foreground group */
-	bool readable;	 /* wake readers */
-	bool echoed;	 /* output was added */
+	s32 signo;     /* to the foreground group */
+	bool readable; /* wake readers */
+	bool echoed;   /* output was added */
 	bool flushed;
 	bool unthrottled;
 };

@@ -1,10 +1,12 @@
-/* Changing what stat shows, and the context's directories: chmod, chown, utimes, truncate, chdir, chroot, xattrs. Theory: vfs/walk.c. */
+/* Changing what stat shows, and the context's directories: chmod, chown, utimes, truncate, chdir,
+ * chroot, xattrs. Theory: vfs/walk.c. */
 #include <core/task.h>
 #include "vfs_priv.h"
 
 static inline u32 walk_flags(u32 flags)
 {
-	return (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
+	return (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) |
+	       (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
 }
 
 /* path 0 is the descriptor itself (fchmod and friends): O_PATH descriptors are EBADF there. */
@@ -56,7 +58,8 @@ answer_t vfs_chmod(struct call *c, s32 at, u64 path, u32 mode, u32 flags)
 			a = -EOPNOTSUPP;
 		else {
 			attr.mode = (i->mode & S_IFMT) | (mode & 07777);
-			if (attr.mode & S_ISGID && !context_in_group(c->ctx, i->gid) && !context_capable(c->ctx, CAP_FSETID))
+			if (attr.mode & S_ISGID && !context_in_group(c->ctx, i->gid) &&
+				!context_capable(c->ctx, CAP_FSETID))
 				attr.mode &= ~S_ISGID;
 			a = set_attr(c, i, &attr);
 		}
@@ -107,7 +110,8 @@ answer_t vfs_chown(struct call *c, s32 at, u64 path, u32 uid, u32 gid, u32 flags
 				attr.mask |= FS_ATTR_GID;
 				attr.gid = KGID(gid);
 			}
-			/* chown(2): set-id bits of a regular file go whoever asks; root's too, as Linux does it. */
+			/* chown(2): set-id bits of a regular file go whoever asks; root's too, as
+			 * Linux does it. */
 			attr.mode = i->mode;
 			if (S_TYPE(i->mode) != S_IFDIR) {
 				attr.mode &= ~S_ISUID;
@@ -128,7 +132,8 @@ struct user_time {
 	s64 sec, nsec;
 };
 
-/* Which times to which values; *now_only: both are now (a writer may do that, else the owner). -EINVAL. */
+/* Which times to which values; *now_only: both are now (a writer may do that, else the owner).
+ * -EINVAL. */
 static answer_t times_decode(struct call *c, u64 user, struct fs_attr *attr, bool *now_only)
 {
 	struct user_time t[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
@@ -141,16 +146,21 @@ static answer_t times_decode(struct call *c, u64 user, struct fs_attr *attr, boo
 			return a;
 	}
 	for (u32 i = 0; i < 2; i++)
-		if (t[i].nsec != UTIME_NOW && t[i].nsec != UTIME_OMIT && (t[i].nsec < 0 || t[i].nsec >= NSEC_PER_SEC))
+		if (t[i].nsec != UTIME_NOW && t[i].nsec != UTIME_OMIT &&
+			(t[i].nsec < 0 || t[i].nsec >= NSEC_PER_SEC))
 			return -EINVAL;
 	*now_only = t[0].nsec == UTIME_NOW && t[1].nsec == UTIME_NOW;
 	if (t[0].nsec != UTIME_OMIT) {
 		attr->mask |= FS_ATTR_ATIME;
-		attr->atime = t[0].nsec == UTIME_NOW ? now : (struct timespec64){t[0].sec, (u32)t[0].nsec};
+		attr->atime = t[0].nsec == UTIME_NOW
+				      ? now
+				      : (struct timespec64){t[0].sec, (u32)t[0].nsec};
 	}
 	if (t[1].nsec != UTIME_OMIT) {
 		attr->mask |= FS_ATTR_MTIME;
-		attr->mtime = t[1].nsec == UTIME_NOW ? now : (struct timespec64){t[1].sec, (u32)t[1].nsec};
+		attr->mtime = t[1].nsec == UTIME_NOW
+				      ? now
+				      : (struct timespec64){t[1].sec, (u32)t[1].nsec};
 	}
 	if (attr->mask) {
 		attr->mask |= FS_ATTR_CTIME;
@@ -159,7 +169,8 @@ static answer_t times_decode(struct call *c, u64 user, struct fs_attr *attr, boo
 	return 0;
 }
 
-static answer_t utimes_apply(struct call *c, s32 at, u64 path, struct fs_attr *attr, bool now_only, u32 flags)
+static answer_t utimes_apply(struct call *c, s32 at, u64 path, struct fs_attr *attr, bool now_only,
+	u32 flags)
 {
 	struct walks ws;
 	struct walk *w;
@@ -195,7 +206,8 @@ answer_t vfs_utimes(struct call *c, s32 at, u64 path, u64 times, u32 flags)
 	return a ? a : utimes_apply(c, at, path, &attr, now_only, flags);
 }
 
-answer_t vfs_utimes_set(struct call *c, s32 at, u64 path, s64 atime_sec, u32 atime_nsec, s64 mtime_sec, u32 mtime_nsec, u32 flags)
+answer_t vfs_utimes_set(struct call *c, s32 at, u64 path, s64 atime_sec, u32 atime_nsec,
+	s64 mtime_sec, u32 mtime_nsec, u32 flags)
 {
 	struct fs_attr attr = {
 		.mask = FS_ATTR_ATIME | FS_ATTR_MTIME | FS_ATTR_CTIME,
@@ -204,15 +216,19 @@ answer_t vfs_utimes_set(struct call *c, s32 at, u64 path, s64 atime_sec, u32 ati
 		.ctime = inode_now(),
 	};
 
-	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) || atime_nsec >= NSEC_PER_SEC || mtime_nsec >= NSEC_PER_SEC)
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) || atime_nsec >= NSEC_PER_SEC ||
+		mtime_nsec >= NSEC_PER_SEC)
 		return -EINVAL;
 	return utimes_apply(c, at, path, &attr, false, flags);
 }
 
 /* --- truncate --- */
-answer_t vfs_truncate_inode(struct call *c, const struct path_ref *path, struct inode *i, s64 bytes, bool open_flag)
+answer_t vfs_truncate_inode(struct call *c, const struct path_ref *path, struct inode *i, s64 bytes,
+	bool open_flag)
 {
-	struct fs_attr attr = {.mask = FS_ATTR_SIZE | FS_ATTR_MTIME | FS_ATTR_CTIME, .size = (u64)bytes, .mtime = inode_now()};
+	struct fs_attr attr = {.mask = FS_ATTR_SIZE | FS_ATTR_MTIME | FS_ATTR_CTIME,
+		.size = (u64)bytes,
+		.mtime = inode_now()};
 	u32 mode;
 	answer_t a;
 
@@ -348,7 +364,8 @@ answer_t vfs_chroot(struct call *c, u64 path)
 #define XATTR_LIST_MAX 65536u
 
 /* Checks the name's class and the right to use it. */
-static answer_t xattr_may(struct call *c, const struct path_ref *p, const struct inode *i, const char *name, bool write)
+static answer_t xattr_may(struct call *c, const struct path_ref *p, const struct inode *i,
+	const char *name, bool write)
 {
 	if (write && vfs_path_readonly(p))
 		return -EROFS;
@@ -360,10 +377,12 @@ static answer_t xattr_may(struct call *c, const struct path_ref *p, const struct
 		return 0;
 	}
 	if (!strncmp(name, "user.", 5)) {
-		/* xattr(7): only regular files and directories; a sticky directory's only by its owner. */
+		/* xattr(7): only regular files and directories; a sticky directory's only by its
+		 * owner. */
 		if (S_TYPE(i->mode) != S_IFREG && S_TYPE(i->mode) != S_IFDIR)
 			return write ? -EPERM : -ENODATA;
-		if (write && i->mode & S_ISVTX && inode_is_dir(i) && !inode_owner_or_capable(c->ctx, i))
+		if (write && i->mode & S_ISVTX && inode_is_dir(i) &&
+			!inode_owner_or_capable(c->ctx, i))
 			return -EPERM;
 		return inode_permission(c->ctx, i, write ? MAY_WRITE : MAY_READ);
 	}
@@ -377,7 +396,8 @@ struct xattr_call {
 	struct walk *w;
 	char name[XATTR_NAME_MAX + 1];
 };
-static answer_t xattr_begin(struct call *c, struct xattr_call *x, s32 at, u64 path, u64 name, u32 flags, bool write)
+static answer_t xattr_begin(struct call *c, struct xattr_call *x, s32 at, u64 path, u64 name,
+	u32 flags, bool write)
 {
 	answer_t a;
 
@@ -421,7 +441,8 @@ answer_t vfs_xattr_get(struct call *c, s32 at, u64 path, u64 name, u64 value, u6
 	return walks_end(c, &x.ws, a);
 }
 
-answer_t vfs_xattr_set(struct call *c, s32 at, u64 path, u64 name, u64 value, u64 bytes, u32 how, u32 flags)
+answer_t vfs_xattr_set(struct call *c, s32 at, u64 path, u64 name, u64 value, u64 bytes, u32 how,
+	u32 flags)
 {
 	struct xattr_call x = {};
 	void *buf = nullptr;
@@ -435,7 +456,8 @@ answer_t vfs_xattr_set(struct call *c, s32 at, u64 path, u64 name, u64 value, u6
 	a = xattr_begin(c, &x, at, path, name, flags, true);
 	if (!a && bytes) {
 		buf = kmalloc((size_t)bytes);
-		a = buf ? call_copy_in(c, buf, (vaddr_t)value, (size_t)bytes) : call_need_memory(c, (size_t)bytes);
+		a = buf ? call_copy_in(c, buf, (vaddr_t)value, (size_t)bytes)
+			: call_need_memory(c, (size_t)bytes);
 	}
 	if (!a && !vfs_hold_dir(c, x.w->inode))
 		a = ANSWER_NEED;
@@ -484,6 +506,7 @@ answer_t vfs_xattr_remove(struct call *c, s32 at, u64 path, u64 name, u32 flags)
 	if (!a && !vfs_hold_dir(c, x.w->inode))
 		a = ANSWER_NEED;
 	if (!a)
-		a = fs_xattr_set(c, x.w->inode, x.name, nullptr, 0, 2); /* XATTR_REPLACE with no value: remove */
+		a = fs_xattr_set(c, x.w->inode, x.name, nullptr, 0,
+			2); /* XATTR_REPLACE with no value: remove */
 	return walks_end(c, &x.ws, a);
 }

@@ -1,6 +1,6 @@
 /*
- * Character devices that need no component (node slot `char`): the memory devices (major 1). Other numbers have no driver: ENXIO at open.
- * /dev/mem, /dev/kmem and /dev/port are absent on purpose.
+ * Character devices that need no component (node slot `char`): the memory devices (major 1). Other
+ * numbers have no driver: ENXIO at open. /dev/mem, /dev/kmem and /dev/port are absent on purpose.
  */
 #include <arch/mmu.h>
 #include <core/log_ring.h>
@@ -63,7 +63,8 @@ static answer_t fill_zeros(struct call *c, struct uio *io)
 	if (unlikely(call_frame(c)->live))
 		done = call_progress(c, struct char_progress)->done;
 	while (done < io->total) {
-		size_t bytes = MIN(io->total - done, sizeof(zeros)), n = uio_copy_out(c, io, done, zeros, bytes);
+		size_t bytes = MIN(io->total - done, sizeof(zeros)),
+		       n = uio_copy_out(c, io, done, zeros, bytes);
 
 		done += n;
 		step += n;
@@ -76,7 +77,8 @@ static answer_t fill_zeros(struct call *c, struct uio *io)
 static answer_t fill_random(struct call *c, struct uio *io)
 {
 	size_t done = 0, step = 0;
-	u8 buffer[512] __attribute__((uninitialized)); /* zeroing it would cost more than a short read */
+	u8 buffer[512]
+		__attribute__((uninitialized)); /* zeroing it would cost more than a short read */
 
 	if (unlikely(call_frame(c)->live))
 		done = call_progress(c, struct char_progress)->done;
@@ -111,9 +113,11 @@ static answer_t kmsg_read(struct call *c, struct file *f, struct uio *io)
 		kfree(r);
 		if (f->flags & O_NONBLOCK)
 			return -EAGAIN;
-		return call_interrupted(c) ? -ERESTARTSYS : call_wait1(c, &log_waitable, EV_IN, seq);
+		return call_interrupted(c) ? -ERESTARTSYS
+					   : call_wait1(c, &log_waitable, EV_IN, seq);
 	}
-	len = snprintf(line, 640, "%u,%llu,%llu,-;%.*s\n", r->level, (unsigned long long)r->number, (unsigned long long)r->time_ns / 1000, (int)r->len, r->text);
+	len = snprintf(line, 640, "%u,%llu,%llu,-;%.*s\n", r->level, (unsigned long long)r->number,
+		(unsigned long long)r->time_ns / 1000, (int)r->len, r->text);
 	len = MIN(len, 639);
 	if ((size_t)len > io->total)
 		a = -EINVAL;
@@ -127,7 +131,9 @@ static answer_t kmsg_read(struct call *c, struct file *f, struct uio *io)
 	return a;
 }
 
-#define FACILITY_USER 8u /* syslog(3): facility << 3 | level; 0 is the kernel's own, which programs cannot claim */
+#define FACILITY_USER                                                                              \
+	8u /* syslog(3): facility << 3 | level; 0 is the kernel's own, which programs cannot claim \
+	    */
 
 /* A line into the log; "<N>" in front is facility and level. */
 static answer_t kmsg_write(struct call *c, struct uio *io)
@@ -180,15 +186,18 @@ answer_t char_node_read(struct call *c, struct file *f, struct uio *io)
 static answer_t random_write(struct call *c, struct uio *io)
 {
 	size_t done = 0;
-	u8 buffer[512] __attribute__((uninitialized)); /* zeroing it would cost more than a short read */
+	u8 buffer[512]
+		__attribute__((uninitialized)); /* zeroing it would cost more than a short read */
 
 	if (unlikely(call_frame(c)->live))
 		done = call_progress(c, struct char_progress)->done;
 	for (size_t step = 0; done < io->total; step += sizeof(buffer)) {
-		size_t bytes = MIN(io->total - done, sizeof(buffer)), n = uio_copy_in(c, io, done, buffer, bytes);
+		size_t bytes = MIN(io->total - done, sizeof(buffer)),
+		       n = uio_copy_in(c, io, done, buffer, bytes);
 
 		if (n)
-			random_mix(buffer, n, 0); /* mixed in, but nobody's word that it is unknown */
+			random_mix(buffer, n,
+				0); /* mixed in, but nobody's word that it is unknown */
 		done += n;
 		if (n < bytes || step >= STEP_BYTES) {
 			answer_t a = n < bytes ? uio_need(c, io, done, false) : call_more(c);

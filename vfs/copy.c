@@ -1,9 +1,11 @@
 /*
- * sendfile(2), copy_file_range(2), splice(2), tee(2): bytes from one open file to another through a buffer of core memory.
+ * sendfile(2), copy_file_range(2), splice(2), tee(2): bytes from one open file to another through a
+ * buffer of core memory.
  *
- * The source is only looked at (file pages, rendered text, a pipe's queue); what the destination took is then consumed. So an answer that is
- * a kind loses nothing: the next run reads the same bytes and the destination's frame goes on where it stood. Splicers of one pipe exclude
- * each other by its write_excl; a reader beside them may see bytes a splicer is moving.
+ * The source is only looked at (file pages, rendered text, a pipe's queue); what the destination
+ * took is then consumed. So an answer that is a kind loses nothing: the next run reads the same
+ * bytes and the destination's frame goes on where it stood. Splicers of one pipe exclude each other
+ * by its write_excl; a reader beside them may see bytes a splicer is moving.
  */
 #include <arch/mmu.h>
 #include <core/pipe.h>
@@ -43,12 +45,15 @@ static answer_t look_file(struct call *c, struct file *f, s64 pos, u8 *buffer, u
 	bytes = (u32)MIN((u64)bytes, size - (u64)pos);
 	while (done < bytes) {
 		u64 index = ((u64)pos + done) >> PAGE_SHIFT;
-		u32 offset = (u32)(((u64)pos + done) & (PAGE_BYTES - 1)), n = MIN(bytes - done, (u32)PAGE_BYTES - offset);
+		u32 offset = (u32)(((u64)pos + done) & (PAGE_BYTES - 1)),
+		    n = MIN(bytes - done, (u32)PAGE_BYTES - offset);
 		struct frame *frame = memory_page_try(o, index);
 		u8 *page;
 
 		if (!frame)
-			return done ? (answer_t)done : call_need_pages(c, NEED_PAGES, o, index, DIV_ROUND_UP((u64)bytes, PAGE_BYTES));
+			return done ? (answer_t)done
+				    : call_need_pages(c, NEED_PAGES, o, index,
+					      DIV_ROUND_UP((u64)bytes, PAGE_BYTES));
 		page = page_begin(frame);
 		memcpy(buffer + done, page + offset, n);
 		page_end(frame, page);
@@ -117,13 +122,19 @@ static answer_t look(struct call *c, struct copy *cp, u32 bytes)
 
 	switch (f->type) {
 	case NODE_FILE:
-		return f->inode->pages ? look_file(c, f, cp->p->in_pos, cp->buffer, bytes) : -EINVAL;
+		return f->inode->pages ? look_file(c, f, cp->p->in_pos, cp->buffer, bytes)
+				       : -EINVAL;
 	case NODE_PIPE:
 		return look_pipe(c, cp, cp->buffer, bytes);
 	case NODE_VIEW: {
 		/* Through its own read, into the buffer: rendering has no other effect. */
 		struct uspan span = {(vaddr_t)cp->buffer, bytes};
-		struct uio io = {.spans = &span, .nr = 1, .kernel = true, .positioned = true, .pos = cp->p->in_pos, .total = bytes};
+		struct uio io = {.spans = &span,
+			.nr = 1,
+			.kernel = true,
+			.positioned = true,
+			.pos = cp->p->in_pos,
+			.total = bytes};
 
 		return view_node_read(c, f, &io);
 	}
@@ -155,8 +166,12 @@ static answer_t give(struct call *c, struct copy *cp, u32 bytes)
 	const struct node_vtable *vtable = slot_vtable(f->slot);
 	struct uspan span = {(vaddr_t)cp->buffer, bytes};
 	struct uio io = {
-		.spans = &span, .nr = 1, .kernel = true, .total = bytes,
-		.positioned = cp->out_given || cp->kind == COPY_RANGE, .pos = cp->p->out_pos,
+		.spans = &span,
+		.nr = 1,
+		.kernel = true,
+		.total = bytes,
+		.positioned = cp->out_given || cp->kind == COPY_RANGE,
+		.pos = cp->p->out_pos,
 		.flags = cp->kind & COPY_NONBLOCK ? 8 : 0,
 	};
 
@@ -215,7 +230,8 @@ static answer_t check(const struct copy *cp, u64 in_offset, u64 out_offset)
 	const struct file *in = cp->in, *out = cp->out;
 	bool in_pipe, out_pipe;
 
-	if (!in || !out || in->type == NODE_PATH || out->type == NODE_PATH || !file_readable(in) || !file_writable(out))
+	if (!in || !out || in->type == NODE_PATH || out->type == NODE_PATH || !file_readable(in) ||
+		!file_writable(out))
 		return -EBADF;
 	in_pipe = in->type == NODE_PIPE;
 	out_pipe = out->type == NODE_PIPE;
@@ -275,18 +291,27 @@ static answer_t range_check(const struct copy *cp, const struct copy_progress *p
 
 	if (cp->kind != COPY_RANGE)
 		return 0;
-	if (!checked_add(p->in_pos, (s64)*bytes, &end) || !checked_add(p->out_pos, (s64)*bytes, &end))
+	if (!checked_add(p->in_pos, (s64)*bytes, &end) ||
+		!checked_add(p->out_pos, (s64)*bytes, &end))
 		return -EOVERFLOW;
 	/* Never past the source's end; overlapping ranges of one file are EINVAL. */
-	*bytes = (u64)p->in_pos >= inode_size(cp->in->inode) ? 0 : MIN(*bytes, inode_size(cp->in->inode) - (u64)p->in_pos);
-	if (cp->in->inode == cp->out->inode && p->in_pos < p->out_pos + (s64)*bytes && p->out_pos < p->in_pos + (s64)*bytes)
+	*bytes = (u64)p->in_pos >= inode_size(cp->in->inode)
+			 ? 0
+			 : MIN(*bytes, inode_size(cp->in->inode) - (u64)p->in_pos);
+	if (cp->in->inode == cp->out->inode && p->in_pos < p->out_pos + (s64)*bytes &&
+		p->out_pos < p->in_pos + (s64)*bytes)
 		return -EINVAL;
 	return 0;
 }
 
-answer_t vfs_copy_range(struct call *c, u32 in, u64 in_offset, u32 out, u64 out_offset, u64 bytes, u32 kind)
+answer_t vfs_copy_range(struct call *c, u32 in, u64 in_offset, u32 out, u64 out_offset, u64 bytes,
+	u32 kind)
 {
-	struct copy cp = {.in = call_file(c, in), .out = call_file(c, out), .in_given = in_offset, .out_given = out_offset, .kind = kind};
+	struct copy cp = {.in = call_file(c, in),
+		.out = call_file(c, out),
+		.in_given = in_offset,
+		.out_given = out_offset,
+		.kind = kind};
 	struct copy_progress *p;
 	answer_t a = check(&cp, in_offset, out_offset);
 
@@ -354,5 +379,6 @@ answer_t vfs_readahead(struct call *c, u32 fd, s64 offset, u64 bytes)
 		return 0;
 	(void)call_progress(c, u64); /* asked once: what one NEED brings is what is read ahead */
 	bytes = MIN(MIN(bytes, size - first), (u64)32 * PAGE_BYTES);
-	return call_need_pages(c, NEED_PAGES, f->inode->pages, first >> PAGE_SHIFT, DIV_ROUND_UP(bytes, PAGE_BYTES));
+	return call_need_pages(c, NEED_PAGES, f->inode->pages, first >> PAGE_SHIFT,
+		DIV_ROUND_UP(bytes, PAGE_BYTES));
 }

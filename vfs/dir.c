@@ -12,7 +12,8 @@ answer_t vfs_may_create(struct call *c, const struct path_ref *dir)
 	return inode_permission(c->ctx, d, MAY_WRITE | MAY_EXEC);
 }
 
-answer_t vfs_may_delete(struct call *c, const struct path_ref *dir, struct inode *victim, bool want_dir)
+answer_t vfs_may_delete(struct call *c, const struct path_ref *dir, struct inode *victim,
+	bool want_dir)
 {
 	const struct inode *d = dir->name->inode;
 	answer_t a;
@@ -23,7 +24,8 @@ answer_t vfs_may_delete(struct call *c, const struct path_ref *dir, struct inode
 	if (a)
 		return a;
 	/* Sticky directory: the owner of either, or CAP_FOWNER. */
-	if (d->mode & S_ISVTX && !kuid_eq(victim->uid, c->ctx->cred.fsuid) && !kuid_eq(d->uid, c->ctx->cred.fsuid) && !context_capable(c->ctx, CAP_FOWNER))
+	if (d->mode & S_ISVTX && !kuid_eq(victim->uid, c->ctx->cred.fsuid) &&
+		!kuid_eq(d->uid, c->ctx->cred.fsuid) && !context_capable(c->ctx, CAP_FOWNER))
 		return -EPERM;
 	if (victim->fs_flags & INODE_UNCHANGEABLE)
 		return -EPERM;
@@ -32,7 +34,8 @@ answer_t vfs_may_delete(struct call *c, const struct path_ref *dir, struct inode
 	return inode_is_dir(victim) ? -EISDIR : 0;
 }
 
-void vfs_owner_of_new(const struct call *c, const struct inode *dir, u32 mode, struct fs_create_args *a)
+void vfs_owner_of_new(const struct call *c, const struct inode *dir, u32 mode,
+	struct fs_create_args *a)
 {
 	a->mode = mode;
 	a->uid = c->ctx->cred.fsuid;
@@ -41,13 +44,16 @@ void vfs_owner_of_new(const struct call *c, const struct inode *dir, u32 mode, s
 		a->gid = dir->gid;
 		if (S_TYPE(mode) == S_IFDIR)
 			a->mode |= S_ISGID;
-		else if ((mode & (S_ISGID | 010)) == (S_ISGID | 010) && !context_in_group(c->ctx, dir->gid) && !context_capable(c->ctx, CAP_FSETID))
+		else if ((mode & (S_ISGID | 010)) == (S_ISGID | 010) &&
+			 !context_in_group(c->ctx, dir->gid) &&
+			 !context_capable(c->ctx, CAP_FSETID))
 			a->mode &= ~S_ISGID;
 	}
 }
 
 /* Resolves the parent, holds it, and answers the absent child, ready to be given an inode. */
-static answer_t prepare_new(struct call *c, struct walk *w, u32 which, s32 at, u64 user_path, bool dir_ok, struct name **child)
+static answer_t prepare_new(struct call *c, struct walk *w, u32 which, s32 at, u64 user_path,
+	bool dir_ok, struct name **child)
 {
 	answer_t a = vfs_walk(c, w, which, at, user_path, WALK_PARENT);
 
@@ -81,7 +87,8 @@ static answer_t prepare_new(struct call *c, struct walk *w, u32 which, s32 at, u
 	return a;
 }
 
-static answer_t make(struct call *c, struct walk *w, struct name *child, struct fs_create_args *args)
+static answer_t make(struct call *c, struct walk *w, struct name *child,
+	struct fs_create_args *args)
 {
 	struct inode *fresh = nullptr;
 	answer_t a = fs_create(c, w->inode, w->last, w->last_len, args, &fresh);
@@ -138,13 +145,15 @@ answer_t vfs_mknod(struct call *c, s32 at, u64 path, u32 mode, u32 dev)
 	walks_begin(c, &ws);
 	w = walk_nr(&ws, 0);
 	a = prepare_new(c, w, 0, at, path, false, &child);
-	if (!a && (S_TYPE(mode) == S_IFCHR || S_TYPE(mode) == S_IFBLK) && !(S_TYPE(mode) == S_IFCHR && !dev) && !context_capable(c->ctx, CAP_MKNOD)) {
+	if (!a && (S_TYPE(mode) == S_IFCHR || S_TYPE(mode) == S_IFBLK) &&
+		!(S_TYPE(mode) == S_IFCHR && !dev) && !context_capable(c->ctx, CAP_MKNOD)) {
 		name_put(child);
 		a = -EPERM;
 	} else if (!a) {
 		if (S_TYPE(mode) != S_IFCHR && S_TYPE(mode) != S_IFBLK)
 			args.rdev = 0;
-		vfs_owner_of_new(c, w->inode, mode & ~(c->ctx->fs->umask & 0777) & (S_IFMT | 07777), &args);
+		vfs_owner_of_new(c, w->inode, mode & ~(c->ctx->fs->umask & 0777) & (S_IFMT | 07777),
+			&args);
 		a = make(c, w, child, &args);
 	}
 	return walks_end(c, &ws, a);
@@ -199,7 +208,9 @@ answer_t vfs_link(struct call *c, s32 old_at, u64 old_path, s32 new_at, u64 new_
 	walks_begin(c, &ws);
 	from = walk_nr(&ws, 0);
 	to = walk_nr(&ws, 1);
-	a = vfs_walk(c, from, 0, old_at, old_path, (flags & AT_SYMLINK_FOLLOW ? WALK_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0));
+	a = vfs_walk(c, from, 0, old_at, old_path,
+		(flags & AT_SYMLINK_FOLLOW ? WALK_FOLLOW : 0) |
+			(flags & AT_EMPTY_PATH ? WALK_EMPTY : 0));
 	if (!a)
 		a = prepare_new(c, to, 1, new_at, new_path, false, &child);
 	if (!a) {
@@ -237,7 +248,10 @@ answer_t vfs_unlink(struct call *c, s32 at, u64 path, u32 flags)
 	w = walk_nr(&ws, 0);
 	a = vfs_walk(c, w, 0, at, path, WALK_PARENT);
 	if (!a && w->last_type != WALK_LAST_NORMAL) /* unlink(2), rmdir(2) */
-		a = !rmdir ? -EISDIR : w->last_type == WALK_LAST_DOT ? -EINVAL : w->last_type == WALK_LAST_DOTDOT ? -ENOTEMPTY : -EBUSY;
+		a = !rmdir                             ? -EISDIR
+		    : w->last_type == WALK_LAST_DOT    ? -EINVAL
+		    : w->last_type == WALK_LAST_DOTDOT ? -ENOTEMPTY
+						       : -EBUSY;
 	if (!a && !inode_is_dir(w->inode))
 		a = -ENOTDIR;
 	if (!a && !vfs_hold_dir(c, w->inode))
@@ -250,10 +264,12 @@ answer_t vfs_unlink(struct call *c, s32 at, u64 path, u32 flags)
 		a = -ENOENT;
 	} else {
 		victim = child->inode;
-		a = w->trailing_slash && !rmdir ? (inode_is_dir(victim) ? -EISDIR : -ENOTDIR) : vfs_may_delete(c, &w->at, victim, rmdir);
+		a = w->trailing_slash && !rmdir ? (inode_is_dir(victim) ? -EISDIR : -ENOTDIR)
+						: vfs_may_delete(c, &w->at, victim, rmdir);
 		if (!a && atomic32_load(&child->nr_mounts))
 			a = -EBUSY;
-		/* A directory that goes is held too, so that nobody makes an entry in it between the check and the end. */
+		/* A directory that goes is held too, so that nobody makes an entry in it between
+		 * the check and the end. */
 		if (!a && rmdir && !vfs_hold_dir(c, victim))
 			a = ANSWER_NEED;
 		if (!a) {
@@ -278,9 +294,10 @@ struct rename {
 	u32 flags;
 };
 #define RENAME_NOREPLACE 1u
-#define RENAME_EXCHANGE	 2u
+#define RENAME_EXCHANGE  2u
 
-static answer_t rename_walks(struct call *c, struct rename *r, s32 old_at, u64 old_path, s32 new_at, u64 new_path)
+static answer_t rename_walks(struct call *c, struct rename *r, s32 old_at, u64 old_path, s32 new_at,
+	u64 new_path)
 {
 	answer_t a = vfs_walk(c, r->from, 0, old_at, old_path, WALK_PARENT);
 
@@ -297,7 +314,8 @@ static answer_t rename_walks(struct call *c, struct rename *r, s32 old_at, u64 o
 	return inode_is_dir(r->from->inode) && inode_is_dir(r->to->inode) ? 0 : -ENOTDIR;
 }
 
-/* One superblock-wide exclusion when directories differ (so that no loop can arise), then both directories. */
+/* One superblock-wide exclusion when directories differ (so that no loop can arise), then both
+ * directories. */
 static bool rename_hold(struct call *c, struct rename *r)
 {
 	struct inode *a = r->from->inode, *b = r->to->inode;
@@ -322,7 +340,8 @@ static answer_t rename_check(struct call *c, struct rename *r)
 		return -EEXIST;
 	if (!target && r->flags & RENAME_EXCHANGE)
 		return -ENOENT;
-	if (!inode_is_dir(moving) && !(r->flags & RENAME_EXCHANGE) && (r->from->trailing_slash || r->to->trailing_slash))
+	if (!inode_is_dir(moving) && !(r->flags & RENAME_EXCHANGE) &&
+		(r->from->trailing_slash || r->to->trailing_slash))
 		return -ENOTDIR;
 	/* A directory cannot go below itself; a parent of the source is no target. */
 	if (name_is_below(r->to->at.name, r->old))
@@ -357,8 +376,14 @@ static answer_t rename_commit(struct call *c, struct rename *r)
 	bool exchange = r->flags & RENAME_EXCHANGE;
 	struct name_text *text = name_text_new(r->to->last, r->to->last_len), *back = nullptr;
 	struct fs_rename_args args = {
-		.old_dir = r->from->inode, .new_dir = r->to->inode, .inode = r->old->inode, .replaced = target,
-		.old_name = r->from->last, .new_name = r->to->last, .old_len = r->from->last_len, .new_len = r->to->last_len,
+		.old_dir = r->from->inode,
+		.new_dir = r->to->inode,
+		.inode = r->old->inode,
+		.replaced = target,
+		.old_name = r->from->last,
+		.new_name = r->to->last,
+		.old_len = r->from->last_len,
+		.new_len = r->to->last_len,
 		.flags = exchange ? RENAME_EXCHANGE : 0,
 	};
 	answer_t a;
@@ -394,7 +419,8 @@ answer_t vfs_rename(struct call *c, s32 old_at, u64 old_path, s32 new_at, u64 ne
 	struct walks ws;
 	answer_t a;
 
-	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE) ||
+		flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
 	walks_begin(c, &ws);
 	r.from = walk_nr(&ws, 0);
@@ -411,7 +437,8 @@ answer_t vfs_rename(struct call *c, s32 old_at, u64 old_path, s32 new_at, u64 ne
 	/* The same inode under both names: nothing happens (rename(2)). */
 	if (!a && !(r.new && r.new->inode == r.old->inode)) {
 		/* A directory that is replaced must stay empty until it is gone. */
-		if (r.new && r.new->inode && inode_is_dir(r.new->inode) && !(flags & RENAME_EXCHANGE) && !vfs_hold_dir(c, r.new->inode))
+		if (r.new && r.new->inode && inode_is_dir(r.new->inode) &&
+			!(flags & RENAME_EXCHANGE) && !vfs_hold_dir(c, r.new->inode))
 			a = ANSWER_NEED;
 		else
 			a = rename_commit(c, &r);

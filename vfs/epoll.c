@@ -1,4 +1,5 @@
-/* epoll_ctl(2), epoll_wait(2) and the poll of an epoll (node slot `epoll`). Items and wakes: core/node/epoll.c. */
+/* epoll_ctl(2), epoll_wait(2) and the poll of an epoll (node slot `epoll`). Items and wakes:
+ * core/node/epoll.c. */
 #include <core/epoll.h>
 #include "vfs_priv.h"
 
@@ -43,7 +44,8 @@ static answer_t item_start(struct call *c, struct epoll_item *item, struct file 
 	return 0;
 }
 
-static answer_t ctl_add(struct call *c, struct epoll *ep, struct file *f, u32 fd, u32 events, u64 data)
+static answer_t ctl_add(struct call *c, struct epoll *ep, struct file *f, u32 fd, u32 events,
+	u64 data)
 {
 	struct epoll_item *item = nullptr;
 	answer_t a;
@@ -60,7 +62,8 @@ static answer_t ctl_add(struct call *c, struct epoll *ep, struct file *f, u32 fd
 	return a;
 }
 
-static answer_t ctl_mod(struct call *c, struct epoll_item *item, struct file *f, u32 events, u64 data)
+static answer_t ctl_mod(struct call *c, struct epoll_item *item, struct file *f, u32 events,
+	u64 data)
 {
 	answer_t a;
 
@@ -87,7 +90,8 @@ answer_t vfs_epoll_ctl(struct call *c, u32 epfd, u32 op, u32 fd, u32 events, u64
 		return -EPERM;
 	if (ef == f || ef->type != NODE_EPOLL)
 		return -EINVAL;
-	events |= EV_ERR | EV_HUP; /* always asked for; without them an item is one that ONESHOT has disarmed */
+	events |= EV_ERR | EV_HUP; /* always asked for; without them an item is one that ONESHOT has
+				      disarmed */
 	ep = ef->obj.body;
 	if (op == EPOLL_CTL_ADD)
 		return ctl_add(c, ep, f, fd, events, data);
@@ -113,11 +117,14 @@ static answer_t event_out(struct call *c, u64 user, u32 event_bytes, u32 events,
 
 	memcpy(buf, &events, 4);
 	memcpy(buf + event_bytes - 8, &data, 8);
-	return call_copy_out_partial(c, (vaddr_t)user, buf, event_bytes) == event_bytes ? 0 : -EFAULT;
+	return call_copy_out_partial(c, (vaddr_t)user, buf, event_bytes) == event_bytes ? 0
+											: -EFAULT;
 }
 
-/* Reports one ready item. 1: told; 0: not ready after all; an error or kind: it is back where it was. */
-static answer_t report(struct call *c, struct epoll_item *item, struct file *f, u64 user, u32 event_bytes)
+/* Reports one ready item. 1: told; 0: not ready after all; an error or kind: it is back where it
+ * was. */
+static answer_t report(struct call *c, struct epoll_item *item, struct file *f, u64 user,
+	u32 event_bytes)
 {
 	u32 events = READ_ONCE(item->events), found;
 	answer_t a = vfs_poll_file(c, f, nullptr);
@@ -157,8 +164,10 @@ answer_t vfs_epoll_wait(struct call *c, u32 epfd, u64 events, u32 max, u32 event
 		return -EINVAL;
 	ep = ef->obj.body;
 	seq = waitable_seq(&ep->wait);
-	/* Level-triggered items go back to the end: one look at each that was ready when this began. */
-	for (looks = READ_ONCE(ep->nr_ready); looks && told < max && (item = epoll_take_ready(ep, &f)); looks--) {
+	/* Level-triggered items go back to the end: one look at each that was ready when this
+	 * began. */
+	for (looks = READ_ONCE(ep->nr_ready);
+		looks && told < max && (item = epoll_take_ready(ep, &f)); looks--) {
 		answer_t a = report(c, item, f, events + (u64)told * event_bytes, event_bytes);
 
 		epoll_item_put(item);
@@ -167,9 +176,14 @@ answer_t vfs_epoll_wait(struct call *c, u32 epfd, u64 events, u32 max, u32 event
 			told++;
 		if (unlikely(a < 0)) {
 			if (a == -EFAULT)
-				a = call_need_user(c, (struct uspan){(vaddr_t)events + (vaddr_t)told * event_bytes, (size_t)event_bytes}, true);
+				a = call_need_user(c,
+					(struct uspan){(vaddr_t)events +
+							       (vaddr_t)told * event_bytes,
+						(size_t)event_bytes},
+					true);
 			if (answer_is_kind(a)) {
-				*call_progress(c, u64) = told; /* these are told: the next run goes on behind them */
+				*call_progress(c, u64) =
+					told; /* these are told: the next run goes on behind them */
 				return a;
 			}
 			if (!told)
@@ -204,7 +218,8 @@ answer_t epoll_node_poll(struct call *c, struct file *ef, struct poll_ask *ask)
 	for (looks = READ_ONCE(ep->nr_ready); looks && (item = epoll_take_ready(ep, &f)); looks--) {
 		answer_t a = vfs_poll_file(c, f, nullptr);
 		u32 events = READ_ONCE(item->events);
-		bool ready = !answer_is_error(a) && events & ~EPOLL_PRIVATE && (u32)a & (events | EV_ERR | EV_HUP);
+		bool ready = !answer_is_error(a) && events & ~EPOLL_PRIVATE &&
+			     (u32)a & (events | EV_ERR | EV_HUP);
 
 		if (ready || answer_is_error(a))
 			epoll_put_ready(item, true);

@@ -1,11 +1,13 @@
-/* eventfd, timerfd, signalfd, pidfd (node slot `event`; the body's kind is file->type), memfd. Bodies: core/event.h. */
+/* eventfd, timerfd, signalfd, pidfd (node slot `event`; the body's kind is file->type), memfd.
+ * Bodies: core/event.h. */
 #include <core/event.h>
 #include <core/task.h>
 #include <kabi/personality.h>
 #include <kabi/slots.h>
 #include "vfs_priv.h"
 
-static answer_t install_anonymous(struct call *c, enum node_type type, u32 flags, const char *label, struct object *body, bool cloexec)
+static answer_t install_anonymous(struct call *c, enum node_type type, u32 flags, const char *label,
+	struct object *body, bool cloexec)
 {
 	struct file *f = file_new_anonymous(type, flags, label, body);
 	answer_t a;
@@ -29,7 +31,8 @@ answer_t vfs_eventfd(struct call *c, u32 initial, u32 flags)
 	e = eventfd_new(initial, flags & 1);
 	if (!e)
 		return call_need_memory(c, sizeof(*e));
-	return install_anonymous(c, NODE_EVENT, O_RDWR | (flags & O_NONBLOCK), "anon_inode:[eventfd]", &e->obj, flags & O_CLOEXEC);
+	return install_anonymous(c, NODE_EVENT, O_RDWR | (flags & O_NONBLOCK),
+		"anon_inode:[eventfd]", &e->obj, flags & O_CLOEXEC);
 }
 
 static answer_t eventfd_read(struct call *c, struct file *f, struct eventfd *e, struct uio *io)
@@ -91,7 +94,7 @@ static answer_t eventfd_write(struct call *c, struct file *f, struct eventfd *e,
 }
 
 /* --- timerfd --- */
-#define TFD_TIMER_ABSTIME	1u
+#define TFD_TIMER_ABSTIME       1u
 #define TFD_TIMER_CANCEL_ON_SET 2u
 
 answer_t vfs_timerfd_create(struct call *c, u32 clock, u32 flags)
@@ -107,14 +110,16 @@ answer_t vfs_timerfd_create(struct call *c, u32 clock, u32 flags)
 		break;
 	case CLOCK_REALTIME_ALARM:
 	case CLOCK_BOOTTIME_ALARM:
-		return context_capable(c->ctx, 35) ? -EOPNOTSUPP : -EPERM; /* CAP_WAKE_ALARM; no wake-up device */
+		return context_capable(c->ctx, 35) ? -EOPNOTSUPP
+						   : -EPERM; /* CAP_WAKE_ALARM; no wake-up device */
 	default:
 		return -EINVAL;
 	}
 	t = timerfd_new(clock);
 	if (!t)
 		return call_need_memory(c, sizeof(*t));
-	return install_anonymous(c, NODE_TIMER, O_RDWR | (flags & O_NONBLOCK), "anon_inode:[timerfd]", &t->obj, flags & O_CLOEXEC);
+	return install_anonymous(c, NODE_TIMER, O_RDWR | (flags & O_NONBLOCK),
+		"anon_inode:[timerfd]", &t->obj, flags & O_CLOEXEC);
 }
 
 static struct timerfd *timerfd_of(struct call *c, u32 fd, answer_t *error)
@@ -138,13 +143,15 @@ static answer_t timer_out(struct call *c, struct timerfd *t, u64 user)
 	return call_copy_out(c, (vaddr_t)user, spec, sizeof(spec));
 }
 
-answer_t vfs_timerfd_settime(struct call *c, u32 fd, u32 flags, s64 value_ns, s64 interval_ns, u64 old)
+answer_t vfs_timerfd_settime(struct call *c, u32 fd, u32 flags, s64 value_ns, s64 interval_ns,
+	u64 old)
 {
 	struct timerfd *t;
 	ktime_t next = KTIME_MAX, now = time_monotonic_ns();
 	answer_t a;
 
-	if (flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET) || value_ns < 0 || interval_ns < 0)
+	if (flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET) || value_ns < 0 ||
+		interval_ns < 0)
 		return -EINVAL;
 	t = timerfd_of(c, fd, &a);
 	if (!t)
@@ -155,10 +162,10 @@ answer_t vfs_timerfd_settime(struct call *c, u32 fd, u32 flags, s64 value_ns, s6
 			return a;
 	}
 	if (value_ns) {
-		s64 base = !(flags & TFD_TIMER_ABSTIME) ? now :
-			   t->clock == CLOCK_REALTIME	? -time_wall_offset_ns() :
-			   t->clock == CLOCK_BOOTTIME	? now - time_boottime_ns() :
-							  0;
+		s64 base = !(flags & TFD_TIMER_ABSTIME) ? now
+			   : t->clock == CLOCK_REALTIME ? -time_wall_offset_ns()
+			   : t->clock == CLOCK_BOOTTIME ? now - time_boottime_ns()
+							: 0;
 
 		if (!checked_add(base, value_ns, &next))
 			next = KTIME_MAX - 1;
@@ -227,7 +234,8 @@ answer_t vfs_signalfd(struct call *c, s32 fd, u64 mask, u32 flags)
 	s = signalfd_new(mask);
 	if (!s)
 		return call_need_memory(c, sizeof(*s));
-	return install_anonymous(c, NODE_SIGNAL, O_RDWR | (flags & O_NONBLOCK), "anon_inode:[signalfd]", &s->obj, flags & O_CLOEXEC);
+	return install_anonymous(c, NODE_SIGNAL, O_RDWR | (flags & O_NONBLOCK),
+		"anon_inode:[signalfd]", &s->obj, flags & O_CLOEXEC);
 }
 
 /* struct signalfd_siginfo (linux/signalfd.h): the same on all architectures. */
@@ -264,7 +272,8 @@ static answer_t signalfd_fault(struct call *c, const struct uio *io, size_t done
 	return answer_is_kind(a) || !done ? a : (answer_t)done;
 }
 
-/* Dequeueing is the effect: the room in the user's buffer is made sure of first, by writing zeros there. */
+/* Dequeueing is the effect: the room in the user's buffer is made sure of first, by writing zeros
+ * there. */
 static answer_t signalfd_read(struct call *c, struct file *f, struct signalfd *s, struct uio *io)
 {
 	u32 seq = waitable_seq(call_signal_event(c));
@@ -304,19 +313,22 @@ answer_t vfs_pidfd_open(struct call *c, s32 pid, u32 flags)
 	p = call_pidfd(c, pid, flags & 0200, &error);
 	if (!p)
 		return error;
-	return install_anonymous(c, NODE_PID, O_RDWR | (flags & O_NONBLOCK), "anon_inode:[pidfd]", &p->obj, true);
+	return install_anonymous(c, NODE_PID, O_RDWR | (flags & O_NONBLOCK), "anon_inode:[pidfd]",
+		&p->obj, true);
 }
 
 /* --- memfd: a file of the tmpfs that core mounts for it --- */
-#define MFD_CLOEXEC	  1u
+#define MFD_CLOEXEC       1u
 #define MFD_ALLOW_SEALING 2u
-#define MFD_HUGETLB	  4u
-#define MFD_NOEXEC_SEAL	  8u
-#define MFD_EXEC	  16u
+#define MFD_HUGETLB       4u
+#define MFD_NOEXEC_SEAL   8u
+#define MFD_EXEC          16u
 /* An unlinked file on the internal mount. */
 static answer_t memory_file(struct call *c, const char *label, u32 mode, struct file **out)
 {
-	struct fs_create_args args = {.mode = S_IFREG | mode, .uid = c->ctx->cred.fsuid, .gid = c->ctx->cred.fsgid};
+	struct fs_create_args args = {.mode = S_IFREG | mode,
+		.uid = c->ctx->cred.fsuid,
+		.gid = c->ctx->cred.fsgid};
 	struct mount *m = memory_mount();
 	struct path_ref path = {};
 	struct inode *fresh;
@@ -355,7 +367,8 @@ answer_t vfs_memfd_create(struct call *c, u64 name, u32 flags)
 	struct file *f;
 	answer_t a;
 
-	if (flags & MFD_HUGETLB || flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC))
+	if (flags & MFD_HUGETLB ||
+		flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC))
 		return -EINVAL;
 	if ((flags & (MFD_EXEC | MFD_NOEXEC_SEAL)) == (MFD_EXEC | MFD_NOEXEC_SEAL))
 		return -EINVAL;
@@ -373,12 +386,12 @@ answer_t vfs_memfd_create(struct call *c, u64 name, u32 flags)
 	return a;
 }
 
-#define F_SEAL_SEAL	    1u
-#define F_SEAL_SHRINK	    2u
-#define F_SEAL_GROW	    4u
-#define F_SEAL_WRITE	    8u
+#define F_SEAL_SEAL         1u
+#define F_SEAL_SHRINK       2u
+#define F_SEAL_GROW         4u
+#define F_SEAL_WRITE        8u
 #define F_SEAL_FUTURE_WRITE 16u
-#define F_SEAL_EXEC	    32u
+#define F_SEAL_EXEC         32u
 answer_t vfs_seals(struct call *c, u32 fd, u32 add, u32 seals)
 {
 	struct file *f = call_file(c, fd);
@@ -392,7 +405,8 @@ answer_t vfs_seals(struct call *c, u32 fd, u32 add, u32 seals)
 	o = f->inode->pages;
 	/* A plain file of a tmpfs is sealed against sealing. */
 	if (!add)
-		return f->path.mount->flags & MNT_INTERNAL ? (answer_t)o->seals : (answer_t)F_SEAL_SEAL;
+		return f->path.mount->flags & MNT_INTERNAL ? (answer_t)o->seals
+							   : (answer_t)F_SEAL_SEAL;
 	if (!file_writable(f) || !(f->path.mount->flags & MNT_INTERNAL))
 		return -EPERM;
 	if (seals & ~63u)
@@ -444,7 +458,8 @@ answer_t event_node_poll(struct call *c, struct file *f, struct poll_ask *ask)
 		spin_lock(&e->obj.lock);
 		count = e->count;
 		spin_unlock(&e->obj.lock);
-		return (count ? EV_IN : 0) | (count == ~0ull ? EV_ERR : 0) | (count < ~0ull - 1 ? EV_OUT : 0);
+		return (count ? EV_IN : 0) | (count == ~0ull ? EV_ERR : 0) |
+		       (count < ~0ull - 1 ? EV_OUT : 0);
 	}
 	case NODE_TIMER: {
 		struct timerfd *t = f->obj.body;

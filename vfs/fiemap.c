@@ -1,15 +1,17 @@
 /*
- * FS_IOC_FIEMAP: which blocks of a file are where (Linux, Documentation/filesystems/fiemap.rst; layout: linux/fiemap.h).
+ * FS_IOC_FIEMAP: which blocks of a file are where (Linux, Documentation/filesystems/fiemap.rst;
+ * layout: linux/fiemap.h).
  *
- * Runs of blocks are asked of the file system one after another. An extent is told when the next one is known, because only then it is
- * known whether it is the last. Blocks preallocated behind the end of the file are not told. Nothing is kept between runs of a call: what
- * was copied out is copied out again.
+ * Runs of blocks are asked of the file system one after another. An extent is told when the next
+ * one is known, because only then it is known whether it is the last. Blocks preallocated behind
+ * the end of the file are not told. Nothing is kept between runs of a call: what was copied out is
+ * copied out again.
  */
 #include "vfs_priv.h"
 
-#define FIEMAP_FLAG_SYNC 1u
-#define FIEMAP_FLAG_CACHE 4u
-#define FIEMAP_EXTENT_LAST 1u
+#define FIEMAP_FLAG_SYNC        1u
+#define FIEMAP_FLAG_CACHE       4u
+#define FIEMAP_EXTENT_LAST      1u
 #define FIEMAP_EXTENT_UNWRITTEN 0x800u
 
 struct fiemap_head {
@@ -22,10 +24,12 @@ struct fiemap_extent {
 };
 static_assert(sizeof(struct fiemap_head) == 32 && sizeof(struct fiemap_extent) == 56);
 
-#define FIEMAP_MAX_EXTENTS ((u32)((~0u - sizeof(struct fiemap_head)) / sizeof(struct fiemap_extent)))
+#define FIEMAP_MAX_EXTENTS                                                                         \
+	((u32)((~0u - sizeof(struct fiemap_head)) / sizeof(struct fiemap_extent)))
 
 /* The pending extent goes to user space, unless the caller only counts. */
-static answer_t extent_tell(struct call *c, u64 user, struct fiemap_head *h, const struct fiemap_extent *x)
+static answer_t extent_tell(struct call *c, u64 user, struct fiemap_head *h,
+	const struct fiemap_extent *x)
 {
 	u64 at = user + sizeof(*h) + (u64)h->mapped_extents * sizeof(*x);
 	answer_t a = h->extent_count ? call_copy_out(c, (vaddr_t)at, x, sizeof(*x)) : 0;
@@ -36,7 +40,8 @@ static answer_t extent_tell(struct call *c, u64 user, struct fiemap_head *h, con
 }
 
 /* The extents of blocks [block, end). Stops when the caller's array is full. */
-static answer_t extents_tell(struct call *c, struct inode *i, u64 user, struct fiemap_head *h, u64 block, u64 end, u64 file_end)
+static answer_t extents_tell(struct call *c, struct inode *i, u64 user, struct fiemap_head *h,
+	u64 block, u64 end, u64 file_end)
 {
 	u32 bytes = i->sb->block_bytes;
 	struct fiemap_extent pending = {};
@@ -56,9 +61,11 @@ static answer_t extents_tell(struct call *c, struct inode *i, u64 user, struct f
 			}
 			if (block >= end)
 				return 0;
-			pending = (struct fiemap_extent){.logical = block * bytes, .physical = e.disk_block * bytes,
+			pending = (struct fiemap_extent){.logical = block * bytes,
+				.physical = e.disk_block * bytes,
 				.length = e.nr_blocks * bytes,
-				.flags = e.flags & FS_EXTENT_UNWRITTEN ? FIEMAP_EXTENT_UNWRITTEN : 0};
+				.flags = e.flags & FS_EXTENT_UNWRITTEN ? FIEMAP_EXTENT_UNWRITTEN
+								       : 0};
 		}
 		block += MAX(e.nr_blocks, 1);
 	}
@@ -99,7 +106,9 @@ answer_t vfs_fiemap(struct call *c, struct file *f, u64 user)
 	h.mapped_extents = 0;
 	limit = DIV_ROUND_UP(MAX(inode_size(i), (u64)1), sb->block_bytes);
 	block = h.start / sb->block_bytes;
-	end = h.length > sb->max_file_bytes - h.start ? limit : DIV_ROUND_UP(h.start + h.length, sb->block_bytes);
+	end = h.length > sb->max_file_bytes - h.start
+		      ? limit
+		      : DIV_ROUND_UP(h.start + h.length, sb->block_bytes);
 	a = extents_tell(c, i, user, &h, block, MIN(end, limit), limit);
 	return a ? a : call_copy_out(c, (vaddr_t)user, &h, sizeof(h));
 }

@@ -1,15 +1,17 @@
 /*
- * Regular files and directories (node slot `file`): data moves between the user and the pages of the inode's memory object.
+ * Regular files and directories (node slot `file`): data moves between the user and the pages of
+ * the inode's memory object.
  *
- * A step copies at most 64 KiB: what is resident is copied without faulting; an absent page or user range is a NEED with the bytes done in
- * the frame. Writes hold the inode's content from the first byte to the last, over MORE, so that O_APPEND and a large write are whole.
+ * A step copies at most 64 KiB: what is resident is copied without faulting; an absent page or user
+ * range is a NEED with the bytes done in the frame. Writes hold the inode's content from the first
+ * byte to the last, over MORE, so that O_APPEND and a large write are whole.
  */
 #include <arch/mmu.h>
 #include <core/task.h>
 #include "vfs_priv.h"
 
-#define STEP_BYTES 65536u
-#define NEED_PAGES_AT_ONCE 16u
+#define STEP_BYTES           65536u
+#define NEED_PAGES_AT_ONCE   16u
 #define READ_AHEAD_PAGES_MAX 32u
 static const u8 zeros[512]; /* holes of files whose pages are nowhere else */
 
@@ -37,14 +39,16 @@ static bool atime_wanted(const struct file *f)
 	const struct mount *m = f->path.mount;
 	s64 now;
 
-	if (f->flags & O_NOATIME || m->flags & (MNT_NOATIME | MNT_RDONLY) || i->sb->flags & SB_RDONLY)
+	if (f->flags & O_NOATIME || m->flags & (MNT_NOATIME | MNT_RDONLY) ||
+		i->sb->flags & SB_RDONLY)
 		return false;
 	if (m->flags & MNT_NODIRATIME && inode_is_dir(i))
 		return false;
 	if (m->flags & MNT_STRICTATIME)
 		return true;
 	/* relatime, the default: older than the last change, or a day old. */
-	if (i->atime.sec < i->mtime.sec || i->atime.sec < i->ctime.sec || (i->atime.sec == i->mtime.sec && i->atime.nsec <= i->mtime.nsec))
+	if (i->atime.sec < i->mtime.sec || i->atime.sec < i->ctime.sec ||
+		(i->atime.sec == i->mtime.sec && i->atime.nsec <= i->mtime.nsec))
 		return true;
 	now = inode_now().sec;
 	return now - i->atime.sec >= 24 * 3600;
@@ -53,11 +57,13 @@ static bool atime_wanted(const struct file *f)
 /* Pages are absent: what to ask for, with read-ahead for sequential readers. */
 static answer_t need_read_pages(struct call *c, struct file *f, u64 index, u64 last)
 {
-	u64 nr = MIN(last - index + 1, (u64)NEED_PAGES_AT_ONCE), end_page = (inode_size(f->inode) + PAGE_BYTES - 1) >> PAGE_SHIFT;
+	u64 nr = MIN(last - index + 1, (u64)NEED_PAGES_AT_ONCE),
+	    end_page = (inode_size(f->inode) + PAGE_BYTES - 1) >> PAGE_SHIFT;
 
 	if (f->inode->pages->kind == MEMORY_FILE) {
 		if (index == f->ra_next_page) {
-			f->ra_window_pages = MIN(MAX(f->ra_window_pages * 2, 4u), READ_AHEAD_PAGES_MAX);
+			f->ra_window_pages =
+				MIN(MAX(f->ra_window_pages * 2, 4u), READ_AHEAD_PAGES_MAX);
 			nr = MAX(nr, (u64)f->ra_window_pages);
 		} else {
 			f->ra_window_pages = 0;
@@ -65,11 +71,13 @@ static answer_t need_read_pages(struct call *c, struct file *f, u64 index, u64 l
 		nr = MIN(nr, end_page > index ? end_page - index : 1);
 		f->ra_next_page = index + nr;
 	}
-	return call_need_pages(c, NEED_PAGES, f->inode->pages, index, MIN(nr, (u64)READ_AHEAD_PAGES_MAX));
+	return call_need_pages(c, NEED_PAGES, f->inode->pages, index,
+		MIN(nr, (u64)READ_AHEAD_PAGES_MAX));
 }
 
 /* One page's part of a read. Bytes copied; *absent: the page is not there. */
-static size_t read_page(struct call *c, struct memory_object *o, const struct uio *io, size_t done, u64 pos, size_t bytes, bool *absent)
+static size_t read_page(struct call *c, struct memory_object *o, const struct uio *io, size_t done,
+	u64 pos, size_t bytes, bool *absent)
 {
 	struct frame *frame = memory_page_try(o, pos >> PAGE_SHIFT);
 	u32 offset = (u32)(pos & (PAGE_BYTES - 1));
@@ -84,11 +92,13 @@ static size_t read_page(struct call *c, struct memory_object *o, const struct ui
 		frame_unpin(frame);
 		return n;
 	}
-	if (o->kind != MEMORY_SHMEM || memory_object_next_data(o, pos >> PAGE_SHIFT) == pos >> PAGE_SHIFT)
+	if (o->kind != MEMORY_SHMEM ||
+		memory_object_next_data(o, pos >> PAGE_SHIFT) == pos >> PAGE_SHIFT)
 		return 0;
 	*absent = false; /* a hole in memory-only data reads as zeros and stays a hole */
 	while (n < bytes) {
-		size_t piece = MIN(bytes - n, sizeof(zeros)), k = uio_copy_out(c, io, done + n, zeros, piece);
+		size_t piece = MIN(bytes - n, sizeof(zeros)),
+		       k = uio_copy_out(c, io, done + n, zeros, piece);
 
 		n += k;
 		if (k < piece)
@@ -97,8 +107,10 @@ static size_t read_page(struct call *c, struct memory_object *o, const struct ui
 	return n;
 }
 
-/* Copies from *pos until the step, the request or the file ends. done and *pos advance. 0, MORE, NEED or an error. */
-static answer_t read_step(struct call *c, struct file *f, const struct uio *io, size_t *done, s64 *pos)
+/* Copies from *pos until the step, the request or the file ends. done and *pos advance. 0, MORE,
+ * NEED or an error. */
+static answer_t read_step(struct call *c, struct file *f, const struct uio *io, size_t *done,
+	s64 *pos)
 {
 	struct memory_object *o = f->inode->pages;
 	size_t step = 0;
@@ -112,7 +124,8 @@ static answer_t read_step(struct call *c, struct file *f, const struct uio *io, 
 			return 0;
 		if (step >= STEP_BYTES)
 			return ANSWER_MORE;
-		bytes = MIN(MIN(left, (size_t)(PAGE_BYTES - (*pos & (PAGE_BYTES - 1)))), (size_t)MIN(size - (u64)*pos, (u64)PAGE_BYTES));
+		bytes = MIN(MIN(left, (size_t)(PAGE_BYTES - (*pos & (PAGE_BYTES - 1)))),
+			(size_t)MIN(size - (u64)*pos, (u64)PAGE_BYTES));
 		n = read_page(c, o, io, *done, (u64)*pos, bytes, &absent);
 		*done += n;
 		*pos += (s64)n;
@@ -120,7 +133,8 @@ static answer_t read_step(struct call *c, struct file *f, const struct uio *io, 
 		if (likely(n == bytes))
 			continue;
 		if (absent)
-			return need_read_pages(c, f, (u64)*pos >> PAGE_SHIFT, ((u64)*pos + MIN(left, (size_t)STEP_BYTES) - 1) >> PAGE_SHIFT);
+			return need_read_pages(c, f, (u64)*pos >> PAGE_SHIFT,
+				((u64)*pos + MIN(left, (size_t)STEP_BYTES) - 1) >> PAGE_SHIFT);
 		return uio_need(c, io, *done, true);
 	}
 }
@@ -159,7 +173,8 @@ answer_t file_node_read(struct call *c, struct file *f, struct uio *io)
 		t->done = done;
 		t->pos = pos;
 		if (a == ANSWER_MORE) {
-			/* A fatal signal ends a long read between steps, with what it has (read(2) on a regular file is not interruptible). */
+			/* A fatal signal ends a long read between steps, with what it has (read(2)
+			 * on a regular file is not interruptible). */
 			return call_more(c);
 		}
 		return a;
@@ -178,7 +193,8 @@ u32 vfs_mode_without_setid(const struct call *c, const struct inode *i)
 {
 	u32 mode = READ_ONCE(i->mode), clear;
 
-	if (likely(!(mode & (S_ISUID | S_ISGID))) || S_TYPE(mode) != S_IFREG || context_capable(c->ctx, CAP_FSETID))
+	if (likely(!(mode & (S_ISUID | S_ISGID))) || S_TYPE(mode) != S_IFREG ||
+		context_capable(c->ctx, CAP_FSETID))
 		return 0;
 	clear = mode & S_ISUID;
 	if ((mode & (S_ISGID | 010)) == (S_ISGID | 010))
@@ -222,13 +238,15 @@ static void size_grow(struct inode *i, u64 end)
 	}
 }
 
-/* Has the file system reserved what writing this page back needs? A page of the range that was asked for may have failed. */
+/* Has the file system reserved what writing this page back needs? A page of the range that was
+ * asked for may have failed. */
 static bool page_writable(const struct memory_object *o, const struct frame *frame)
 {
 	return o->kind != MEMORY_FILE || frame_flags(frame) & (FRAME_DIRTY | FRAME_PREPARED);
 }
 
-static answer_t write_step(struct call *c, struct file *f, const struct uio *io, size_t total, struct transfer *t)
+static answer_t write_step(struct call *c, struct file *f, const struct uio *io, size_t total,
+	struct transfer *t)
 {
 	struct memory_object *o = f->inode->pages;
 	size_t step = 0;
@@ -247,7 +265,8 @@ static answer_t write_step(struct call *c, struct file *f, const struct uio *io,
 			if (frame)
 				frame_unpin(frame);
 			return call_need_pages(c, NEED_PAGES_WRITE, o, index,
-				MIN((u64)NEED_PAGES_AT_ONCE, (((u64)t->pos + left - 1) >> PAGE_SHIFT) - index + 1));
+				MIN((u64)NEED_PAGES_AT_ONCE,
+					(((u64)t->pos + left - 1) >> PAGE_SHIFT) - index + 1));
 		}
 		bytes = MIN(left, (size_t)(PAGE_BYTES - offset));
 		page = page_begin(frame);
@@ -267,7 +286,8 @@ static answer_t write_step(struct call *c, struct file *f, const struct uio *io,
 	return 0;
 }
 
-static answer_t write_begin(struct call *c, struct file *f, const struct uio *io, struct transfer *t)
+static answer_t write_begin(struct call *c, struct file *f, const struct uio *io,
+	struct transfer *t)
 {
 	struct inode *i = f->inode;
 
@@ -287,7 +307,8 @@ static answer_t write_begin(struct call *c, struct file *f, const struct uio *io
 	return 0;
 }
 
-static answer_t write_end(struct call *c, struct file *f, const struct uio *io, const struct transfer *t)
+static answer_t write_end(struct call *c, struct file *f, const struct uio *io,
+	const struct transfer *t)
 {
 	if (!io->positioned)
 		f->pos = t->pos;
@@ -341,7 +362,8 @@ answer_t file_node_write(struct call *c, struct file *f, struct uio *io)
 	if (a < 0 && !t->done)
 		return a;
 	a = write_end(c, f, io, t);
-	if (unlikely((f->flags & O_SYNC || f->flags & O_DSYNC || io->flags & 6) && i->sb->fs && !(i->sb->flags & SB_NAMES_RESIDENT) && a > 0)) {
+	if (unlikely((f->flags & O_SYNC || f->flags & O_DSYNC || io->flags & 6) && i->sb->fs &&
+		     !(i->sb->flags & SB_NAMES_RESIDENT) && a > 0)) {
 		if (t == &local)
 			*call_progress(c, struct transfer) = local;
 		c->op_args[0] = (word_t)f;
@@ -377,8 +399,10 @@ static u64 hole_page(struct memory_object *o, u64 page, u64 end, bool want)
 	return end;
 }
 
-/* SEEK_DATA, SEEK_HOLE by the file system's extents; what was written into a hole and not yet allocated is data, unwritten extents are holes. */
-static answer_t seek_extents(struct call *c, struct inode *i, u64 offset, u64 size, bool data, s64 *pos)
+/* SEEK_DATA, SEEK_HOLE by the file system's extents; what was written into a hole and not yet
+ * allocated is data, unwritten extents are holes. */
+static answer_t seek_extents(struct call *c, struct inode *i, u64 offset, u64 size, bool data,
+	s64 *pos)
 {
 	u32 block_bytes = i->sb->block_bytes;
 	u64 block = offset / block_bytes, end = DIV_ROUND_UP(size, block_bytes);
@@ -395,7 +419,9 @@ static answer_t seek_extents(struct call *c, struct inode *i, u64 offset, u64 si
 			last = DIV_ROUND_UP(next * block_bytes, PAGE_BYTES);
 			page = hole_page(i->pages, block * block_bytes / PAGE_BYTES, last, data);
 			if (page < last) {
-				*pos = (s64)MIN(MAX(offset, MAX(page * PAGE_BYTES, block * block_bytes)), size);
+				*pos = (s64)MIN(MAX(offset, MAX(page * PAGE_BYTES,
+								    block * block_bytes)),
+					size);
 				return 0;
 			}
 		} else if (data) {
@@ -433,7 +459,9 @@ answer_t file_node_seek(struct call *c, struct file *f, s64 offset, u32 whence)
 		if (offset < 0 || (u64)offset >= size || node_is_dir(f))
 			return node_is_dir(f) ? -EINVAL : -ENXIO;
 		pos = offset;
-		if (!i->pages || (i->pages->kind != MEMORY_SHMEM && !i->sb->fs)) { /* no extents: all is data, which lseek(2) allows */
+		if (!i->pages ||
+			(i->pages->kind != MEMORY_SHMEM &&
+				!i->sb->fs)) { /* no extents: all is data, which lseek(2) allows */
 			pos = whence == 3 ? offset : (s64)size;
 			break;
 		}
@@ -499,7 +527,8 @@ answer_t file_node_readdir(struct call *c, struct file *f, struct dirent_sink *s
 		return -ENOTDIR;
 	if (dir->dead || !dir->nlink)
 		return -ENOENT;
-	if (refcount_read(&f->obj.refs) != 1 && !call_hold(c, EXCL_INODE, &f->pos_excl, f->obj.id, false))
+	if (refcount_read(&f->obj.refs) != 1 &&
+		!call_hold(c, EXCL_INODE, &f->pos_excl, f->obj.id, false))
 		return ANSWER_NEED;
 	sink->start = f->pos;
 	if (f->pos == 0) {
@@ -563,7 +592,8 @@ answer_t file_node_fallocate(struct call *c, struct file *f, u32 mode, u64 offse
 		return -EOPNOTSUPP;
 	if (mode & FALLOC_PUNCH_HOLE && !(mode & FALLOC_KEEP_SIZE))
 		return -EOPNOTSUPP;
-	if ((mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) == (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE))
+	if ((mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) ==
+		(FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE))
 		return -EINVAL;
 	if (node_is_dir(f))
 		return -EISDIR;
@@ -590,11 +620,11 @@ answer_t file_node_fallocate(struct call *c, struct file *f, u32 mode, u64 offse
 	return 0;
 }
 
-#define FIONREAD	 0x541bu
-#define FIGETBSZ	 2u
-#define FS_IOC_GETFLAGS  0x80086601u /* on 64-bit machines: _IOR('f', 1, long) */
+#define FIONREAD          0x541bu
+#define FIGETBSZ          2u
+#define FS_IOC_GETFLAGS   0x80086601u /* on 64-bit machines: _IOR('f', 1, long) */
 #define FS_IOC_GETFLAGS32 0x80046601u
-#define FS_IOC_FIEMAP	 0xc020660bu
+#define FS_IOC_FIEMAP     0xc020660bu
 answer_t file_node_ioctl(struct call *c, struct file *f, u32 command, u64 argument)
 {
 	struct inode *i = f->inode;

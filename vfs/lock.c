@@ -1,4 +1,5 @@
-/* fcntl(2) record locks, OFD locks, flock(2). Ranges and the deadlock graph are core's (core/file_lock.h). */
+/* fcntl(2) record locks, OFD locks, flock(2). Ranges and the deadlock graph are core's
+ * (core/file_lock.h). */
 #include <core/file_lock.h>
 #include <core/task.h>
 #include "vfs_priv.h"
@@ -9,8 +10,8 @@ struct user_flock { /* struct flock with 64-bit offsets, 64-bit machines */
 	s64 start, len;
 	s32 pid, pad2;
 };
-#define F_GETLK	     5u
-#define F_SETLK	     6u
+#define F_GETLK      5u
+#define F_SETLK      6u
 #define F_SETLKW     7u
 #define F_OFD_GETLK  36u
 #define F_OFD_SETLK  37u
@@ -84,7 +85,8 @@ static answer_t lock_set(struct call *c, struct file *f, const struct lock_reque
 		lock_wait_done(r->owner);
 		return -ERESTARTSYS;
 	}
-	if (r->kind == LOCK_POSIX && blocker.kind == LOCK_POSIX && lock_wait_begin(r->owner, blocker.owner))
+	if (r->kind == LOCK_POSIX && blocker.kind == LOCK_POSIX &&
+		lock_wait_begin(r->owner, blocker.owner))
 		return -EDEADLK;
 	return call_wait1(c, &i->lock_event, EV_ANY, seq);
 }
@@ -125,7 +127,8 @@ answer_t vfs_lock(struct call *c, u32 fd, u32 command, u64 user, u32 type)
 		}
 		return lock_get(c, &r, &l, user);
 	}
-	if ((r.type == LOCK_TYPE_READ && !file_readable(f)) || (r.type == LOCK_TYPE_WRITE && !file_writable(f)))
+	if ((r.type == LOCK_TYPE_READ && !file_readable(f)) ||
+		(r.type == LOCK_TYPE_WRITE && !file_writable(f)))
 		return -EBADF;
 	return lock_set(c, f, &r, wait);
 }
@@ -159,7 +162,8 @@ answer_t vfs_flock(struct call *c, u32 fd, u32 operation)
 	r.owner = f;
 	r.pid = call_pid(c);
 	/* flock(2): a conversion lets go of the old lock first when it must wait. */
-	if (r.type != LOCK_TYPE_NONE && !(operation & LOCK_NB) && inode_lock_would_block(f->inode, &r)) {
+	if (r.type != LOCK_TYPE_NONE && !(operation & LOCK_NB) &&
+		inode_lock_would_block(f->inode, &r)) {
 		struct lock_request none = r;
 
 		none.type = LOCK_TYPE_NONE;

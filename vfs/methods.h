@@ -1,5 +1,6 @@
 #pragma once
-/* The functions behind the contracts of this module, one prototype per method (kabi/vfs.kabi, kabi/node.kabi). */
+/* The functions behind the contracts of this module, one prototype per method (kabi/vfs.kabi,
+ * kabi/node.kabi). */
 #include <kabi/node.h>
 #include <kabi/vfs.h>
 
@@ -26,13 +27,15 @@ answer_t vfs_mount(struct call *c, u64 source, u64 target, u64 type, u64 flags, 
 answer_t vfs_umount(struct call *c, u64 target, u32 flags);
 answer_t vfs_pivot_root(struct call *c, u64 new_root, u64 put_old);
 answer_t vfs_xattr_get(struct call *c, s32 at, u64 path, u64 name, u64 value, u64 bytes, u32 flags);
-answer_t vfs_xattr_set(struct call *c, s32 at, u64 path, u64 name, u64 value, u64 bytes, u32 how, u32 flags);
+answer_t vfs_xattr_set(struct call *c, s32 at, u64 path, u64 name, u64 value, u64 bytes, u32 how,
+	u32 flags);
 answer_t vfs_xattr_list(struct call *c, s32 at, u64 path, u64 list, u64 bytes, u32 flags);
 answer_t vfs_xattr_remove(struct call *c, s32 at, u64 path, u64 name, u32 flags);
 answer_t vfs_pipe(struct call *c, u64 fds, u32 flags);
 answer_t vfs_eventfd(struct call *c, u32 initial, u32 flags);
 answer_t vfs_timerfd_create(struct call *c, u32 clock, u32 flags);
-answer_t vfs_timerfd_settime(struct call *c, u32 fd, u32 flags, s64 value_ns, s64 interval_ns, u64 old);
+answer_t vfs_timerfd_settime(struct call *c, u32 fd, u32 flags, s64 value_ns, s64 interval_ns,
+	u64 old);
 answer_t vfs_timerfd_gettime(struct call *c, u32 fd, u64 value);
 answer_t vfs_signalfd(struct call *c, s32 fd, u64 mask, u32 flags);
 answer_t vfs_memfd_create(struct call *c, u64 name, u32 flags);
@@ -43,13 +46,15 @@ answer_t vfs_poll(struct call *c, u64 fds, u32 nr);
 answer_t vfs_select(struct call *c, u32 nr, u64 read, u64 write, u64 except);
 answer_t vfs_lock(struct call *c, u32 fd, u32 command, u64 lock, u32 type);
 answer_t vfs_flock(struct call *c, u32 fd, u32 operation);
-answer_t vfs_copy_range(struct call *c, u32 in, u64 in_offset, u32 out, u64 out_offset, u64 bytes, u32 kind);
+answer_t vfs_copy_range(struct call *c, u32 in, u64 in_offset, u32 out, u64 out_offset, u64 bytes,
+	u32 kind);
 answer_t vfs_sync_all(struct call *c);
 answer_t vfs_pidfd_open(struct call *c, s32 pid, u32 flags);
 answer_t vfs_open_kernel(struct call *c, u64 path, u32 flags, struct open_request *reply);
 answer_t vfs_fadvise(struct call *c, u32 fd, s64 offset, s64 bytes, u32 advice);
 answer_t vfs_readahead(struct call *c, u32 fd, s64 offset, u64 bytes);
-answer_t vfs_utimes_set(struct call *c, s32 at, u64 path, s64 atime_sec, u32 atime_nsec, s64 mtime_sec, u32 mtime_nsec, u32 flags);
+answer_t vfs_utimes_set(struct call *c, s32 at, u64 path, s64 atime_sec, u32 atime_nsec,
+	s64 mtime_sec, u32 mtime_nsec, u32 flags);
 answer_t vfs_pipe_size(struct call *c, u32 fd, u32 set, u32 bytes);
 answer_t vfs_seals(struct call *c, u32 fd, u32 add, u32 seals);
 

@@ -1,32 +1,34 @@
 /*
- * mount(2), umount2(2), pivot_root(2), sync(2). The tree is core's (core/node/mount.c). Propagation: every mount is private, so MS_PRIVATE and
- * MS_REC succeed and change nothing; MS_SHARED, MS_SLAVE and MS_UNBINDABLE would promise what does not happen and are EINVAL.
+ * mount(2), umount2(2), pivot_root(2), sync(2). The tree is core's (core/node/mount.c).
+ * Propagation: every mount is private, so MS_PRIVATE and MS_REC succeed and change nothing;
+ * MS_SHARED, MS_SLAVE and MS_UNBINDABLE would promise what does not happen and are EINVAL.
  */
 #include "vfs_priv.h"
 
-#define MS_RDONLY	1u
-#define MS_NOSUID	2u
-#define MS_NODEV	4u
-#define MS_NOEXEC	8u
-#define MS_SYNCHRONOUS	16u
-#define MS_REMOUNT	32u
-#define MS_NOATIME	1024u
-#define MS_NODIRATIME	2048u
-#define MS_BIND		4096u
-#define MS_MOVE		8192u
-#define MS_REC		16384u
-#define MS_SILENT	32768u
-#define MS_UNBINDABLE	(1u << 17)
-#define MS_PRIVATE	(1u << 18)
-#define MS_SLAVE	(1u << 19)
-#define MS_SHARED	(1u << 20)
-#define MS_RELATIME	(1u << 21)
-#define MS_STRICTATIME	(1u << 24)
-#define MS_MGC_VAL	0xc0ed0000u
+#define MS_RDONLY      1u
+#define MS_NOSUID      2u
+#define MS_NODEV       4u
+#define MS_NOEXEC      8u
+#define MS_SYNCHRONOUS 16u
+#define MS_REMOUNT     32u
+#define MS_NOATIME     1024u
+#define MS_NODIRATIME  2048u
+#define MS_BIND        4096u
+#define MS_MOVE        8192u
+#define MS_REC         16384u
+#define MS_SILENT      32768u
+#define MS_UNBINDABLE  (1u << 17)
+#define MS_PRIVATE     (1u << 18)
+#define MS_SLAVE       (1u << 19)
+#define MS_SHARED      (1u << 20)
+#define MS_RELATIME    (1u << 21)
+#define MS_STRICTATIME (1u << 24)
+#define MS_MGC_VAL     0xc0ed0000u
 
 static u32 mount_flags(u32 ms)
 {
-	u32 m = ms & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC); /* MNT_* has the same low bits */
+	u32 m = ms &
+		(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC); /* MNT_* has the same low bits */
 
 	if (ms & MS_NOATIME)
 		m |= MNT_NOATIME;
@@ -68,7 +70,8 @@ static bool at_mount_root(const struct path_ref *p)
 }
 
 /* Reading a superblock sleeps: core does it, with no frame of ours on the stack. */
-static answer_t do_new(struct call *c, struct walk *w, const char *type, const char *source, u32 ms, const char *options)
+static answer_t do_new(struct call *c, struct walk *w, const char *type, const char *source, u32 ms,
+	const char *options)
 {
 	struct mount_request *r;
 
@@ -132,8 +135,11 @@ static answer_t do_remount(struct call *c, struct walk *w, u32 ms, const char *o
 		return -EINVAL;
 	/* Without an atime flag the old behaviour stays (mount(2)). */
 	if (!(ms & (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)))
-		flags = (flags & ~(MNT_RELATIME | MNT_STRICTATIME)) | (m->flags & (MNT_NOATIME | MNT_NODIRATIME | MNT_RELATIME | MNT_STRICTATIME));
-	if (ms & MS_RDONLY && (ms & MS_BIND ? atomic32_load(&m->nr_writers) != 0 : superblock_written(m->sb)))
+		flags = (flags & ~(MNT_RELATIME | MNT_STRICTATIME)) |
+			(m->flags &
+				(MNT_NOATIME | MNT_NODIRATIME | MNT_RELATIME | MNT_STRICTATIME));
+	if (ms & MS_RDONLY &&
+		(ms & MS_BIND ? atomic32_load(&m->nr_writers) != 0 : superblock_written(m->sb)))
 		return -EBUSY;
 	if (!(ms & MS_BIND)) {
 		a = fs_remount(c, m->sb, sb_flags, options);
@@ -172,7 +178,8 @@ answer_t vfs_mount(struct call *c, u64 source, u64 target, u64 type, u64 flags, 
 	if (ms & (MS_SHARED | MS_SLAVE | MS_UNBINDABLE)) {
 		a = -EINVAL;
 	} else if (ms & MS_PRIVATE) {
-		a = at_mount_root(&w->at) && !(ms & ~(MS_PRIVATE | MS_REC | MS_SILENT)) ? 0 : -EINVAL;
+		a = at_mount_root(&w->at) && !(ms & ~(MS_PRIVATE | MS_REC | MS_SILENT)) ? 0
+											: -EINVAL;
 	} else if (ms & MS_REMOUNT) {
 		a = do_remount(c, w, ms, options);
 	} else if (ms & MS_BIND) {
@@ -196,9 +203,9 @@ out:
 	return walks_end(c, &ws, a);
 }
 
-#define MNT_FORCE	1u
-#define MNT_DETACH	2u
-#define MNT_EXPIRE	4u
+#define MNT_FORCE       1u
+#define MNT_DETACH      2u
+#define MNT_EXPIRE      4u
 #define UMOUNT_NOFOLLOW 8u
 answer_t vfs_umount(struct call *c, u64 target, u32 flags)
 {
@@ -207,7 +214,8 @@ answer_t vfs_umount(struct call *c, u64 target, u32 flags)
 	struct walk *w;
 	answer_t a;
 
-	if (flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW) || (flags & MNT_EXPIRE && flags & (MNT_FORCE | MNT_DETACH)))
+	if (flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW) ||
+		(flags & MNT_EXPIRE && flags & (MNT_FORCE | MNT_DETACH)))
 		return -EINVAL;
 	if (!context_capable(c->ctx, CAP_SYS_ADMIN))
 		return -EPERM;
@@ -231,7 +239,8 @@ answer_t vfs_umount(struct call *c, u64 target, u32 flags)
 	else
 		walk_drop(&ws.local[0]);
 	if (flags & MNT_EXPIRE && !m->expiring) {
-		/* umount2(2): the first call marks an unused mount, the second takes it away if nobody used it meanwhile. */
+		/* umount2(2): the first call marks an unused mount, the second takes it away if
+		 * nobody used it meanwhile. */
 		a = mount_busy(m) ? -EBUSY : -EAGAIN;
 		m->expiring = a == -EAGAIN;
 		(void)walks_end(c, &ws, 0);
@@ -261,12 +270,15 @@ answer_t vfs_pivot_root(struct call *c, u64 new_root, u64 put_old)
 	if (!a) {
 		struct path_ref old_root = {c->ctx->mount_ns->root, c->ctx->mount_ns->root->root};
 
-		/* pivot_root(2): new_root is a mount point and not the root; put_old is at or below it. */
+		/* pivot_root(2): new_root is a mount point and not the root; put_old is at or below
+		 * it. */
 		if (!at_mount_root(&new->at))
 			a = -EINVAL;
-		else if (new->at.mount == c->ctx->mount_ns->root || old->at.mount == c->ctx->mount_ns->root)
+		else if (new->at.mount == c->ctx->mount_ns->root ||
+			 old->at.mount == c->ctx->mount_ns->root)
 			a = -EBUSY;
-		else if (old->at.mount == new->at.mount && !name_is_below(old->at.name, new->at.name))
+		else if (old->at.mount == new->at.mount &&
+			 !name_is_below(old->at.name, new->at.name))
 			a = -EINVAL;
 		else
 			a = mount_pivot(c->ctx->mount_ns, &new->at, &old->at);

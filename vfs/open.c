@@ -2,10 +2,13 @@
 #include "vfs_priv.h"
 
 #define O_TMPFILE_BIT 020000000u
-#define OPEN_FLAGS_ALL                                                                                                                       \
-	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_ASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | \
-		O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE)
-#define OPEN_KEPT_OUT (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC) /* not file status flags: F_GETFL does not show them */
+#define OPEN_FLAGS_ALL                                                                             \
+	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC |      \
+		O_ASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME |          \
+		O_CLOEXEC | O_PATH | O_TMPFILE)
+#define OPEN_KEPT_OUT                                                                              \
+	(O_CREAT | O_EXCL | O_NOCTTY |                                                             \
+		O_TRUNC) /* not file status flags: F_GETFL does not show them */
 
 static answer_t how_check(struct open_how *how)
 {
@@ -13,7 +16,8 @@ static answer_t how_check(struct open_how *how)
 	if (how->flags & O_PATH)
 		how->flags &= O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC;
 	if (how->flags & O_TMPFILE_BIT) {
-		if ((how->flags & O_TMPFILE) != O_TMPFILE || !(how->flags & O_ACCMODE) || how->flags & O_CREAT)
+		if ((how->flags & O_TMPFILE) != O_TMPFILE || !(how->flags & O_ACCMODE) ||
+			how->flags & O_CREAT)
 			return -EINVAL;
 	} else if ((how->flags & (O_DIRECTORY | O_CREAT)) == (O_DIRECTORY | O_CREAT)) {
 		return -EINVAL;
@@ -35,13 +39,14 @@ static enum node_type type_of(const struct inode *i, u32 flags)
 		return NODE_BLOCK;
 	case S_IFCHR:
 		switch (DEV_MAJOR(i->rdev)) {
-		case 4:	  /* tty, ttyS */
-		case 5:	  /* tty, console, ptmx */
+		case 4:   /* tty, ttyS */
+		case 5:   /* tty, console, ptmx */
 		case 204: /* ttyAMA */
 		case 229: /* hvc */
 			return NODE_TTY;
 		default:
-			return DEV_MAJOR(i->rdev) >= 136 && DEV_MAJOR(i->rdev) <= 143 ? NODE_TTY : NODE_CHAR;
+			return DEV_MAJOR(i->rdev) >= 136 && DEV_MAJOR(i->rdev) <= 143 ? NODE_TTY
+										      : NODE_CHAR;
 		}
 	default:
 		return i->sb->view ? NODE_VIEW : NODE_FILE;
@@ -50,13 +55,16 @@ static enum node_type type_of(const struct inode *i, u32 flags)
 
 static u32 access_mask(u32 flags)
 {
-	u32 mask = (flags & O_ACCMODE) == O_RDONLY ? MAY_READ : (flags & O_ACCMODE) == O_WRONLY ? MAY_WRITE : MAY_READ | MAY_WRITE;
+	u32 mask = (flags & O_ACCMODE) == O_RDONLY   ? MAY_READ
+		   : (flags & O_ACCMODE) == O_WRONLY ? MAY_WRITE
+						     : MAY_READ | MAY_WRITE;
 
 	return flags & O_TRUNC ? mask | MAY_WRITE : mask;
 }
 
 /* Errors of Linux's may_open, in its order. */
-static answer_t may_open(struct call *c, const struct path_ref *path, const struct inode *i, const struct open_how *how, bool created)
+static answer_t may_open(struct call *c, const struct path_ref *path, const struct inode *i,
+	const struct open_how *how, bool created)
 {
 	u32 type = S_TYPE(i->mode), mask = how->exec ? MAY_EXEC : access_mask(how->flags);
 
@@ -72,7 +80,8 @@ static answer_t may_open(struct call *c, const struct path_ref *path, const stru
 		return -EACCES;
 	if (how->exec && (path->mount->flags & MNT_NOEXEC || i->sb->flags & SB_NOEXEC))
 		return -EACCES;
-	if ((type == S_IFCHR || type == S_IFBLK) && (path->mount->flags & MNT_NODEV || i->sb->flags & SB_NODEV))
+	if ((type == S_IFCHR || type == S_IFBLK) &&
+		(path->mount->flags & MNT_NODEV || i->sb->flags & SB_NODEV))
 		return -EACCES;
 	if (created)
 		return 0;
@@ -83,7 +92,8 @@ static answer_t may_open(struct call *c, const struct path_ref *path, const stru
 	return inode_permission(c->ctx, i, mask);
 }
 
-/* What open(2) does behind the name: FIFOs wait for each other, devices look for their driver. May answer kinds. */
+/* What open(2) does behind the name: FIFOs wait for each other, devices look for their driver. May
+ * answer kinds. */
 static answer_t second_half(struct call *c, struct file *file)
 {
 	switch (file->type) {
@@ -140,8 +150,8 @@ static answer_t finish_open(struct call *c, struct walks *ws, struct file *file,
 	return 0;
 }
 
-static answer_t open_inode(struct call *c, struct walks *ws, const struct path_ref *path, struct inode *i, struct open_how *how, bool created,
-	struct file **out)
+static answer_t open_inode(struct call *c, struct walks *ws, const struct path_ref *path,
+	struct inode *i, struct open_how *how, bool created, struct file **out)
 {
 	enum node_type type;
 	struct file *file;
@@ -149,12 +159,15 @@ static answer_t open_inode(struct call *c, struct walks *ws, const struct path_r
 
 	if (unlikely(a))
 		return a;
-	/* Sockets, and what has no type because nobody opens it by a name (eventfd and the like, through /proc/PID/fd). */
+	/* Sockets, and what has no type because nobody opens it by a name (eventfd and the like,
+	 * through /proc/PID/fd). */
 	if ((S_TYPE(i->mode) == S_IFSOCK || !S_TYPE(i->mode)) && !(how->flags & O_PATH))
 		return -ENXIO;
 	type = type_of(i, how->flags);
-	/* O_NOCTTY and O_EXCL stay until the terminal and the block device have seen them: finish_open */
-	file = file_new(type, how->flags & ~(OPEN_KEPT_OUT & ~(O_NOCTTY | O_EXCL)) & ~O_CLOEXEC, path, i, nullptr);
+	/* O_NOCTTY and O_EXCL stay until the terminal and the block device have seen them:
+	 * finish_open */
+	file = file_new(type, how->flags & ~(OPEN_KEPT_OUT & ~(O_NOCTTY | O_EXCL)) & ~O_CLOEXEC,
+		path, i, nullptr);
 	if (!file)
 		return call_need_memory(c, sizeof(struct file));
 	if (S_TYPE(i->mode) == S_IFREG && how->flags & O_ACCMODE && !(how->flags & O_PATH))
@@ -176,7 +189,8 @@ static answer_t open_inode(struct call *c, struct walks *ws, const struct path_r
 }
 
 /* The entry is absent and the directory is held: makes it. */
-static answer_t create_and_open(struct call *c, struct walks *ws, struct walk *w, struct name *child, struct open_how *how, struct file **out)
+static answer_t create_and_open(struct call *c, struct walks *ws, struct walk *w,
+	struct name *child, struct open_how *how, struct file **out)
 {
 	struct inode *dir = w->inode, *fresh = nullptr;
 	struct fs_create_args args = {.mode = S_IFREG | (how->mode & ~c->ctx->fs->umask)};
@@ -187,7 +201,8 @@ static answer_t create_and_open(struct call *c, struct walks *ws, struct walk *w
 	if (a)
 		return a;
 	vfs_owner_of_new(c, dir, args.mode, &args);
-	file = file_new(NODE_FILE, how->flags & ~OPEN_KEPT_OUT & ~O_CLOEXEC, &path, nullptr, nullptr);
+	file = file_new(NODE_FILE, how->flags & ~OPEN_KEPT_OUT & ~O_CLOEXEC, &path, nullptr,
+		nullptr);
 	if (!file)
 		return call_need_memory(c, sizeof(struct file));
 	a = fs_create(c, dir, w->last, w->last_len, &args, &fresh);
@@ -208,8 +223,8 @@ static answer_t create_and_open(struct call *c, struct walks *ws, struct walk *w
 }
 
 /* O_CREAT: the parent is resolved; looks at the last component until it is no link any more. */
-static answer_t open_create(struct call *c, struct walks *ws, s32 at, const struct path_ref *start, const char *path, struct open_how *how,
-	struct file **out)
+static answer_t open_create(struct call *c, struct walks *ws, s32 at, const struct path_ref *start,
+	const char *path, struct open_how *how, struct file **out)
 {
 	u32 flags = WALK_PARENT | WALK_R(how->resolve);
 	struct walk *w = walk_nr(ws, 0);
@@ -218,7 +233,8 @@ static answer_t open_create(struct call *c, struct walks *ws, s32 at, const stru
 	answer_t a;
 
 	for (;;) {
-		a = start ? vfs_walk_from(c, w, start, path, flags) : vfs_walk_text(c, w, at, path, flags);
+		a = start ? vfs_walk_from(c, w, start, path, flags)
+			  : vfs_walk_text(c, w, at, path, flags);
 		if (a)
 			return a;
 		if (w->last_type != WALK_LAST_NORMAL || w->trailing_slash)
@@ -270,7 +286,8 @@ static answer_t open_create(struct call *c, struct walks *ws, s32 at, const stru
 	return a;
 }
 
-static answer_t open_tmpfile(struct call *c, struct walk *w, struct open_how *how, struct file **out)
+static answer_t open_tmpfile(struct call *c, struct walk *w, struct open_how *how,
+	struct file **out)
 {
 	struct fs_create_args args = {.mode = S_IFREG | (how->mode & ~c->ctx->fs->umask)};
 	struct inode *fresh = nullptr;
@@ -303,8 +320,8 @@ static answer_t open_tmpfile(struct call *c, struct walk *w, struct open_how *ho
 	return *out ? 0 : -ENOMEM;
 }
 
-answer_t vfs_open_at(struct call *c, struct walks *ws, s32 at, const struct path_ref *start, const char *path, struct open_how *how,
-	struct file **out)
+answer_t vfs_open_at(struct call *c, struct walks *ws, s32 at, const struct path_ref *start,
+	const char *path, struct open_how *how, struct file **out)
 {
 	struct walk *w = walk_nr(ws, 0);
 	u32 flags = WALK_R(how->resolve);
@@ -326,7 +343,8 @@ answer_t vfs_open_at(struct call *c, struct walks *ws, s32 at, const struct path
 		flags |= WALK_DIRECTORY;
 	a = start ? vfs_walk_from(c, w, start, path, flags) : vfs_walk_text(c, w, at, path, flags);
 	if (unlikely(a)) {
-		/* openat(2): O_NOFOLLOW|O_DIRECTORY on a link is ENOTDIR, which the walk has said. */
+		/* openat(2): O_NOFOLLOW|O_DIRECTORY on a link is ENOTDIR, which the walk has said.
+		 */
 		return a;
 	}
 	if (how->flags & O_TMPFILE_BIT)
@@ -342,7 +360,8 @@ answer_t vfs_open(struct call *c, s32 at, u64 user_path, u32 flags, u32 mode, u6
 	const char *path;
 	answer_t a;
 
-	if (resolve & ~(u64)RESOLVE_ALL || (resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) == (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
+	if (resolve & ~(u64)RESOLVE_ALL || (resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) ==
+						   (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
 		return -EINVAL;
 	a = call_path(c, 0, (vaddr_t)user_path, &path);
 	if (a < 0)
@@ -373,6 +392,7 @@ answer_t vfs_open_kernel(struct call *c, u64 user_path, u32 flags, struct open_r
 	if (!*path)
 		return -ENOENT;
 	walks_begin(c, &ws);
-	a = vfs_open_at(c, &ws, AT_FDCWD, reply->at.mount ? &reply->at : nullptr, path, &how, &reply->file);
+	a = vfs_open_at(c, &ws, AT_FDCWD, reply->at.mount ? &reply->at : nullptr, path, &how,
+		&reply->file);
 	return walks_end(c, &ws, a);
 }

@@ -1,8 +1,9 @@
 /*
  * Pipes and FIFOs (node slot `pipe`). The body is core's (core/pipe.h).
  *
- * A read or write moves at most a page under the body's short lock, copying without faulting; a copy that would fault is a NEED and nothing
- * was consumed. A page for writing is allocated before the lock. Writes up to PIPE_BUF are one piece: they wait until all of it fits.
+ * A read or write moves at most a page under the body's short lock, copying without faulting; a
+ * copy that would fault is a NEED and nothing was consumed. A page for writing is allocated before
+ * the lock. Writes up to PIPE_BUF are one piece: they wait until all of it fits.
  */
 #include <arch/mmu.h>
 #include <core/pipe.h>
@@ -33,7 +34,8 @@ static void fifo_enter(struct file *f, struct pipe *p)
 	pipe_open_end(p, r, w);
 }
 
-/* fifo(7): a reader waits for a writer and the other way round; O_NONBLOCK readers never, O_NONBLOCK writers get ENXIO; O_RDWR never. */
+/* fifo(7): a reader waits for a writer and the other way round; O_NONBLOCK readers never,
+ * O_NONBLOCK writers get ENXIO; O_RDWR never. */
 answer_t pipe_node_open(struct call *c, struct file *f)
 {
 	bool r = file_readable(f), w = file_writable(f), met;
@@ -56,7 +58,8 @@ answer_t pipe_node_open(struct call *c, struct file *f)
 	on = r ? &p->readable : &p->writable;
 	seq = waitable_seq(on);
 	/* The other end is here, or was since: who came and went counts as met. */
-	met = r ? READ_ONCE(p->writers) || p->writer_opens != (u32)f->cursor : READ_ONCE(p->readers) || p->reader_opens != (u32)f->cursor;
+	met = r ? READ_ONCE(p->writers) || p->writer_opens != (u32)f->cursor
+		: READ_ONCE(p->readers) || p->reader_opens != (u32)f->cursor;
 	if (met)
 		return 0;
 	if (call_interrupted(c))
@@ -73,7 +76,8 @@ answer_t vfs_pipe(struct call *c, u64 fds, u32 flags)
 
 	if (flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
 		return -EINVAL;
-	/* Where the numbers go must be writable before there are any; what is there stays until then. */
+	/* Where the numbers go must be writable before there are any; what is there stays until
+	 * then. */
 	a = call_copy_in(c, fd, (vaddr_t)fds, sizeof(fd));
 	if (!a)
 		a = call_copy_out(c, (vaddr_t)fds, fd, sizeof(fd));
@@ -82,7 +86,8 @@ answer_t vfs_pipe(struct call *c, u64 fds, u32 flags)
 	p = pipe_new();
 	if (!p)
 		return call_need_memory(c, sizeof(*p));
-	f[0] = file_new_anonymous(NODE_PIPE, O_RDONLY | (flags & (O_NONBLOCK | O_DIRECT)), "pipe", &p->obj);
+	f[0] = file_new_anonymous(NODE_PIPE, O_RDONLY | (flags & (O_NONBLOCK | O_DIRECT)), "pipe",
+		&p->obj);
 	if (f[0]) {
 		pipe_open_end(p, true, false);
 		p->inode = f[0]->inode;
@@ -90,7 +95,8 @@ answer_t vfs_pipe(struct call *c, u64 fds, u32 flags)
 		object_get(&p->obj);
 		f[0]->inode->fifo = p; /* /proc/PID/fd opens this one again */
 		object_get(&p->obj);
-		f[1] = file_new(NODE_PIPE, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)), &f[0]->path, f[0]->inode, &p->obj);
+		f[1] = file_new(NODE_PIPE, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)),
+			&f[0]->path, f[0]->inode, &p->obj);
 		if (f[1])
 			pipe_open_end(p, false, true);
 		else
@@ -119,7 +125,8 @@ answer_t vfs_pipe(struct call *c, u64 fds, u32 flags)
 		return a;
 	}
 	fd[1] = (s32)a;
-	/* Was writable above; a thread that unmaps meanwhile loses the numbers, as on Linux it gets EFAULT with them open. */
+	/* Was writable above; a thread that unmaps meanwhile loses the numbers, as on Linux it gets
+	 * EFAULT with them open. */
 	if (call_copy_out_partial(c, (vaddr_t)fds, fd, sizeof(fd)) != sizeof(fd)) {
 		for (u32 i = 0; i < 2; i++)
 			if ((f[i] = call_uninstall(c, (u32)fd[i])))
@@ -130,8 +137,10 @@ answer_t vfs_pipe(struct call *c, u64 fds, u32 flags)
 }
 
 /* --- read --- */
-/* Takes what one entry has, as far as it fits. Bytes; *fault: the user range is absent. Locks: p->obj.lock. */
-static size_t take_locked(struct call *c, struct pipe *p, const struct uio *io, size_t done, bool *fault, bool *packet, struct frame **freed)
+/* Takes what one entry has, as far as it fits. Bytes; *fault: the user range is absent. Locks:
+ * p->obj.lock. */
+static size_t take_locked(struct call *c, struct pipe *p, const struct uio *io, size_t done,
+	bool *fault, bool *packet, struct frame **freed)
 {
 	struct pipe_page *e = ring_at(p, 0);
 	size_t bytes = MIN((size_t)e->bytes, io->total - done), n;
@@ -231,8 +240,10 @@ answer_t pipe_node_read(struct call *c, struct file *f, struct uio *io)
 /* --- write --- */
 enum put { PUT_DONE, PUT_FULL, PUT_FAULT, PUT_BROKEN };
 
-/* Appends to the last entry what fits there whole: only then is a page saved. Locks: p->obj.lock. */
-static size_t append_locked(struct call *c, struct pipe *p, const struct uio *io, size_t done, size_t left)
+/* Appends to the last entry what fits there whole: only then is a page saved. Locks: p->obj.lock.
+ */
+static size_t append_locked(struct call *c, struct pipe *p, const struct uio *io, size_t done,
+	size_t left)
 {
 	struct pipe_page *e;
 	size_t room, n;
@@ -244,7 +255,8 @@ static size_t append_locked(struct call *c, struct pipe *p, const struct uio *io
 	if (e->packet)
 		return 0;
 	room = PAGE_BYTES - e->offset - e->bytes;
-	/* Linux merges the odd bytes of a write into the last page, so that PIPE_BUF writes stay whole. */
+	/* Linux merges the odd bytes of a write into the last page, so that PIPE_BUF writes stay
+	 * whole. */
 	left &= PAGE_BYTES - 1;
 	if (!left || left > room)
 		return 0;
@@ -259,7 +271,8 @@ static size_t append_locked(struct call *c, struct pipe *p, const struct uio *io
 }
 
 /* One page filled outside the lock, then queued. */
-static enum put put_page(struct pipe *p, struct frame *frame, size_t bytes, bool packet, u32 pages_needed)
+static enum put put_page(struct pipe *p, struct frame *frame, size_t bytes, bool packet,
+	u32 pages_needed)
 {
 	struct pipe_page *e;
 	enum put r = PUT_DONE;
@@ -299,7 +312,8 @@ static answer_t broken(struct call *c, size_t done)
 }
 
 /* Nothing can be put now: what the call answers. */
-static answer_t write_blocked(struct call *c, struct file *f, struct pipe *p, const struct uio *io, size_t done, u32 seq)
+static answer_t write_blocked(struct call *c, struct file *f, struct pipe *p, const struct uio *io,
+	size_t done, u32 seq)
 {
 	if (f->flags & O_NONBLOCK || io->flags & 8)
 		return done ? (answer_t)done : -EAGAIN;
@@ -310,7 +324,8 @@ static answer_t write_blocked(struct call *c, struct file *f, struct pipe *p, co
 }
 
 /* One piece of a write. Bytes put, or 0 with *why. */
-static size_t write_piece(struct call *c, struct file *f, struct pipe *p, const struct uio *io, size_t done, enum put *why)
+static size_t write_piece(struct call *c, struct file *f, struct pipe *p, const struct uio *io,
+	size_t done, enum put *why)
 {
 	size_t left = io->total - done, bytes = MIN(left, (size_t)PAGE_BYTES), n = 0;
 	bool packet = f->flags & O_DIRECT;
@@ -422,7 +437,9 @@ answer_t pipe_node_poll(struct call *c, struct file *f, struct poll_ask *ask)
 		if (READ_ONCE(p->used))
 			events |= EV_IN | EV_RDNORM;
 		/* A FIFO that never had a writer since this open does not hang up. */
-		if (!READ_ONCE(p->writers) && (!f->inode->fifo || p->writer_opens != (u32)f->cursor || READ_ONCE(p->used)))
+		if (!READ_ONCE(p->writers) &&
+			(!f->inode->fifo || p->writer_opens != (u32)f->cursor ||
+				READ_ONCE(p->used)))
 			events |= EV_HUP;
 	}
 	if (file_writable(f)) {
@@ -461,7 +478,8 @@ answer_t vfs_pipe_size(struct call *c, u32 fd, u32 set, u32 bytes)
 		return -EINVAL;
 	while ((u64)nr_pages * PAGE_BYTES < bytes)
 		nr_pages *= 2;
-	if (nr_pages > PIPE_PAGES_MAX && nr_pages > p->nr_pages && !context_capable(c->ctx, CAP_SYS_RESOURCE))
+	if (nr_pages > PIPE_PAGES_MAX && nr_pages > p->nr_pages &&
+		!context_capable(c->ctx, CAP_SYS_RESOURCE))
 		return -EPERM;
 	if (nr_pages > 65536)
 		return -EINVAL;

@@ -1,11 +1,13 @@
 /*
- * poll(2), select(2): one pass that only looks; when nothing is ready, a second one that asks for what to wait before it looks again, so that
- * the wait set is complete when nothing was found. The deadline and mask are the record's.
+ * poll(2), select(2): one pass that only looks; when nothing is ready, a second one that asks for
+ * what to wait before it looks again, so that the wait set is complete when nothing was found. The
+ * deadline and mask are the record's.
  */
 #include <core/task.h>
 #include "vfs_priv.h"
 
-/* This module's own node types without a call through the slot; the others' through it. Never a kind: polls only look. */
+/* This module's own node types without a call through the slot; the others' through it. Never a
+ * kind: polls only look. */
 answer_t vfs_poll_file(struct call *c, struct file *f, struct poll_ask *ask)
 {
 	const struct node_vtable *vtable;
@@ -61,8 +63,9 @@ struct pollfd {
 #define POLL_CHUNK 64u /* descriptors copied at a time */
 
 /*
- * The table of one pass. Descriptors are not pinned for the call (there may be thousands; a rerun looks at the table again, as Linux does).
- * In a table of its own nobody can close what the caller looks at or waits for; in a shared one each look takes a reference.
+ * The table of one pass. Descriptors are not pinned for the call (there may be thousands; a rerun
+ * looks at the table again, as Linux does). In a table of its own nobody can close what the caller
+ * looks at or waits for; in a shared one each look takes a reference.
  */
 struct table {
 	struct files *files;
@@ -75,7 +78,8 @@ static inline struct table table_of(struct call *c)
 	return (struct table){files, files_shared(files)};
 }
 
-static __noinline answer_t wait_one(struct call *c, const struct table *t, struct file *f, u32 asked)
+static __noinline answer_t wait_one(struct call *c, const struct table *t, struct file *f,
+	u32 asked)
 {
 	struct poll_ask ask = {.want_wait = true};
 	answer_t a = vfs_poll_file(c, f, &ask);
@@ -88,7 +92,8 @@ static __noinline answer_t wait_one(struct call *c, const struct table *t, struc
 }
 
 /* revents of one; with want_wait it joins the wait set when it is not ready. 1: ready. */
-static inline answer_t poll_one(struct call *c, const struct table *t, struct pollfd *p, bool want_wait)
+static inline answer_t poll_one(struct call *c, const struct table *t, struct pollfd *p,
+	bool want_wait)
 {
 	u32 asked = (u16)p->events;
 	struct file *f;
@@ -103,7 +108,9 @@ static inline answer_t poll_one(struct call *c, const struct table *t, struct po
 		p->revents = EV_NVAL;
 		return 1;
 	}
-	a = want_wait ? wait_one(c, t, f, asked) : likely(f->type == NODE_PIPE) ? pipe_node_poll(c, f, nullptr) : vfs_poll_file(c, f, nullptr);
+	a = want_wait                      ? wait_one(c, t, f, asked)
+	    : likely(f->type == NODE_PIPE) ? pipe_node_poll(c, f, nullptr)
+					   : vfs_poll_file(c, f, nullptr);
 	if (t->shared)
 		file_put(f);
 	if (unlikely(answer_is_error(a))) /* the slot is parked, or no memory for a wait set */
@@ -168,9 +175,9 @@ answer_t vfs_poll(struct call *c, u64 fds, u32 nr)
 }
 
 /* --- select --- */
-#define SELECT_IN  (EV_RDNORM | EV_RDBAND | EV_IN | EV_HUP | EV_ERR)
-#define SELECT_OUT (EV_WRBAND | EV_WRNORM | EV_OUT | EV_ERR)
-#define SELECT_EX  EV_PRI
+#define SELECT_IN    (EV_RDNORM | EV_RDBAND | EV_IN | EV_HUP | EV_ERR)
+#define SELECT_OUT   (EV_WRBAND | EV_WRNORM | EV_OUT | EV_ERR)
+#define SELECT_EX    EV_PRI
 #define SELECT_WORDS 16u /* 1024 descriptors in 64-bit steps; larger sets take memory */
 
 struct select_sets {
@@ -179,8 +186,10 @@ struct select_sets {
 	u64 inline_words[6 * SELECT_WORDS];
 };
 
-/* A set is an array of machine words of the user: bytes are what is copied, so both word sizes and orders work where long is as ours. */
-static answer_t sets_in(struct call *c, struct select_sets *s, u32 nr, const u64 user[3], u64 **heap)
+/* A set is an array of machine words of the user: bytes are what is copied, so both word sizes and
+ * orders work where long is as ours. */
+static answer_t sets_in(struct call *c, struct select_sets *s, u32 nr, const u64 user[3],
+	u64 **heap)
 {
 	size_t bytes;
 
@@ -202,7 +211,8 @@ static answer_t sets_in(struct call *c, struct select_sets *s, u32 nr, const u64
 	return 0;
 }
 
-static answer_t select_one(struct call *c, const struct table *t, struct select_sets *s, u32 fd, bool want_wait)
+static answer_t select_one(struct call *c, const struct table *t, struct select_sets *s, u32 fd,
+	bool want_wait)
 {
 	u32 word = fd / 64, shift = fd % 64;
 	struct pollfd p = {.fd = (s32)fd};

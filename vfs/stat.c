@@ -3,7 +3,8 @@
 
 static inline u32 walk_flags(u32 flags)
 {
-	return (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
+	return (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) |
+	       (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
 }
 
 static void stat_fill(const struct mount *m, struct inode *i, struct stat_info *info)
@@ -23,7 +24,8 @@ static bool path_is_empty(struct call *c, u64 user_path)
 {
 	char first = 1;
 
-	return !user_path || (call_copy_in_partial(c, &first, (vaddr_t)user_path, 1) == 1 && !first);
+	return !user_path ||
+	       (call_copy_in_partial(c, &first, (vaddr_t)user_path, 1) == 1 && !first);
 }
 
 static answer_t stat_descriptor(struct call *c, u32 fd, struct stat_info *info)
@@ -42,7 +44,8 @@ answer_t vfs_stat(struct call *c, s32 at, u64 user_path, u32 flags, struct stat_
 {
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_SYNC_TYPE))
 		return -EINVAL;
-	/* fstat(2) comes here: a null or empty path with AT_EMPTY_PATH (Linux 6.11 allows a null one everywhere). */
+	/* fstat(2) comes here: a null or empty path with AT_EMPTY_PATH (Linux 6.11 allows a null
+	 * one everywhere). */
 	if (flags & AT_EMPTY_PATH && at != AT_FDCWD && path_is_empty(c, user_path))
 		return stat_descriptor(c, (u32)at, info);
 	return stat_path(c, at, user_path, flags, info);
@@ -90,13 +93,17 @@ answer_t vfs_access(struct call *c, s32 at, u64 user_path, u32 mode, u32 flags)
 	w = walk_nr(&ws, 0);
 	a = vfs_walk(c, w, 0, at, user_path, walk_flags(flags));
 	if (a == 0 && mode) {
-		if (mode & MAY_EXEC && S_TYPE(w->inode->mode) == S_IFREG && w->at.mount->flags & MNT_NOEXEC)
+		if (mode & MAY_EXEC && S_TYPE(w->inode->mode) == S_IFREG &&
+			w->at.mount->flags & MNT_NOEXEC)
 			a = -EACCES;
-		else if (flags & AT_EACCESS || (kuid_eq(c->ctx->cred.uid, c->ctx->cred.fsuid) && kgid_eq(c->ctx->cred.gid, c->ctx->cred.fsgid)))
+		else if (flags & AT_EACCESS ||
+			 (kuid_eq(c->ctx->cred.uid, c->ctx->cred.fsuid) &&
+				 kgid_eq(c->ctx->cred.gid, c->ctx->cred.fsgid)))
 			a = inode_permission(c->ctx, w->inode, mode);
 		else
 			a = access_real(c, w->inode, mode);
-		if (!a && mode & MAY_WRITE && vfs_path_readonly(&w->at) && (S_TYPE(w->inode->mode) == S_IFREG || inode_is_dir(w->inode)))
+		if (!a && mode & MAY_WRITE && vfs_path_readonly(&w->at) &&
+			(S_TYPE(w->inode->mode) == S_IFREG || inode_is_dir(w->inode)))
 			a = -EROFS;
 	}
 	return walks_end(c, &ws, a);
@@ -151,7 +158,8 @@ answer_t vfs_statfs(struct call *c, s32 at, u64 user_path, struct fs_statfs *inf
 			return -EBADF;
 		a = fs_statfs(c, file->inode->sb, info);
 		if (a >= 0)
-			info->flags |= file->path.mount->flags & (MNT_RDONLY | MNT_NOSUID | MNT_NODEV | MNT_NOEXEC);
+			info->flags |= file->path.mount->flags &
+				       (MNT_RDONLY | MNT_NOSUID | MNT_NODEV | MNT_NOEXEC);
 		return a;
 	}
 	walks_begin(c, &ws);
@@ -162,9 +170,12 @@ answer_t vfs_statfs(struct call *c, s32 at, u64 user_path, struct fs_statfs *inf
 		if (a >= 0) {
 			u32 m = w->at.mount->flags;
 
-			/* ST_*: the low four bits are those of mount(2), then ST_VALID, NOATIME, NODIRATIME, RELATIME. */
-			info->flags |= (m & (MNT_RDONLY | MNT_NOSUID | MNT_NODEV | MNT_NOEXEC)) | 0x20 | (m & MNT_NOATIME ? 0x400 : 0) |
-				       (m & MNT_NODIRATIME ? 0x800 : 0) | (m & MNT_RELATIME ? 0x1000 : 0);
+			/* ST_*: the low four bits are those of mount(2), then ST_VALID, NOATIME,
+			 * NODIRATIME, RELATIME. */
+			info->flags |= (m & (MNT_RDONLY | MNT_NOSUID | MNT_NODEV | MNT_NOEXEC)) |
+				       0x20 | (m & MNT_NOATIME ? 0x400 : 0) |
+				       (m & MNT_NODIRATIME ? 0x800 : 0) |
+				       (m & MNT_RELATIME ? 0x1000 : 0);
 		}
 	}
 	return walks_end(c, &ws, a < 0 ? a : 0);

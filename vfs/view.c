@@ -1,6 +1,7 @@
 /*
- * Files of pseudo file systems (node slot `view`): the view renders the whole text; the open file keeps it, so that reads in pieces see one
- * text. A read at position 0 renders again (programs like top seek to 0 and read on).
+ * Files of pseudo file systems (node slot `view`): the view renders the whole text; the open file
+ * keeps it, so that reads in pieces see one text. A read at position 0 renders again (programs like
+ * top seek to 0 and read on).
  */
 #include <core/task.h>
 #include "vfs_priv.h"

@@ -1,18 +1,31 @@
 /*
  * vfs: the file-system calls of personalities, and what open files of core's own kinds do.
  *
- * Purpose: translate paths and descriptors into core's names, inodes and files; behaviour only, every state is core's (core/node).
- * Vocabulary: a *walk* resolves one path; its *position* is (mount, name) and the rest of the string. *Fast*: in a grace read section, no
- * references, no locks, stops at anything unusual. *Slow*: one component with references, may answer a kind.
- * Objects and lifetimes: walks of a call live on the stack; a run that answers a kind moves them into the frame (core/walk.h), so that a cold
- * deep path goes on where it stood and what was resolved stays resolved.
- * Invariants: VFS-I1 a handler changes nothing before its last NEED, or has recorded the change. VFS-I2 a directory changes under its
- * EXCL_INODE; after it is held the last component is looked up again. VFS-I3 a position without references is used only in the grace
- * section in which it was found, and is validated by the name's seq when references are taken.
+ * Purpose: translate paths and descriptors into core's names, inodes and files; behaviour only,
+ * every state is core's (core/node).
+ *
+ * Vocabulary: a *walk* resolves one path; its *position* is (mount, name) and the rest of the
+ * string. *Fast*: in a grace read section, no references, no locks, stops at anything unusual.
+ * *Slow*: one component with references, may answer a kind.
+ *
+ * Objects and lifetimes: walks of a call live on the stack; a run that answers a kind moves them
+ * into the frame (core/walk.h), so that a cold deep path goes on where it stood and what was
+ * resolved stays resolved.
+ *
+ * Invariants: VFS-I1 a handler changes nothing before its last NEED, or has recorded the change.
+ * VFS-I2 a directory changes under its EXCL_INODE; after it is held the last component is looked up
+ * again. VFS-I3 a position without references is used only in the grace section in which it was
+ * found, and is validated by the name's seq when references are taken.
+ *
  * Locks: none of its own; core's short locks inside core's functions.
+ *
  * Failure and recovery: a trap in here ends the call; nothing is half done (VFS-I1).
- * Replacement: walk sets and pipes etc. are core objects; a waiting call's frame holds phase and walk set, both versioned with the contract.
- * Cost: a fast step is one scan, one hash, one lookup, one permission test: about 90 instructions for short names.
+ *
+ * Replacement: walk sets and pipes etc. are core objects; a waiting call's frame holds phase and
+ * walk set, both versioned with the contract.
+ *
+ * Cost: a fast step is one scan, one hash, one lookup, one permission test: about 90 instructions
+ * for short names.
  */
 #include "path.h"
 #include "vfs_priv.h"
@@ -85,7 +98,8 @@ void vfs_cross_mounts(struct path_ref *p)
 {
 	struct mount *m;
 
-	while (unlikely(atomic32_load(&p->name->nr_mounts)) && (m = mount_lookup(p->mount, p->name))) {
+	while (unlikely(atomic32_load(&p->name->nr_mounts)) &&
+		(m = mount_lookup(p->mount, p->name))) {
 		name_put(p->name);
 		mount_put(p->mount);
 		p->mount = m;
@@ -94,7 +108,8 @@ void vfs_cross_mounts(struct path_ref *p)
 	}
 }
 
-answer_t vfs_child(struct call *c, struct name *parent, const char *text, u32 len, struct name **out)
+answer_t vfs_child(struct call *c, struct name *parent, const char *text, u32 len,
+	struct name **out)
 {
 	struct superblock *sb = parent->sb;
 
@@ -264,7 +279,8 @@ static bool fast_settle(struct position *at)
 	return false;
 }
 
-/* Context of `start`: kept by somebody for the time of this call, or read inside the grace section (start nullptr: root or cwd). */
+/* Context of `start`: kept by somebody for the time of this call, or read inside the grace section
+ * (start nullptr: root or cwd). */
 static enum fast walk_fast(struct call *c, struct walk *w, const struct path_ref *start)
 {
 	struct position at = {.rest = w->rest};
@@ -355,7 +371,8 @@ static answer_t walk_up(struct call *c, struct walk *w)
 		p.name = READ_ONCE(p.mount->point);
 		p.mount = READ_ONCE(p.mount->parent);
 	}
-	/* Alive: a name holds its parent, a mount its parent and point; a move may have let go, then this is as good as just before it. */
+	/* Alive: a name holds its parent, a mount its parent and point; a move may have let go,
+	 * then this is as good as just before it. */
 	if (!object_get_live(&up.name->obj)) {
 		grace_read_end();
 		return -ENOENT;
@@ -426,7 +443,8 @@ static answer_t walk_jump(struct walk *w, struct path_ref *target, const char *a
 	return 0;
 }
 
-/* Follows the link `name`; `after` is the string behind it. Nothing has changed when it answers a kind. */
+/* Follows the link `name`; `after` is the string behind it. Nothing has changed when it answers a
+ * kind. */
 static answer_t walk_link(struct call *c, struct walk *w, struct name *name, const char *after)
 {
 	struct inode *i = name->inode;
@@ -490,7 +508,8 @@ static answer_t walk_slow(struct call *c, struct walk *w)
 		p++;
 	w->rest = p;
 	if (!*p) {
-		a = w->flags & WALK_PARENT ? walk_parent_resolved(w, WALK_LAST_ROOT, p, 0) : walk_resolved(w);
+		a = w->flags & WALK_PARENT ? walk_parent_resolved(w, WALK_LAST_ROOT, p, 0)
+					   : walk_resolved(w);
 		return a ? a : 1;
 	}
 	if (!dir || !inode_is_dir(dir))
@@ -504,7 +523,11 @@ static answer_t walk_slow(struct call *c, struct walk *w)
 	if (last && w->flags & WALK_PARENT) {
 		if (len > NAME_BYTES_MAX)
 			return -ENAMETOOLONG;
-		walk_parent_resolved(w, kind == COMPONENT_NORMAL ? WALK_LAST_NORMAL : kind == COMPONENT_DOT ? WALK_LAST_DOT : WALK_LAST_DOTDOT, p, len);
+		walk_parent_resolved(w,
+			kind == COMPONENT_NORMAL ? WALK_LAST_NORMAL
+			: kind == COMPONENT_DOT  ? WALK_LAST_DOT
+						 : WALK_LAST_DOTDOT,
+			p, len);
 		return 1;
 	}
 	if (kind != COMPONENT_NORMAL) {
@@ -525,7 +548,8 @@ static answer_t walk_slow(struct call *c, struct walk *w)
 			name_put(child);
 		return -ENOENT;
 	}
-	if (S_TYPE(child->inode->mode) == S_IFLNK && (!last || w->flags & WALK_FOLLOW || p[len] == '/')) {
+	if (S_TYPE(child->inode->mode) == S_IFLNK &&
+		(!last || w->flags & WALK_FOLLOW || p[len] == '/')) {
 		a = walk_link(c, w, child, p + len);
 		name_put(child);
 		return a;
@@ -560,11 +584,13 @@ static answer_t walk_run(struct call *c, struct walk *w, const struct path_ref *
 			if (likely(r == FAST_RESOLVED)) {
 				if (!(w->flags & WALK_PARENT))
 					return walk_resolved(w);
-				return walk_parent_resolved(w, WALK_LAST_NORMAL, w->rest, component_length(w->rest));
+				return walk_parent_resolved(w, WALK_LAST_NORMAL, w->rest,
+					component_length(w->rest));
 			}
 			w->state = WALK_RUNNING;
 		}
-		if (unlikely(w->flags & WALK_R(RESOLVE_CACHED) && !(w->at.name->sb->flags & SB_NAMES_RESIDENT)))
+		if (unlikely(w->flags & WALK_R(RESOLVE_CACHED) &&
+			     !(w->at.name->sb->flags & SB_NAMES_RESIDENT)))
 			return -EAGAIN;
 		a = walk_slow(c, w);
 		if (a)
@@ -573,7 +599,8 @@ static answer_t walk_run(struct call *c, struct walk *w, const struct path_ref *
 	}
 }
 
-answer_t vfs_walk_from(struct call *c, struct walk *w, const struct path_ref *start, const char *path, u32 flags)
+answer_t vfs_walk_from(struct call *c, struct walk *w, const struct path_ref *start,
+	const char *path, u32 flags)
 {
 	if (w->state == WALK_RESOLVED)
 		return 0;
@@ -611,7 +638,8 @@ answer_t vfs_walk_text(struct call *c, struct walk *w, s32 at, const char *path,
 {
 	struct file *file;
 
-	if (likely(w->state == WALK_FRESH && *path && (at == AT_FDCWD || *path == '/') && !(flags & WALK_R(RESOLVE_IN_ROOT | RESOLVE_BENEATH))))
+	if (likely(w->state == WALK_FRESH && *path && (at == AT_FDCWD || *path == '/') &&
+		    !(flags & WALK_R(RESOLVE_IN_ROOT | RESOLVE_BENEATH))))
 		return vfs_walk_from(c, w, nullptr, path, flags);
 	if (w->state != WALK_FRESH)
 		return vfs_walk_from(c, w, nullptr, path, flags);

@@ -20,18 +20,18 @@
 #include "abi_arch.h"
 #include "linux_handlers.h"
 
-#define AT_FDCWD_NR	   (-100)
+#define AT_FDCWD_NR         (-100)
 #define AT_SYMLINK_NOFOLLOW 0x100u
-#define AT_REMOVEDIR	   0x200u
-#define AT_EACCESS	   0x200u
-#define AT_SYMLINK_FOLLOW  0x400u
-#define AT_NO_AUTOMOUNT	   0x800u
-#define AT_EMPTY_PATH	   0x1000u
-#define AT_STATX_SYNC_TYPE 0x6000u
+#define AT_REMOVEDIR        0x200u
+#define AT_EACCESS          0x200u
+#define AT_SYMLINK_FOLLOW   0x400u
+#define AT_NO_AUTOMOUNT     0x800u
+#define AT_EMPTY_PATH       0x1000u
+#define AT_STATX_SYNC_TYPE  0x6000u
 
-#define USER_RW_MAX   0x7ffff000ull /* read(2): the most one call moves */
-#define USER_IOV_MAX  1024u
-#define USER_PATH_MAX 4096u
+#define USER_RW_MAX         0x7ffff000ull /* read(2): the most one call moves */
+#define USER_IOV_MAX        1024u
+#define USER_PATH_MAX       4096u
 
 /* Answers at once unless `expr` is 0: a kind, or an error. */
 #define abi_try(expr)                                                                              \
@@ -98,17 +98,19 @@ answer_t abi_poll(struct call *c, vaddr_t fds, u32 nr);
 /* signal.c */
 void abi_siginfo_fill(struct user_siginfo *out, const struct signal_info *info);
 void abi_siginfo_read(struct signal_info *out, const struct user_siginfo *in);
-/* Checks the size, reads a mask and makes the call wait under it (ppoll, pselect6, epoll_pwait, sigsuspend). user 0: no mask. */
+/* Checks the size, reads a mask and makes the call wait under it (ppoll, pselect6, epoll_pwait,
+ * sigsuspend). user 0: no mask. */
 answer_t abi_wait_mask(struct call *c, vaddr_t user, size_t bytes);
-answer_t abi_signal_deliver(struct call *c, struct arch_regs *regs, struct signal_info *info, struct signal_action *action, u64 old_mask);
+answer_t abi_signal_deliver(struct call *c, struct arch_regs *regs, struct signal_info *info,
+	struct signal_action *action, u64 old_mask);
 answer_t abi_signal_return(struct call *c, struct arch_regs *regs);
 answer_t abi_signal_info_out(struct call *c, struct signal_info *info, u64 user);
-#define SA_NODEFER_FLAG	 0x40000000ull
-#define SA_ONSTACK_FLAG	 0x08000000ull
-#define SA_RESTORER_FLAG 0x04000000ull
-#define SA_SIGINFO_FLAG	 0x00000004ull
-#define SS_ONSTACK_FLAG	   1u
-#define SS_DISABLE_FLAG	   2u
+#define SA_NODEFER_FLAG    0x40000000ull
+#define SA_ONSTACK_FLAG    0x08000000ull
+#define SA_RESTORER_FLAG   0x04000000ull
+#define SA_SIGINFO_FLAG    0x00000004ull
+#define SS_ONSTACK_FLAG    1u
+#define SS_DISABLE_FLAG    2u
 #define SS_AUTODISARM_FLAG 0x80000000u
 bool abi_on_altstack(const struct task *t, vaddr_t sp);
 /* Where the frame may grow down from; takes AUTODISARM into account. */
@@ -116,7 +118,8 @@ vaddr_t abi_signal_stack(struct task *t, vaddr_t sp, u64 action_flags);
 /* After a frame was built: SS_AUTODISARM. */
 void abi_altstack_entered(struct task *t);
 struct user_stack abi_altstack_get(const struct task *t);
-void abi_altstack_restore(struct task *t, const struct user_stack *s); /* sigreturn: errors are ignored, as on Linux */
+void abi_altstack_restore(struct task *t,
+	const struct user_stack *s); /* sigreturn: errors are ignored, as on Linux */
 
 /* stat.c */
 u32 abi_dev_out(u32 dev);
@@ -140,8 +143,10 @@ answer_t abi_iovec_import(struct call *c, struct abi_iovec *v, vaddr_t user, u64
 answer_t abi_syscall_name(struct call *c, u32 nr, void *name, u32 name_len);
 
 /* cred.c, task.c, sched.c */
-struct task *abi_target_task(struct call *c, s32 pid); /* referenced; 0: the caller; nullptr: none */
+struct task *abi_target_task(struct call *c,
+	s32 pid); /* referenced; 0: the caller; nullptr: none */
 void abi_task_put(struct task *t);
-/* A user struct that may be shorter or longer than ours: missing fields are 0, unknown ones must be (-E2BIG). */
+/* A user struct that may be shorter or longer than ours: missing fields are 0, unknown ones must be
+ * (-E2BIG). */
 answer_t abi_copy_struct(struct call *c, void *out, size_t known, vaddr_t user, size_t bytes);
 void abi_rusage_fill(struct user_rusage *out, const struct rusage_counts *in);

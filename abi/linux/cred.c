@@ -1,9 +1,10 @@
-/* Credentials: who the caller is. A change makes a new context (core/context.h) and sets it; other threads keep theirs, as on Linux. */
+/* Credentials: who the caller is. A change makes a new context (core/context.h) and sets it; other
+ * threads keep theirs, as on Linux. */
 #include "abi.h"
 
-#define ID_KEEP (~0u)
+#define ID_KEEP                   (~0u)
 #define SECUREBIT_NO_SETUID_FIXUP 4u
-#define SECUREBIT_KEEP_CAPS	  16u
+#define SECUREBIT_KEEP_CAPS       16u
 
 /* --- reading --- */
 answer_t sys_getuid(struct call *c)
@@ -164,7 +165,8 @@ static answer_t change_three(struct ids *ids, u32 real, u32 effective, u32 saved
 	u32 wanted[3] = {real, effective, saved};
 
 	for (u32 i = 0; i < 3; i++)
-		if (wanted[i] != ID_KEEP && !capable && !is_one_of(wanted[i], old.real, old.effective, old.saved))
+		if (wanted[i] != ID_KEEP && !capable &&
+			!is_one_of(wanted[i], old.real, old.effective, old.saved))
 			return -EPERM;
 	if (real != ID_KEEP)
 		ids->real = real;
@@ -196,7 +198,8 @@ answer_t sys_setreuid(struct call *c)
 {
 	struct ids ids = uids_of(c);
 
-	abi_try(change_pair(&ids, arg_uint(c, 0), arg_uint(c, 1), context_capable(c->ctx, CAP_SETUID)));
+	abi_try(change_pair(&ids, arg_uint(c, 0), arg_uint(c, 1),
+		context_capable(c->ctx, CAP_SETUID)));
 	return set_uids(c, &ids);
 }
 
@@ -204,7 +207,8 @@ answer_t sys_setregid(struct call *c)
 {
 	struct ids ids = gids_of(c);
 
-	abi_try(change_pair(&ids, arg_uint(c, 0), arg_uint(c, 1), context_capable(c->ctx, CAP_SETGID)));
+	abi_try(change_pair(&ids, arg_uint(c, 0), arg_uint(c, 1),
+		context_capable(c->ctx, CAP_SETGID)));
 	return set_gids(c, &ids);
 }
 
@@ -212,7 +216,8 @@ answer_t sys_setresuid(struct call *c)
 {
 	struct ids ids = uids_of(c);
 
-	abi_try(change_three(&ids, arg_uint(c, 0), arg_uint(c, 1), arg_uint(c, 2), context_capable(c->ctx, CAP_SETUID)));
+	abi_try(change_three(&ids, arg_uint(c, 0), arg_uint(c, 1), arg_uint(c, 2),
+		context_capable(c->ctx, CAP_SETUID)));
 	return set_uids(c, &ids);
 }
 
@@ -220,13 +225,17 @@ answer_t sys_setresgid(struct call *c)
 {
 	struct ids ids = gids_of(c);
 
-	abi_try(change_three(&ids, arg_uint(c, 0), arg_uint(c, 1), arg_uint(c, 2), context_capable(c->ctx, CAP_SETGID)));
+	abi_try(change_three(&ids, arg_uint(c, 0), arg_uint(c, 1), arg_uint(c, 2),
+		context_capable(c->ctx, CAP_SETGID)));
 	return set_gids(c, &ids);
 }
 
-/* setfsuid(2) and setfsgid(2) answer the old id, whether it changed or not. File capabilities follow fsuid. */
-#define CAPS_OF_FS ((1ull << CAP_CHOWN) | (1ull << CAP_DAC_OVERRIDE) | (1ull << CAP_DAC_READ_SEARCH) | (1ull << CAP_FOWNER) | \
-		    (1ull << CAP_FSETID) | (1ull << CAP_LINUX_IMMUTABLE) | (1ull << CAP_MKNOD) | (1ull << 32 /* MAC_OVERRIDE */))
+/* setfsuid(2) and setfsgid(2) answer the old id, whether it changed or not. File capabilities
+ * follow fsuid. */
+#define CAPS_OF_FS                                                                                 \
+	((1ull << CAP_CHOWN) | (1ull << CAP_DAC_OVERRIDE) | (1ull << CAP_DAC_READ_SEARCH) |        \
+		(1ull << CAP_FOWNER) | (1ull << CAP_FSETID) | (1ull << CAP_LINUX_IMMUTABLE) |      \
+		(1ull << CAP_MKNOD) | (1ull << 32 /* MAC_OVERRIDE */))
 
 answer_t sys_setfsuid(struct call *c)
 {
@@ -234,8 +243,9 @@ answer_t sys_setfsuid(struct call *c)
 	u32 id = arg_uint(c, 0), before = old->fsuid.value;
 	struct context *new;
 
-	if (id == ID_KEEP || id == before || (!is_one_of(id, old->uid.value, old->euid.value, old->suid.value) &&
-					     !context_capable(c->ctx, CAP_SETUID)))
+	if (id == ID_KEEP || id == before ||
+		(!is_one_of(id, old->uid.value, old->euid.value, old->suid.value) &&
+			!context_capable(c->ctx, CAP_SETUID)))
 		return (answer_t)before;
 	new = context_clone(c->ctx);
 	if (!new)
@@ -257,8 +267,9 @@ answer_t sys_setfsgid(struct call *c)
 	u32 id = arg_uint(c, 0), before = old->fsgid.value;
 	struct context *new;
 
-	if (id == ID_KEEP || id == before || (!is_one_of(id, old->gid.value, old->egid.value, old->sgid.value) &&
-					     !context_capable(c->ctx, CAP_SETGID)))
+	if (id == ID_KEEP || id == before ||
+		(!is_one_of(id, old->gid.value, old->egid.value, old->sgid.value) &&
+			!context_capable(c->ctx, CAP_SETGID)))
 		return (answer_t)before;
 	new = context_clone(c->ctx);
 	if (!new)
@@ -288,7 +299,8 @@ answer_t sys_getgroups(struct call *c)
 	return (answer_t)nr;
 }
 
-/* Core wants the list sorted. Insertion: lists are short, and a longest one of 65536 comes from nobody but root. */
+/* Core wants the list sorted. Insertion: lists are short, and a longest one of 65536 comes from
+ * nobody but root. */
 static void sort_groups(struct group_list *groups)
 {
 	for (u32 i = 1; i < groups->nr; i++) {
@@ -332,7 +344,8 @@ answer_t sys_setgroups(struct call *c)
 #define CAP_VERSION_2 0x20071026u
 #define CAP_VERSION_3 0x20080522u
 
-/* 32-bit sets of version 1, 64-bit ones of 2 and 3. An unknown version is answered with ours (capget(2)). */
+/* 32-bit sets of version 1, 64-bit ones of 2 and 3. An unknown version is answered with ours
+ * (capget(2)). */
 static answer_t cap_header(struct call *c, struct user_cap_header *h, u32 *words)
 {
 	const u32 ours = CAP_VERSION_3;
@@ -381,8 +394,8 @@ answer_t sys_capget(struct call *c)
 	cred = credentials_of(t);
 	abi_task_put(t);
 	for (u32 i = 0; i < 2; i++)
-		data[i] = (struct user_cap_data){(u32)(cred.cap_effective >> 32 * i), (u32)(cred.cap_permitted >> 32 * i),
-						 (u32)(cred.cap_inheritable >> 32 * i)};
+		data[i] = (struct user_cap_data){(u32)(cred.cap_effective >> 32 * i),
+			(u32)(cred.cap_permitted >> 32 * i), (u32)(cred.cap_inheritable >> 32 * i)};
 	return call_copy_out(c, c->args[1], data, words * sizeof(data[0]));
 }
 
@@ -408,8 +421,9 @@ answer_t sys_capset(struct call *c)
 	permitted = (data[0].permitted | (u64)data[1].permitted << 32) & CAP_ALL;
 	inheritable = (data[0].inheritable | (u64)data[1].inheritable << 32) & CAP_ALL;
 	if (!subset(inheritable, old->cap_inheritable | old->cap_bounding) ||
-	    (!context_capable(c->ctx, CAP_SETPCAP) && !subset(inheritable, old->cap_inheritable | old->cap_permitted)) ||
-	    !subset(permitted, old->cap_permitted) || !subset(effective, permitted))
+		(!context_capable(c->ctx, CAP_SETPCAP) &&
+			!subset(inheritable, old->cap_inheritable | old->cap_permitted)) ||
+		!subset(permitted, old->cap_permitted) || !subset(effective, permitted))
 		return -EPERM;
 	new = context_clone(c->ctx);
 	if (!new)
@@ -417,7 +431,7 @@ answer_t sys_capset(struct call *c)
 	new->cred.cap_effective = effective;
 	new->cred.cap_permitted = permitted;
 	new->cred.cap_inheritable = inheritable;
-	new->cred.cap_ambient &= permitted & inheritable;
+	new->cred.cap_ambient &= permitted &inheritable;
 	return set_context(c, new);
 }
 

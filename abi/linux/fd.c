@@ -2,35 +2,35 @@
 #include <core/event.h>
 #include "abi.h"
 
-#define F_DUPFD		0
-#define F_GETFD		1
-#define F_SETFD		2
-#define F_GETFL		3
-#define F_SETFL		4
-#define F_GETLK		5
-#define F_SETLK		6
-#define F_SETLKW	7
-#define F_SETOWN	8
-#define F_GETOWN	9
-#define F_SETSIG	10
-#define F_GETSIG	11
-#define F_SETOWN_EX	15
-#define F_GETOWN_EX	16
-#define F_OFD_GETLK	36
-#define F_OFD_SETLK	37
-#define F_OFD_SETLKW	38
-#define F_GETLEASE	1025
+#define F_DUPFD         0
+#define F_GETFD         1
+#define F_SETFD         2
+#define F_GETFL         3
+#define F_SETFL         4
+#define F_GETLK         5
+#define F_SETLK         6
+#define F_SETLKW        7
+#define F_SETOWN        8
+#define F_GETOWN        9
+#define F_SETSIG        10
+#define F_GETSIG        11
+#define F_SETOWN_EX     15
+#define F_GETOWN_EX     16
+#define F_OFD_GETLK     36
+#define F_OFD_SETLK     37
+#define F_OFD_SETLKW    38
+#define F_GETLEASE      1025
 #define F_DUPFD_CLOEXEC 1030
-#define F_SETPIPE_SZ	1031
-#define F_GETPIPE_SZ	1032
-#define F_ADD_SEALS	1033
-#define F_GET_SEALS	1034
-#define F_UNLCK		2
-#define F_OWNER_TID	0
-#define F_OWNER_PID	1
-#define F_OWNER_PGRP	2
+#define F_SETPIPE_SZ    1031
+#define F_GETPIPE_SZ    1032
+#define F_ADD_SEALS     1033
+#define F_GET_SEALS     1034
+#define F_UNLCK         2
+#define F_OWNER_TID     0
+#define F_OWNER_PID     1
+#define F_OWNER_PGRP    2
 /* What F_SETFL changes; O_NOATIME needs its owner's rights. */
-#define SETFL_MASK (O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME)
+#define SETFL_MASK      (O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME)
 
 static answer_t open_common(struct call *c, s32 at, vaddr_t path, u32 flags, u32 mode)
 {
@@ -46,8 +46,9 @@ answer_t sys_openat(struct call *c)
 answer_t sys_openat2(struct call *c)
 {
 	struct user_open_how how = {};
-	u64 known = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_ASYNC | O_DIRECT |
-		    O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE;
+	u64 known = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK |
+		    O_SYNC | O_ASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW |
+		    O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE;
 	u64 flags;
 
 	if (c->args[3] < sizeof(how))
@@ -58,12 +59,15 @@ answer_t sys_openat2(struct call *c)
 	if (how.flags >> 32 || how.resolve & ~0x3full)
 		return -EINVAL;
 	flags = abi_open_flags_in((u32)how.flags);
-	if (flags & ~known || how.mode & ~07777ull || (how.mode && !(flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)))))
+	if (flags & ~known || how.mode & ~07777ull ||
+		(how.mode && !(flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)))))
 		return -EINVAL;
-	return vfs_open(SLOT(VFS), c, arg_int(c, 0), c->args[1], (u32)flags | O_LARGEFILE, (u32)how.mode, how.resolve);
+	return vfs_open(SLOT(VFS), c, arg_int(c, 0), c->args[1], (u32)flags | O_LARGEFILE,
+		(u32)how.mode, how.resolve);
 }
 
-/* The number is free and the reference ours. The end of an open file, and a flush, may wait: then core does it. */
+/* The number is free and the reference ours. The end of an open file, and a flush, may wait: then
+ * core does it. */
 static answer_t release(struct call *c, struct file *file, answer_t result)
 {
 	const struct node_vtable *vtable = slot_vtable(file->slot);
@@ -148,7 +152,7 @@ static answer_t dup_to(struct call *c, u32 old, u32 new, bool cloexec)
 		file_put(file);
 		return error;
 	}
-	return replaced ? release(c, replaced, (answer_t)new) : (answer_t)new;
+	return replaced ? release(c, replaced, (answer_t) new) : (answer_t) new;
 }
 
 answer_t sys_dup3(struct call *c)
@@ -170,8 +174,9 @@ answer_t sys_dup2(struct call *c)
 static answer_t set_file_flags(struct call *c, struct file *file, u32 flags)
 {
 	flags = abi_open_flags_in(flags);
-	if (file->inode && (flags & O_NOATIME) > (file->flags & O_NOATIME) && !kuid_eq(c->ctx->cred.fsuid, file->inode->uid) &&
-	    !context_capable(c->ctx, CAP_FOWNER))
+	if (file->inode && (flags & O_NOATIME) > (file->flags & O_NOATIME) &&
+		!kuid_eq(c->ctx->cred.fsuid, file->inode->uid) &&
+		!context_capable(c->ctx, CAP_FOWNER))
 		return -EPERM;
 	spin_lock(&file->obj.lock);
 	WRITE_ONCE(file->flags, (file->flags & ~SETFL_MASK) | (flags & SETFL_MASK));
@@ -195,7 +200,8 @@ static answer_t set_owner(struct call *c, struct file *file, s32 owner)
 	return 0;
 }
 
-/* A process group is a negative value, and no error: it goes past the answer, some of whose negative values mean other things. */
+/* A process group is a negative value, and no error: it goes past the answer, some of whose
+ * negative values mean other things. */
 static answer_t get_owner(struct call *c, const struct file *file)
 {
 	s32 owner = READ_ONCE(file->owner_pid);
@@ -221,7 +227,9 @@ static answer_t owner_ex(struct call *c, struct file *file, u32 command, vaddr_t
 	abi_try(abi_copy_in(c, &owner, user));
 	if (owner.type < F_OWNER_TID || owner.type > F_OWNER_PGRP)
 		return -EINVAL;
-	return owner.pid < 0 ? -EINVAL : set_owner(c, file, owner.type == F_OWNER_PGRP ? -owner.pid : owner.pid);
+	return owner.pid < 0
+		       ? -EINVAL
+		       : set_owner(c, file, owner.type == F_OWNER_PGRP ? -owner.pid : owner.pid);
 }
 
 static answer_t fcntl_path_fd(struct call *c, struct file *file, u32 command, word_t arg)
@@ -239,7 +247,9 @@ static answer_t fcntl_path_fd(struct call *c, struct file *file, u32 command, wo
 	case F_SETFD:
 		return files_cloexec_set(t->files, arg_uint(c, 0), arg & 1);
 	case F_GETFL:
-		return (answer_t)abi_open_flags_out(READ_ONCE(file->flags) & ~(O_CLOEXEC | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC));
+		return (answer_t)abi_open_flags_out(READ_ONCE(file->flags) &
+						    ~(O_CLOEXEC | O_CREAT | O_EXCL | O_NOCTTY |
+							    O_TRUNC));
 	default:
 		return -EBADF;
 	}
@@ -283,7 +293,8 @@ answer_t sys_fcntl(struct call *c)
 		return F_UNLCK;
 	case F_SETPIPE_SZ:
 	case F_GETPIPE_SZ:
-		return vfs_pipe_size(SLOT(VFS), c, arg_uint(c, 0), command == F_SETPIPE_SZ, (u32)arg);
+		return vfs_pipe_size(SLOT(VFS), c, arg_uint(c, 0), command == F_SETPIPE_SZ,
+			(u32)arg);
 	case F_ADD_SEALS:
 	case F_GET_SEALS:
 		return vfs_seals(SLOT(VFS), c, arg_uint(c, 0), command == F_ADD_SEALS, (u32)arg);
@@ -292,12 +303,12 @@ answer_t sys_fcntl(struct call *c)
 	}
 }
 
-#define FIONREAD  0x541bu
-#define FIONBIO	  0x5421u
-#define FIONCLEX  0x5450u
-#define FIOCLEX	  0x5451u
-#define FIOASYNC  0x5452u
-#define FIOQSIZE  0x5460u
+#define FIONREAD 0x541bu
+#define FIONBIO  0x5421u
+#define FIONCLEX 0x5450u
+#define FIOCLEX  0x5451u
+#define FIOASYNC 0x5452u
+#define FIOQSIZE 0x5460u
 
 static answer_t set_flag_from_user(struct call *c, struct file *file, u32 flag, vaddr_t user)
 {
@@ -369,7 +380,8 @@ answer_t sys_pidfd_open(struct call *c)
 	return vfs_pidfd_open(SLOT(VFS), c, arg_int(c, 0), arg_uint(c, 1));
 }
 
-/* ptrace's rule for looking into another process: the same ids, and one that may be dumped; or the capability. */
+/* ptrace's rule for looking into another process: the same ids, and one that may be dumped; or the
+ * capability. */
 static bool may_look_into(struct call *c, const struct task *t)
 {
 	const struct credentials *own = &c->ctx->cred, *other;
@@ -379,8 +391,9 @@ static bool may_look_into(struct call *c, const struct task *t)
 		return true;
 	grace_read_begin();
 	other = &READ_ONCE(t->context)->cred;
-	same = kuid_eq(own->fsuid, other->uid) && kuid_eq(own->fsuid, other->euid) && kuid_eq(own->fsuid, other->suid) &&
-	       kgid_eq(own->fsgid, other->gid) && kgid_eq(own->fsgid, other->egid) && kgid_eq(own->fsgid, other->sgid);
+	same = kuid_eq(own->fsuid, other->uid) && kuid_eq(own->fsuid, other->euid) &&
+	       kuid_eq(own->fsuid, other->suid) && kgid_eq(own->fsgid, other->gid) &&
+	       kgid_eq(own->fsgid, other->egid) && kgid_eq(own->fsgid, other->sgid);
 	grace_read_end();
 	return same && READ_ONCE(t->group->dumpable);
 }
@@ -407,8 +420,10 @@ static answer_t take_from(struct call *c, struct task *t, u32 fd)
 	file = task_file(t, fd);
 	if (!file)
 		return -EBADF;
-	a = files_install(abi_task(c)->files, file, 0, true, task_rlimit(abi_task(c), RLIMIT_NOFILE));
-	if (a < 0) /* the other process may have closed its own meanwhile, so this may be the last reference */
+	a = files_install(abi_task(c)->files, file, 0, true,
+		task_rlimit(abi_task(c), RLIMIT_NOFILE));
+	if (a < 0) /* the other process may have closed its own meanwhile, so this may be the last
+		      reference */
 		return release(c, file, a);
 	return a;
 }
@@ -438,7 +453,8 @@ static answer_t signalfd(struct call *c, u32 flags)
 	if (c->args[2] != sizeof(mask))
 		return -EINVAL;
 	abi_try(abi_copy_in(c, &mask, c->args[1]));
-	return vfs_signalfd(SLOT(VFS), c, arg_int(c, 0), mask & ~(SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP)), flags);
+	return vfs_signalfd(SLOT(VFS), c, arg_int(c, 0),
+		mask & ~(SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP)), flags);
 }
 
 answer_t sys_signalfd4(struct call *c)
@@ -467,7 +483,8 @@ struct dirent64_head {
 	char name[];
 } __packed;
 
-/* getdents(2): the type goes to the last byte, so an entry is as long as that of getdents64 or shorter by nothing. */
+/* getdents(2): the type goes to the last byte, so an entry is as long as that of getdents64 or
+ * shorter by nothing. */
 static void dents_to_old(struct dents *d)
 {
 	for (u32 at = 0; at < d->used;) {

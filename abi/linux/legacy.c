@@ -3,12 +3,14 @@
 
 answer_t sys_open(struct call *c)
 {
-	return vfs_open(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], abi_open_flags_in(arg_uint(c, 1)) | O_LARGEFILE, arg_uint(c, 2) & 07777u, 0);
+	return vfs_open(SLOT(VFS), c, AT_FDCWD_NR, c->args[0],
+		abi_open_flags_in(arg_uint(c, 1)) | O_LARGEFILE, arg_uint(c, 2) & 07777u, 0);
 }
 
 answer_t sys_creat(struct call *c)
 {
-	return vfs_open(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], O_CREAT | O_WRONLY | O_TRUNC | O_LARGEFILE, arg_uint(c, 1) & 07777u, 0);
+	return vfs_open(SLOT(VFS), c, AT_FDCWD_NR, c->args[0],
+		O_CREAT | O_WRONLY | O_TRUNC | O_LARGEFILE, arg_uint(c, 1) & 07777u, 0);
 }
 
 answer_t sys_access(struct call *c)
@@ -28,7 +30,8 @@ answer_t sys_rmdir(struct call *c)
 
 answer_t sys_mknod(struct call *c)
 {
-	return vfs_mknod(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], arg_uint(c, 1) & 0xffffu, abi_dev_in(arg_uint(c, 2)));
+	return vfs_mknod(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], arg_uint(c, 1) & 0xffffu,
+		abi_dev_in(arg_uint(c, 2)));
 }
 
 answer_t sys_link(struct call *c)
@@ -60,17 +63,22 @@ answer_t sys_readlink(struct call *c)
 
 answer_t sys_chmod(struct call *c)
 {
-	return c->args[0] ? vfs_chmod(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], arg_uint(c, 1), 0) : -EFAULT;
+	return c->args[0] ? vfs_chmod(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], arg_uint(c, 1), 0)
+			  : -EFAULT;
 }
 
 answer_t sys_chown(struct call *c)
 {
-	return c->args[0] ? vfs_chown(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], arg_uint(c, 1), arg_uint(c, 2), 0) : -EFAULT;
+	return c->args[0] ? vfs_chown(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], arg_uint(c, 1),
+				    arg_uint(c, 2), 0)
+			  : -EFAULT;
 }
 
 answer_t sys_lchown(struct call *c)
 {
-	return c->args[0] ? vfs_chown(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], arg_uint(c, 1), arg_uint(c, 2), AT_SYMLINK_NOFOLLOW) : -EFAULT;
+	return c->args[0] ? vfs_chown(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], arg_uint(c, 1),
+				    arg_uint(c, 2), AT_SYMLINK_NOFOLLOW)
+			  : -EFAULT;
 }
 
 answer_t sys_pipe(struct call *c)
@@ -99,7 +107,8 @@ static answer_t utimes(struct call *c, s32 at, vaddr_t path, vaddr_t user)
 			return -EINVAL;
 		ts[i] = (struct user_timespec){tv[i].sec, tv[i].usec * NSEC_PER_USEC};
 	}
-	return vfs_utimes_set(SLOT(VFS), c, at, path, ts[0].sec, (u32)ts[0].nsec, ts[1].sec, (u32)ts[1].nsec, 0);
+	return vfs_utimes_set(SLOT(VFS), c, at, path, ts[0].sec, (u32)ts[0].nsec, ts[1].sec,
+		(u32)ts[1].nsec, 0);
 }
 
 answer_t sys_utimes(struct call *c)

@@ -21,11 +21,15 @@ static void copy_name(char *out, struct uts_ns *ns, const char *name)
 answer_t sys_uname(struct call *c)
 {
 	struct uts_ns *ns = c->ctx->uts_ns;
-	struct user_utsname u = {.sysname = "Linux", .release = UNAME_RELEASE, .version = UNAME_VERSION, .machine = ABI_MACHINE};
+	struct user_utsname u = {.sysname = "Linux",
+		.release = UNAME_RELEASE,
+		.version = UNAME_VERSION,
+		.machine = ABI_MACHINE};
 
 	copy_name(u.nodename, ns, ns->node_name);
 	copy_name(u.domainname, ns, ns->domain_name);
-	if (c->ctx->personality & PER_UNAME26) /* 2.6.(40 + minor + ...) as Linux counts since 3.0: 6.12 is 2.6.72 */
+	if (c->ctx->personality &
+		PER_UNAME26) /* 2.6.(40 + minor + ...) as Linux counts since 3.0: 6.12 is 2.6.72 */
 		strlcpy(u.release, "2.6.72-umka", sizeof(u.release));
 	return abi_copy_out(c, c->args[0], &u);
 }
@@ -66,7 +70,9 @@ answer_t sys_sysinfo(struct call *c)
 	mm_stats(&m);
 	sched_loadavg(loads, &running, &total);
 	s = (struct user_sysinfo){
-		.uptime = (s64)((time_boottime_ns() + c->ctx->time_ns->boottime_offset_ns + NSEC_PER_SEC - 1) / NSEC_PER_SEC),
+		.uptime = (s64)((time_boottime_ns() + c->ctx->time_ns->boottime_offset_ns +
+					NSEC_PER_SEC - 1) /
+				NSEC_PER_SEC),
 		.loads = {loads[0] << 5, loads[1] << 5, loads[2] << 5},
 		.totalram = m.total_pages * PAGE_BYTES,
 		.freeram = m.free_pages * PAGE_BYTES,
@@ -78,7 +84,8 @@ answer_t sys_sysinfo(struct call *c)
 	return abi_copy_out(c, c->args[0], &s);
 }
 
-/* --- getrandom(2): the generator is seeded before the first program runs, so it never blocks --- */
+/* --- getrandom(2): the generator is seeded before the first program runs, so it never blocks ---
+ */
 #define GRND_NONBLOCK 1u
 #define GRND_RANDOM   2u
 #define GRND_INSECURE 4u
@@ -96,7 +103,8 @@ answer_t sys_getrandom(struct call *c)
 	u8 piece[RANDOM_PIECE];
 	answer_t a = 0;
 
-	if (flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE) || (flags & (GRND_RANDOM | GRND_INSECURE)) == (GRND_RANDOM | GRND_INSECURE))
+	if (flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE) ||
+		(flags & (GRND_RANDOM | GRND_INSECURE)) == (GRND_RANDOM | GRND_INSECURE))
 		return -EINVAL;
 	if (!user_range_ok(c->args[0], bytes))
 		return -EFAULT;
@@ -121,17 +129,18 @@ answer_t sys_getrandom(struct call *c)
 }
 
 /* --- reboot(2) --- */
-#define REBOOT_MAGIC1	    0xfee1deadu
-#define REBOOT_CMD_RESTART  0x01234567u
-#define REBOOT_CMD_RESTART2 0xa1b2c3d4u
-#define REBOOT_CMD_HALT	    0xcdef0123u
-#define REBOOT_CMD_CAD_ON   0x89abcdefu
-#define REBOOT_CMD_CAD_OFF  0u
+#define REBOOT_MAGIC1        0xfee1deadu
+#define REBOOT_CMD_RESTART   0x01234567u
+#define REBOOT_CMD_RESTART2  0xa1b2c3d4u
+#define REBOOT_CMD_HALT      0xcdef0123u
+#define REBOOT_CMD_CAD_ON    0x89abcdefu
+#define REBOOT_CMD_CAD_OFF   0u
 #define REBOOT_CMD_POWER_OFF 0x4321fedcu
 
 static bool reboot_magic_ok(u32 second)
 {
-	return second == 672274793u || second == 85072278u || second == 369367448u || second == 537993216u;
+	return second == 672274793u || second == 85072278u || second == 369367448u ||
+	       second == 537993216u;
 }
 
 static answer_t reboot(struct call *c, enum do_reboot how)
@@ -148,7 +157,8 @@ answer_t sys_reboot(struct call *c)
 		return -EINVAL;
 	switch (arg_uint(c, 2)) {
 	case REBOOT_CMD_RESTART:
-	case REBOOT_CMD_RESTART2: /* the boot loader's message has nobody to read it: a plain restart, as on a PC */
+	case REBOOT_CMD_RESTART2: /* the boot loader's message has nobody to read it: a plain
+				     restart, as on a PC */
 		return reboot(c, DO_REBOOT_RESTART);
 	case REBOOT_CMD_HALT:
 		return reboot(c, DO_REBOOT_HALT);
@@ -163,18 +173,18 @@ answer_t sys_reboot(struct call *c)
 }
 
 /* --- syslog(2): the kernel log as text; reading it off record by record is /dev/kmsg's --- */
-#define LOG_CLOSE	  0
-#define LOG_OPEN	  1
-#define LOG_READ	  2
-#define LOG_READ_ALL	  3
-#define LOG_READ_CLEAR	  4
-#define LOG_CLEAR	  5
-#define LOG_CONSOLE_OFF	  6
-#define LOG_CONSOLE_ON	  7
+#define LOG_CLOSE         0
+#define LOG_OPEN          1
+#define LOG_READ          2
+#define LOG_READ_ALL      3
+#define LOG_READ_CLEAR    4
+#define LOG_CLEAR         5
+#define LOG_CONSOLE_OFF   6
+#define LOG_CONSOLE_ON    7
 #define LOG_CONSOLE_LEVEL 8
-#define LOG_SIZE_UNREAD	  9
-#define LOG_SIZE_BUFFER	  10
-#define LOG_LINE_MAX	  600u
+#define LOG_SIZE_UNREAD   9
+#define LOG_SIZE_BUFFER   10
+#define LOG_LINE_MAX      600u
 
 /* Progress and room to work in, record-owned: too much for a core stack. */
 struct log_view {
@@ -194,8 +204,9 @@ static u32 log_next_line(struct log_view *v, u64 *number)
 	if (!log_read(number, &v->record))
 		return 0;
 	usec = (u64)v->record.time_ns / 1000;
-	length = snprintf(v->line, sizeof(v->line), "<%u>[%5llu.%06llu] %s\n", v->record.level, (unsigned long long)(usec / 1000000),
-			  (unsigned long long)(usec % 1000000), v->record.text);
+	length = snprintf(v->line, sizeof(v->line), "<%u>[%5llu.%06llu] %s\n", v->record.level,
+		(unsigned long long)(usec / 1000000), (unsigned long long)(usec % 1000000),
+		v->record.text);
 	return (u32)MIN(length, (int)sizeof(v->line) - 1);
 }
 
@@ -237,7 +248,8 @@ static answer_t log_read_all(struct call *c)
 	return call_more(c);
 }
 
-/* What would consume or clear the log, and the console's levels: EPERM, as where a policy keeps them from everybody. */
+/* What would consume or clear the log, and the console's levels: EPERM, as where a policy keeps
+ * them from everybody. */
 answer_t sys_syslog(struct call *c)
 {
 	s32 action = arg_int(c, 0), bytes = arg_int(c, 2);
@@ -248,7 +260,8 @@ answer_t sys_syslog(struct call *c)
 		if (!c->args[1] || bytes < 0)
 			return -EINVAL;
 	}
-	if (!context_capable(c->ctx, CAP_SYSLOG) && action != LOG_READ_ALL && action != LOG_SIZE_BUFFER)
+	if (!context_capable(c->ctx, CAP_SYSLOG) && action != LOG_READ_ALL &&
+		action != LOG_SIZE_BUFFER)
 		return -EPERM;
 	switch (action) {
 	case LOG_CLOSE:
@@ -273,38 +286,38 @@ answer_t sys_vhangup(struct call *c)
 }
 
 /* --- prctl(2) --- */
-#define PR_SET_PDEATHSIG	 1
-#define PR_GET_PDEATHSIG	 2
-#define PR_GET_DUMPABLE		 3
-#define PR_SET_DUMPABLE		 4
-#define PR_GET_KEEPCAPS		 7
-#define PR_SET_KEEPCAPS		 8
-#define PR_GET_TIMING		 13
-#define PR_SET_TIMING		 14
-#define PR_SET_NAME		 15
-#define PR_GET_NAME		 16
-#define PR_CAPBSET_READ		 23
-#define PR_CAPBSET_DROP		 24
-#define PR_GET_SECUREBITS	 27
-#define PR_SET_SECUREBITS	 28
-#define PR_SET_TIMERSLACK	 29
-#define PR_GET_TIMERSLACK	 30
-#define PR_SET_CHILD_SUBREAPER	 36
-#define PR_GET_CHILD_SUBREAPER	 37
-#define PR_SET_NO_NEW_PRIVS	 38
-#define PR_GET_NO_NEW_PRIVS	 39
-#define PR_GET_TID_ADDRESS	 40
-#define PR_SET_THP_DISABLE	 41
-#define PR_GET_THP_DISABLE	 42
-#define PR_CAP_AMBIENT		 47
-#define PR_CAP_AMBIENT_IS_SET	 1
-#define PR_CAP_AMBIENT_RAISE	 2
-#define PR_CAP_AMBIENT_LOWER	 3
-#define PR_CAP_AMBIENT_CLEAR_ALL 4
-#define SECUREBIT_KEEP_CAPS	  16u
+#define PR_SET_PDEATHSIG           1
+#define PR_GET_PDEATHSIG           2
+#define PR_GET_DUMPABLE            3
+#define PR_SET_DUMPABLE            4
+#define PR_GET_KEEPCAPS            7
+#define PR_SET_KEEPCAPS            8
+#define PR_GET_TIMING              13
+#define PR_SET_TIMING              14
+#define PR_SET_NAME                15
+#define PR_GET_NAME                16
+#define PR_CAPBSET_READ            23
+#define PR_CAPBSET_DROP            24
+#define PR_GET_SECUREBITS          27
+#define PR_SET_SECUREBITS          28
+#define PR_SET_TIMERSLACK          29
+#define PR_GET_TIMERSLACK          30
+#define PR_SET_CHILD_SUBREAPER     36
+#define PR_GET_CHILD_SUBREAPER     37
+#define PR_SET_NO_NEW_PRIVS        38
+#define PR_GET_NO_NEW_PRIVS        39
+#define PR_GET_TID_ADDRESS         40
+#define PR_SET_THP_DISABLE         41
+#define PR_GET_THP_DISABLE         42
+#define PR_CAP_AMBIENT             47
+#define PR_CAP_AMBIENT_IS_SET      1
+#define PR_CAP_AMBIENT_RAISE       2
+#define PR_CAP_AMBIENT_LOWER       3
+#define PR_CAP_AMBIENT_CLEAR_ALL   4
+#define SECUREBIT_KEEP_CAPS        16u
 #define SECUREBIT_NO_AMBIENT_RAISE 64u
-#define SECUREBITS_ALL		  0xffu
-#define TIMER_SLACK_NS		  50000
+#define SECUREBITS_ALL             0xffu
+#define TIMER_SLACK_NS             50000
 
 /* A changed copy of the caller's context; the change is made by the caller between the two. */
 static answer_t set_credentials(struct call *c, const struct credentials *cred)
@@ -338,7 +351,8 @@ static answer_t prctl_ambient(struct call *c)
 	case PR_CAP_AMBIENT_IS_SET:
 		return !!(cred.cap_ambient & bit);
 	case PR_CAP_AMBIENT_RAISE:
-		if (!(cred.cap_permitted & cred.cap_inheritable & bit) || cred.securebits & SECUREBIT_NO_AMBIENT_RAISE)
+		if (!(cred.cap_permitted & cred.cap_inheritable & bit) ||
+			cred.securebits & SECUREBIT_NO_AMBIENT_RAISE)
 			return -EPERM;
 		cred.cap_ambient |= bit;
 		return set_credentials(c, &cred);
@@ -355,8 +369,8 @@ static answer_t prctl_securebits(struct call *c, u32 bits)
 	struct credentials cred = c->ctx->cred;
 	u32 locks = (cred.securebits & 0xaau) >> 1; /* a bit whose lock is set stays */
 
-	if (bits & ~SECUREBITS_ALL || (bits ^ cred.securebits) & locks || (cred.securebits & 0xaau) & ~bits ||
-	    !context_capable(c->ctx, CAP_SETPCAP))
+	if (bits & ~SECUREBITS_ALL || (bits ^ cred.securebits) & locks ||
+		(cred.securebits & 0xaau) & ~bits || !context_capable(c->ctx, CAP_SETPCAP))
 		return -EPERM;
 	cred.securebits = bits;
 	return set_credentials(c, &cred);
@@ -373,10 +387,12 @@ static answer_t prctl_credentials(struct call *c)
 	case PR_SET_KEEPCAPS:
 		if (c->args[1] > 1)
 			return -EINVAL;
-		cred.securebits = (cred.securebits & ~SECUREBIT_KEEP_CAPS) | (c->args[1] ? SECUREBIT_KEEP_CAPS : 0);
+		cred.securebits = (cred.securebits & ~SECUREBIT_KEEP_CAPS) |
+				  (c->args[1] ? SECUREBIT_KEEP_CAPS : 0);
 		return set_credentials(c, &cred);
 	case PR_CAPBSET_READ:
-		return c->args[1] <= CAP_LAST ? (answer_t)(cred.cap_bounding >> c->args[1] & 1) : -EINVAL;
+		return c->args[1] <= CAP_LAST ? (answer_t)(cred.cap_bounding >> c->args[1] & 1)
+					      : -EINVAL;
 	case PR_CAPBSET_DROP:
 		if (!context_capable(c->ctx, CAP_SETPCAP))
 			return -EPERM;
@@ -396,7 +412,8 @@ static answer_t prctl_credentials(struct call *c)
 		cred.no_new_privs = true;
 		return set_credentials(c, &cred);
 	case PR_GET_NO_NEW_PRIVS:
-		return c->args[1] | c->args[2] | c->args[3] | c->args[4] ? -EINVAL : cred.no_new_privs;
+		return c->args[1] | c->args[2] | c->args[3] | c->args[4] ? -EINVAL
+									 : cred.no_new_privs;
 	default:
 		return -ENOIOCTLCMD;
 	}
@@ -470,7 +487,8 @@ answer_t sys_prctl(struct call *c)
 		return c->args[1] ? -EINVAL : 0;
 	case PR_GET_TIMERSLACK:
 		return (answer_t)(t->timer_slack_ns ? t->timer_slack_ns : TIMER_SLACK_NS);
-	case PR_SET_TIMERSLACK: /* an upper bound on lateness: timers are exact, so any bound holds */
+	case PR_SET_TIMERSLACK: /* an upper bound on lateness: timers are exact, so any bound holds
+				 */
 		t->timer_slack_ns = c->args[1];
 		return 0;
 	case PR_GET_TID_ADDRESS:

@@ -1,16 +1,17 @@
-/* Memory: every change of an address space is a core operation; here are the checks that need only the arguments. */
+/* Memory: every change of an address space is a core operation; here are the checks that need only
+ * the arguments. */
 #include "abi.h"
 
-#define MAP_TYPE      0xfu
-#define MAP_SHARED    1u
-#define MAP_PRIVATE   2u
+#define MAP_TYPE            0xfu
+#define MAP_SHARED          1u
+#define MAP_PRIVATE         2u
 #define MAP_SHARED_VALIDATE 3u
-#define MAP_ANONYMOUS 0x20u
-#define MAP_HUGETLB   0x40000u
-#define MAP_KNOWN     (0x1fffffu & ~0x80000u) /* MAP_SYNC needs DAX */
-#define PROT_WRITE_BIT 2u
-#define PROT_GROWSDOWN 0x01000000u
-#define PROT_GROWSUP   0x02000000u
+#define MAP_ANONYMOUS       0x20u
+#define MAP_HUGETLB         0x40000u
+#define MAP_KNOWN           (0x1fffffu & ~0x80000u) /* MAP_SYNC needs DAX */
+#define PROT_WRITE_BIT      2u
+#define PROT_GROWSDOWN      0x01000000u
+#define PROT_GROWSUP        0x02000000u
 
 static answer_t mmap_file_check(const struct file *file, u32 prot, u32 flags)
 {
@@ -65,7 +66,8 @@ answer_t sys_munmap(struct call *c)
 
 answer_t sys_mprotect(struct call *c)
 {
-	if (c->args[2] & ~(word_t)(7u | PROT_GROWSDOWN | PROT_GROWSUP) || c->args[0] & (PAGE_BYTES - 1))
+	if (c->args[2] & ~(word_t)(7u | PROT_GROWSDOWN | PROT_GROWSUP) ||
+		c->args[0] & (PAGE_BYTES - 1))
 		return -EINVAL;
 	if (c->args[2] & PROT_GROWSUP)
 		return -EINVAL;
@@ -80,7 +82,8 @@ answer_t sys_mremap(struct call *c)
 	u32 flags = arg_uint(c, 3);
 
 	/* MAYMOVE 1, FIXED 2, DONTUNMAP 4 */
-	if (flags & ~7u || (flags & 6u && !(flags & 1u)) || c->args[0] & (PAGE_BYTES - 1) || !c->args[2])
+	if (flags & ~7u || (flags & 6u && !(flags & 1u)) || c->args[0] & (PAGE_BYTES - 1) ||
+		!c->args[2])
 		return -EINVAL;
 	abi_op3(c, c->args[0], c->args[1], c->args[2]);
 	c->op_args[3] = flags;
@@ -106,7 +109,8 @@ answer_t sys_msync(struct call *c)
 {
 	u32 flags = arg_uint(c, 2);
 
-	if (flags & ~7u || c->args[0] & (PAGE_BYTES - 1) || (flags & 5u) == 5u) /* ASYNC 1, INVALIDATE 2, SYNC 4 */
+	if (flags & ~7u || c->args[0] & (PAGE_BYTES - 1) ||
+		(flags & 5u) == 5u) /* ASYNC 1, INVALIDATE 2, SYNC 4 */
 		return -EINVAL;
 	abi_op3(c, c->args[0], c->args[1], flags);
 	return abi_do(c, DO_MSYNC);
@@ -165,14 +169,15 @@ answer_t sys_mincore(struct call *c)
 }
 
 /* membarrier(2): what Linux offers without CONFIG_RSEQ core serialising on these machines. */
-#define MEMBARRIER_QUERY	      0
-#define MEMBARRIER_GLOBAL	      1
-#define MEMBARRIER_GLOBAL_EXPEDITED   2
-#define MEMBARRIER_REGISTER_GLOBAL    4
-#define MEMBARRIER_PRIVATE	      8
-#define MEMBARRIER_REGISTER_PRIVATE   16
-#define MEMBARRIER_OFFERED (MEMBARRIER_GLOBAL | MEMBARRIER_GLOBAL_EXPEDITED | MEMBARRIER_REGISTER_GLOBAL | \
-			    MEMBARRIER_PRIVATE | MEMBARRIER_REGISTER_PRIVATE)
+#define MEMBARRIER_QUERY            0
+#define MEMBARRIER_GLOBAL           1
+#define MEMBARRIER_GLOBAL_EXPEDITED 2
+#define MEMBARRIER_REGISTER_GLOBAL  4
+#define MEMBARRIER_PRIVATE          8
+#define MEMBARRIER_REGISTER_PRIVATE 16
+#define MEMBARRIER_OFFERED                                                                         \
+	(MEMBARRIER_GLOBAL | MEMBARRIER_GLOBAL_EXPEDITED | MEMBARRIER_REGISTER_GLOBAL |            \
+		MEMBARRIER_PRIVATE | MEMBARRIER_REGISTER_PRIVATE)
 
 answer_t sys_membarrier(struct call *c)
 {

@@ -2,10 +2,10 @@
 #include <kabi/net.h>
 #include "abi.h"
 
-#define MSG_DONTWAIT	 0x40u
-#define MSG_WAITFORONE	 0x10000u
-#define MSG_CMSG_COMPAT	 0x80000000u
-#define SOCK_FLAGS	 (O_CLOEXEC | O_NONBLOCK)
+#define MSG_DONTWAIT    0x40u
+#define MSG_WAITFORONE  0x10000u
+#define MSG_CMSG_COMPAT 0x80000000u
+#define SOCK_FLAGS      (O_CLOEXEC | O_NONBLOCK)
 
 answer_t sys_socket(struct call *c)
 {
@@ -14,7 +14,8 @@ answer_t sys_socket(struct call *c)
 
 answer_t sys_socketpair(struct call *c)
 {
-	return net_socketpair(SLOT(NET), c, arg_uint(c, 0), arg_uint(c, 1), arg_uint(c, 2), c->args[3]);
+	return net_socketpair(SLOT(NET), c, arg_uint(c, 0), arg_uint(c, 1), arg_uint(c, 2),
+		c->args[3]);
 }
 
 answer_t sys_bind(struct call *c)
@@ -63,12 +64,14 @@ answer_t sys_setsockopt(struct call *c)
 {
 	if (arg_int(c, 4) < 0)
 		return -EINVAL;
-	return net_option_set(SLOT(NET), c, arg_uint(c, 0), arg_uint(c, 1), arg_uint(c, 2), c->args[3], arg_uint(c, 4));
+	return net_option_set(SLOT(NET), c, arg_uint(c, 0), arg_uint(c, 1), arg_uint(c, 2),
+		c->args[3], arg_uint(c, 4));
 }
 
 answer_t sys_getsockopt(struct call *c)
 {
-	return net_option_get(SLOT(NET), c, arg_uint(c, 0), arg_uint(c, 1), arg_uint(c, 2), c->args[3], c->args[4]);
+	return net_option_get(SLOT(NET), c, arg_uint(c, 0), arg_uint(c, 1), arg_uint(c, 2),
+		c->args[3], c->args[4]);
 }
 
 answer_t sys_sendto(struct call *c)
@@ -87,8 +90,9 @@ answer_t sys_sendto(struct call *c)
 }
 
 /*
- * One message in the record. What a receive has taken off the queue cannot be had again: `received` and the fields after it are
- * written before anything is copied out, and later runs only copy (ABI-I2).
+ * One message in the record. What a receive has taken off the queue cannot be had again: `received`
+ * and the fields after it are written before anything is copied out, and later runs only copy
+ * (ABI-I2).
  */
 struct message {
 	struct user_msghdr head; /* as read, once */
@@ -103,7 +107,8 @@ static size_t message_bytes(u32 nr_iov)
 	return sizeof(struct message) + nr_iov * sizeof(struct uspan);
 }
 
-/* The header decides the size of record memory, so it is read first; a changed one in a later run is the program's own loss. */
+/* The header decides the size of record memory, so it is read first; a changed one in a later run
+ * is the program's own loss. */
 static answer_t message_begin(struct call *c, vaddr_t user, struct message **out)
 {
 	struct user_msghdr head;
@@ -160,7 +165,8 @@ static answer_t receive_message(struct call *c, struct message *m, u32 flags)
 	if (m->head.namelen < 0)
 		return -EINVAL;
 	message_fill(m);
-	m->result = net_receive(SLOT(NET), c, arg_uint(c, 0), &m->m, flags & ~(MSG_CMSG_COMPAT | MSG_WAITFORONE));
+	m->result = net_receive(SLOT(NET), c, arg_uint(c, 0), &m->m,
+		flags & ~(MSG_CMSG_COMPAT | MSG_WAITFORONE));
 	if (m->result < 0)
 		return m->result;
 	m->received = true;
@@ -174,9 +180,12 @@ static answer_t message_back(struct call *c, const struct message *m, vaddr_t us
 	u64 control = m->m.control_bytes;
 
 	if (m->head.name)
-		abi_try(call_copy_out(c, user + offsetof(struct user_msghdr, namelen), &m->m.name_bytes, sizeof(u32)));
-	abi_try(call_copy_out(c, user + offsetof(struct user_msghdr, controllen), &control, sizeof(control)));
-	return call_copy_out(c, user + offsetof(struct user_msghdr, flags), &m->m.flags_out, sizeof(u32));
+		abi_try(call_copy_out(c, user + offsetof(struct user_msghdr, namelen),
+			&m->m.name_bytes, sizeof(u32)));
+	abi_try(call_copy_out(c, user + offsetof(struct user_msghdr, controllen), &control,
+		sizeof(control)));
+	return call_copy_out(c, user + offsetof(struct user_msghdr, flags), &m->m.flags_out,
+		sizeof(u32));
 }
 
 answer_t sys_recvmsg(struct call *c)
@@ -206,7 +215,8 @@ answer_t sys_recvfrom(struct call *c)
 
 		if (!user_range_ok(span.addr, span.bytes))
 			return -EFAULT;
-		return net_receive(SLOT(NET), c, arg_uint(c, 0), &plain, arg_uint(c, 3) & ~MSG_CMSG_COMPAT);
+		return net_receive(SLOT(NET), c, arg_uint(c, 0), &plain,
+			arg_uint(c, 3) & ~MSG_CMSG_COMPAT);
 	}
 	abi_memory(c, m, message_bytes(1));
 	if (!m->imported) {
@@ -228,8 +238,8 @@ answer_t sys_recvfrom(struct call *c)
 }
 
 /*
- * sendmmsg and recvmmsg: one message a run, then MORE. The frame counts; record memory belongs to the message in work and is given
- * back between two.
+ * sendmmsg and recvmmsg: one message a run, then MORE. The frame counts; record memory belongs to
+ * the message in work and is given back between two.
  */
 struct batch_progress {
 	u64 done;

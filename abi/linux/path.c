@@ -1,4 +1,5 @@
-/* Calls with paths: argument shuffling only, vfs does the work. Legacy forms without a directory descriptor are in legacy.c. */
+/* Calls with paths: argument shuffling only, vfs does the work. Legacy forms without a directory
+ * descriptor are in legacy.c. */
 #include "abi.h"
 
 answer_t sys_faccessat(struct call *c)
@@ -20,14 +21,16 @@ answer_t sys_mkdirat(struct call *c)
 
 answer_t sys_mknodat(struct call *c)
 {
-	return vfs_mknod(SLOT(VFS), c, arg_int(c, 0), c->args[1], arg_uint(c, 2) & 0xffffu, abi_dev_in(arg_uint(c, 3)));
+	return vfs_mknod(SLOT(VFS), c, arg_int(c, 0), c->args[1], arg_uint(c, 2) & 0xffffu,
+		abi_dev_in(arg_uint(c, 3)));
 }
 
 answer_t sys_linkat(struct call *c)
 {
 	if (arg_uint(c, 4) & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	return vfs_link(SLOT(VFS), c, arg_int(c, 0), c->args[1], arg_int(c, 2), c->args[3], arg_uint(c, 4));
+	return vfs_link(SLOT(VFS), c, arg_int(c, 0), c->args[1], arg_int(c, 2), c->args[3],
+		arg_uint(c, 4));
 }
 
 answer_t sys_symlinkat(struct call *c)
@@ -54,7 +57,8 @@ answer_t sys_renameat2(struct call *c)
 	/* NOREPLACE 1, EXCHANGE 2, WHITEOUT 4; what excludes one another (rename(2)). */
 	if (flags & ~7u || (flags & 2u && flags & 5u))
 		return -EINVAL;
-	return vfs_rename(SLOT(VFS), c, arg_int(c, 0), c->args[1], arg_int(c, 2), c->args[3], flags);
+	return vfs_rename(SLOT(VFS), c, arg_int(c, 0), c->args[1], arg_int(c, 2), c->args[3],
+		flags);
 }
 
 answer_t sys_readlinkat(struct call *c)
@@ -94,7 +98,8 @@ answer_t sys_fchownat(struct call *c)
 	if (arg_uint(c, 4) & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
 	abi_try(path_or_fault(c->args[1]));
-	return vfs_chown(SLOT(VFS), c, arg_int(c, 0), c->args[1], arg_uint(c, 2), arg_uint(c, 3), arg_uint(c, 4));
+	return vfs_chown(SLOT(VFS), c, arg_int(c, 0), c->args[1], arg_uint(c, 2), arg_uint(c, 3),
+		arg_uint(c, 4));
 }
 
 answer_t sys_fchown(struct call *c)
@@ -167,7 +172,8 @@ static answer_t xattr_set(struct call *c, s32 at, vaddr_t path, u32 flags)
 {
 	if (arg_uint(c, 4) & ~3u) /* XATTR_CREATE, XATTR_REPLACE */
 		return -EINVAL;
-	return vfs_xattr_set(SLOT(VFS), c, at, path, c->args[1], c->args[2], c->args[3], arg_uint(c, 4), flags);
+	return vfs_xattr_set(SLOT(VFS), c, at, path, c->args[1], c->args[2], c->args[3],
+		arg_uint(c, 4), flags);
 }
 
 answer_t sys_setxattr(struct call *c)
@@ -190,13 +196,15 @@ answer_t sys_fsetxattr(struct call *c)
 answer_t sys_getxattr(struct call *c)
 {
 	abi_try(path_or_fault(c->args[0]));
-	return vfs_xattr_get(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], c->args[1], c->args[2], c->args[3], 0);
+	return vfs_xattr_get(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], c->args[1], c->args[2],
+		c->args[3], 0);
 }
 
 answer_t sys_lgetxattr(struct call *c)
 {
 	abi_try(path_or_fault(c->args[0]));
-	return vfs_xattr_get(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], c->args[1], c->args[2], c->args[3], AT_SYMLINK_NOFOLLOW);
+	return vfs_xattr_get(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], c->args[1], c->args[2],
+		c->args[3], AT_SYMLINK_NOFOLLOW);
 }
 
 answer_t sys_fgetxattr(struct call *c)
@@ -213,7 +221,8 @@ answer_t sys_listxattr(struct call *c)
 answer_t sys_llistxattr(struct call *c)
 {
 	abi_try(path_or_fault(c->args[0]));
-	return vfs_xattr_list(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], c->args[1], c->args[2], AT_SYMLINK_NOFOLLOW);
+	return vfs_xattr_list(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], c->args[1], c->args[2],
+		AT_SYMLINK_NOFOLLOW);
 }
 
 answer_t sys_flistxattr(struct call *c)
@@ -230,7 +239,8 @@ answer_t sys_removexattr(struct call *c)
 answer_t sys_lremovexattr(struct call *c)
 {
 	abi_try(path_or_fault(c->args[0]));
-	return vfs_xattr_remove(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], c->args[1], AT_SYMLINK_NOFOLLOW);
+	return vfs_xattr_remove(SLOT(VFS), c, AT_FDCWD_NR, c->args[0], c->args[1],
+		AT_SYMLINK_NOFOLLOW);
 }
 
 answer_t sys_fremovexattr(struct call *c)

@@ -1,10 +1,11 @@
 /*
- * Readiness. vfs looks and names what to wait for; deadlines and signal masks are the record's. A deadline of 0 (long past) means
- * "do not wait": vfs need not read the clock for it.
+ * Readiness. vfs looks and names what to wait for; deadlines and signal masks are the record's. A
+ * deadline of 0 (long past) means "do not wait": vfs need not read the clock for it.
  */
 #include "abi.h"
 
-/* The time left goes back to the program (select, pselect6, ppoll); a failure to write it is nobody's business (Linux too). */
+/* The time left goes back to the program (select, pselect6, ppoll); a failure to write it is
+ * nobody's business (Linux too). */
 enum left_form : u8 { LEFT_NONE, LEFT_TIMESPEC, LEFT_TIMEVAL };
 
 static answer_t time_left(struct call *c, vaddr_t user, enum left_form form, answer_t result)
@@ -145,7 +146,8 @@ answer_t sys_epoll_ctl(struct call *c)
 
 	if (arg_uint(c, 1) != EPOLL_CTL_DEL)
 		abi_try(abi_copy_in(c, &event, c->args[3]));
-	return vfs_epoll_ctl(SLOT(VFS), c, arg_uint(c, 0), arg_uint(c, 1), arg_uint(c, 2), event.events, event.data);
+	return vfs_epoll_ctl(SLOT(VFS), c, arg_uint(c, 0), arg_uint(c, 1), arg_uint(c, 2),
+		event.events, event.data);
 }
 
 static answer_t epoll_wait(struct call *c)
@@ -156,7 +158,8 @@ static answer_t epoll_wait(struct call *c)
 		return -EINVAL;
 	if (!user_range_ok(c->args[1], (size_t)max * sizeof(struct user_epoll_event)))
 		return -EFAULT;
-	return vfs_epoll_wait(SLOT(VFS), c, arg_uint(c, 0), c->args[1], (u32)max, sizeof(struct user_epoll_event));
+	return vfs_epoll_wait(SLOT(VFS), c, arg_uint(c, 0), c->args[1], (u32)max,
+		sizeof(struct user_epoll_event));
 }
 
 static void epoll_deadline_ms(struct call *c)

@@ -1,29 +1,42 @@
 /*
  * The Linux personality (abi/linux).
  *
- * Purpose: translate Linux system calls into core objects, core operations and calls of the vfs, node and net contracts; translate
- *	results, structures and signal frames back. It decides nothing else and owns nothing.
- * Vocabulary: row (syscalls.tbl), number (arch/NAME/numbers.tbl), handler (sys_NAME), user struct (layout.h).
- * Objects and lifetimes: none of its own. What must survive a rerun is in the record: frame progress, call_memory, pins.
+ * Purpose: translate Linux system calls into core objects, core operations and calls of the vfs,
+ *node and net contracts; translate results, structures and signal frames back. It decides nothing
+ *else and owns nothing.
+ *
+ * Vocabulary: row (syscalls.tbl), number (arch/NAME/numbers.tbl), handler (sys_NAME), user struct
+ *(layout.h).
+ *
+ * Objects and lifetimes: none of its own. What must survive a rerun is in the record: frame
+ *progress, call_memory, pins.
+ *
  * Invariants:
- *   ABI-I1 a handler reads user memory that decides something either again from the start with no effect made, or once into the record;
- *   ABI-I2 a result that cannot be had twice (bytes received, a child reaped) is in the record before it is copied out;
- *   ABI-I3 every number of Linux 6.12 has a row; a number without handler answers ENOSYS or its row's error;
- *   ABI-I4 no handler sleeps: waiting is WAIT, core operations that may sleep are DO.
+ *   ABI-I1 a handler reads user memory that decides something either again from the start with no
+ *effect made, or once into the record; ABI-I2 a result that cannot be had twice (bytes received, a
+ *child reaped) is in the record before it is copied out; ABI-I3 every number of Linux 6.12 has a
+ *row; a number without handler answers ENOSYS or its row's error; ABI-I4 no handler sleeps: waiting
+ *is WAIT, core operations that may sleep are DO.
+ *
  * Locks: short core locks only (task, files, object), through core's functions.
+ *
  * Failure and recovery: nothing to recover; a handler that traps is core's panic (trusted code).
- * Replacement: the whole module at any time; waiting calls run in the new one from their records (frame layouts: schema of this version).
- * Cost: a call that touches no object is a load or two; read(2) adds one descriptor lookup and one slot call.
+ *
+ * Replacement: the whole module at any time; waiting calls run in the new one from their records
+ *(frame layouts: schema of this version).
+ *
+ * Cost: a call that touches no object is a load or two; read(2) adds one descriptor lookup and one
+ *slot call.
  *
  * This file: the moving of bytes through descriptors.
  */
 #include "abi.h"
 
-#define RWF_HIPRI  1u
-#define RWF_DSYNC  2u
-#define RWF_SYNC   4u
-#define RWF_APPEND 16u
-#define RWF_NOAPPEND 32u
+#define RWF_HIPRI     1u
+#define RWF_DSYNC     2u
+#define RWF_SYNC      4u
+#define RWF_APPEND    16u
+#define RWF_NOAPPEND  32u
 #define RWF_SUPPORTED (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_APPEND)
 
 answer_t sys_enosys(struct call *c)
@@ -51,7 +64,9 @@ static inline answer_t counted(struct call *c, answer_t a, bool write)
 
 static answer_t move(struct call *c, struct file *file, struct uio *io, bool write)
 {
-	return counted(c, write ? node_write(file->slot, c, file, io) : node_read(file->slot, c, file, io), write);
+	return counted(c,
+		write ? node_write(file->slot, c, file, io) : node_read(file->slot, c, file, io),
+		write);
 }
 
 /* read(2) and write(2): hot, so each gets a copy without the question which of the two it is. */
@@ -160,12 +175,14 @@ answer_t abi_iovec_import(struct call *c, struct abi_iovec *v, vaddr_t user, u64
 		u32 wanted = (u32)MIN(nr - i, (u64)IOVEC_PIECE);
 
 		if (i % IOVEC_PIECE == 0)
-			abi_try(call_copy_in(c, piece, user + (vaddr_t)i * sizeof(*piece), wanted * sizeof(*piece)));
+			abi_try(call_copy_in(c, piece, user + (vaddr_t)i * sizeof(*piece),
+				wanted * sizeof(*piece)));
 		if ((s64)from->len < 0)
 			return -EINVAL;
 		if (!user_range_ok((vaddr_t)from->base, (size_t)from->len))
 			return -EFAULT;
-		v->spans[i] = (struct uspan){(vaddr_t)from->base, MIN((size_t)from->len, (size_t)USER_RW_MAX - total)};
+		v->spans[i] = (struct uspan){(vaddr_t)from->base,
+			MIN((size_t)from->len, (size_t)USER_RW_MAX - total)};
 		total += v->spans[i].bytes;
 	}
 	v->nr = (u32)nr;
@@ -213,7 +230,8 @@ answer_t sys_writev(struct call *c)
 	return vectored_plain(c, true);
 }
 
-/* 64-bit programs pass the whole offset in the low half (preadv(2), C library/kernel differences). */
+/* 64-bit programs pass the whole offset in the low half (preadv(2), C library/kernel differences).
+ */
 static answer_t vectored_positioned(struct call *c, bool write, u32 flags)
 {
 	struct file *file;
@@ -279,22 +297,24 @@ answer_t sys_lseek(struct call *c)
 
 answer_t sys_sendfile(struct call *c)
 {
-	return vfs_copy_range(SLOT(VFS), c, arg_uint(c, 1), c->args[2], arg_uint(c, 0), 0, c->args[3], 0);
+	return vfs_copy_range(SLOT(VFS), c, arg_uint(c, 1), c->args[2], arg_uint(c, 0), 0,
+		c->args[3], 0);
 }
 
 answer_t sys_copy_file_range(struct call *c)
 {
 	if (arg_uint(c, 5))
 		return -EINVAL;
-	return vfs_copy_range(SLOT(VFS), c, arg_uint(c, 0), c->args[1], arg_uint(c, 2), c->args[3], c->args[4], 1);
+	return vfs_copy_range(SLOT(VFS), c, arg_uint(c, 0), c->args[1], arg_uint(c, 2), c->args[3],
+		c->args[4], 1);
 }
 
 #define SPLICE_F_NONBLOCK 2u
-#define SPLICE_F_ALL	  15u /* MOVE, NONBLOCK, MORE, GIFT: hints but for NONBLOCK */
-#define COPY_SPLICE	  2u
-#define COPY_TEE	  3u
-#define COPY_NONBLOCK	  0x100u
-#define RWF_NOWAIT	  8u
+#define SPLICE_F_ALL      15u /* MOVE, NONBLOCK, MORE, GIFT: hints but for NONBLOCK */
+#define COPY_SPLICE       2u
+#define COPY_TEE          3u
+#define COPY_NONBLOCK     0x100u
+#define RWF_NOWAIT        8u
 
 static u32 splice_kind(u32 kind, u32 flags)
 {
@@ -309,7 +329,8 @@ answer_t sys_splice(struct call *c)
 		return -EINVAL;
 	if (!c->args[4])
 		return 0;
-	return vfs_copy_range(SLOT(VFS), c, arg_uint(c, 0), c->args[1], arg_uint(c, 2), c->args[3], c->args[4], splice_kind(COPY_SPLICE, flags));
+	return vfs_copy_range(SLOT(VFS), c, arg_uint(c, 0), c->args[1], arg_uint(c, 2), c->args[3],
+		c->args[4], splice_kind(COPY_SPLICE, flags));
 }
 
 answer_t sys_tee(struct call *c)
@@ -320,10 +341,12 @@ answer_t sys_tee(struct call *c)
 		return -EINVAL;
 	if (!c->args[2])
 		return 0;
-	return vfs_copy_range(SLOT(VFS), c, arg_uint(c, 0), 0, arg_uint(c, 1), 0, c->args[2], splice_kind(COPY_TEE, flags));
+	return vfs_copy_range(SLOT(VFS), c, arg_uint(c, 0), 0, arg_uint(c, 1), 0, c->args[2],
+		splice_kind(COPY_TEE, flags));
 }
 
-/* Into a pipe the pages are copied, which is what a program sees of vmsplice(2) that does not change them afterwards. */
+/* Into a pipe the pages are copied, which is what a program sees of vmsplice(2) that does not
+ * change them afterwards. */
 answer_t sys_vmsplice(struct call *c)
 {
 	struct file *file = call_file(c, arg_uint(c, 0));
@@ -380,8 +403,10 @@ answer_t sys_sync_file_range(struct call *c)
 		return -EBADF;
 	if (arg_uint(c, 3) & ~7u || offset < 0 || bytes < 0 || !checked_add(offset, bytes, &end))
 		return -EINVAL;
-	if (!file->inode || (S_TYPE(file->inode->mode) != S_IFREG && S_TYPE(file->inode->mode) != S_IFBLK &&
-			     S_TYPE(file->inode->mode) != S_IFDIR && S_TYPE(file->inode->mode) != S_IFLNK))
+	if (!file->inode ||
+		(S_TYPE(file->inode->mode) != S_IFREG && S_TYPE(file->inode->mode) != S_IFBLK &&
+			S_TYPE(file->inode->mode) != S_IFDIR &&
+			S_TYPE(file->inode->mode) != S_IFLNK))
 		return -ESPIPE;
 	if (!(arg_uint(c, 3) & 7u))
 		return 0;
@@ -412,7 +437,8 @@ answer_t sys_fallocate(struct call *c)
 
 answer_t sys_fadvise64(struct call *c)
 {
-	return vfs_fadvise(SLOT(VFS), c, arg_uint(c, 0), arg_offset(c, 1), arg_offset(c, 2), arg_uint(c, 3));
+	return vfs_fadvise(SLOT(VFS), c, arg_uint(c, 0), arg_offset(c, 1), arg_offset(c, 2),
+		arg_uint(c, 3));
 }
 
 answer_t sys_readahead(struct call *c)

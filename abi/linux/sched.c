@@ -1,14 +1,15 @@
-/* Scheduling parameters, limits, accounting. Rules about who may change what are core's (sched_set_policy and friends). */
+/* Scheduling parameters, limits, accounting. Rules about who may change what are core's
+ * (sched_set_policy and friends). */
 #include "abi.h"
 
 #define RESET_ON_FORK_FLAG 0x40000000u
-#define PRIO_PROCESS 0
-#define PRIO_PGRP    1
-#define PRIO_USER    2
-#define RUSAGE_SELF	0
-#define RUSAGE_CHILDREN (-1)
-#define RUSAGE_THREAD	1
-#define USER_TICK_NS	10000000LL /* USER_HZ 100 (times(2)) */
+#define PRIO_PROCESS       0
+#define PRIO_PGRP          1
+#define PRIO_USER          2
+#define RUSAGE_SELF        0
+#define RUSAGE_CHILDREN    (-1)
+#define RUSAGE_THREAD      1
+#define USER_TICK_NS       10000000LL /* USER_HZ 100 (times(2)) */
 
 answer_t sys_sched_yield(struct call *c)
 {
@@ -17,7 +18,8 @@ answer_t sys_sched_yield(struct call *c)
 
 static bool policy_known(u32 policy)
 {
-	return policy == SCHED_OTHER || policy == SCHED_FIFO || policy == SCHED_RR || policy == SCHED_BATCH || policy == SCHED_IDLE;
+	return policy == SCHED_OTHER || policy == SCHED_FIFO || policy == SCHED_RR ||
+	       policy == SCHED_BATCH || policy == SCHED_IDLE;
 }
 
 static bool policy_realtime(u32 policy)
@@ -112,10 +114,10 @@ answer_t sys_sched_getparam(struct call *c)
 	return abi_copy_out(c, c->args[1], &priority);
 }
 
-#define SCHED_ATTR_V0 48u
+#define SCHED_ATTR_V0            48u
 #define SCHED_FLAG_RESET_ON_FORK 1ull
-#define SCHED_FLAG_KEEP_POLICY	 8ull
-#define SCHED_FLAG_KEEP_PARAMS	 16ull
+#define SCHED_FLAG_KEEP_POLICY   8ull
+#define SCHED_FLAG_KEEP_PARAMS   16ull
 
 /* A struct that we do not understand is answered with the size that we do (sched_setattr(2)). */
 static answer_t sched_attr_read(struct call *c, struct user_sched_attr *attr)
@@ -147,7 +149,8 @@ answer_t sys_sched_setattr(struct call *c)
 	a = sched_attr_read(c, &attr);
 	if (a)
 		return a;
-	if (attr.flags & ~(SCHED_FLAG_RESET_ON_FORK | SCHED_FLAG_KEEP_POLICY | SCHED_FLAG_KEEP_PARAMS))
+	if (attr.flags &
+		~(SCHED_FLAG_RESET_ON_FORK | SCHED_FLAG_KEEP_POLICY | SCHED_FLAG_KEEP_PARAMS))
 		return attr.flags & ~0x7full ? -EINVAL : -EOPNOTSUPP;
 	t = abi_target_task(c, arg_int(c, 0));
 	if (!t)
@@ -162,8 +165,9 @@ answer_t sys_sched_setattr(struct call *c)
 	if (!policy_known(attr.policy) || !priority_valid(attr.policy, (s32)attr.priority))
 		return -EINVAL;
 	attr.nice = nice_clamped(attr.nice);
-	return set_policy(c, arg_int(c, 0), attr.policy | (attr.flags & SCHED_FLAG_RESET_ON_FORK ? RESET_ON_FORK_FLAG : 0), attr.priority,
-			  policy_realtime(attr.policy) ? nullptr : &attr.nice);
+	return set_policy(c, arg_int(c, 0),
+		attr.policy | (attr.flags & SCHED_FLAG_RESET_ON_FORK ? RESET_ON_FORK_FLAG : 0),
+		attr.priority, policy_realtime(attr.policy) ? nullptr : &attr.nice);
 }
 
 answer_t sys_sched_getattr(struct call *c)
@@ -172,7 +176,8 @@ answer_t sys_sched_getattr(struct call *c)
 	u32 size = arg_uint(c, 2);
 	struct task *t;
 
-	if (!c->args[1] || arg_int(c, 0) < 0 || size < SCHED_ATTR_V0 || size > PAGE_BYTES || arg_uint(c, 3))
+	if (!c->args[1] || arg_int(c, 0) < 0 || size < SCHED_ATTR_V0 || size > PAGE_BYTES ||
+		arg_uint(c, 3))
 		return -EINVAL;
 	t = abi_target_task(c, arg_int(c, 0));
 	if (!t)
@@ -233,7 +238,8 @@ static bool may_change(struct call *c, const struct task *t)
 	if (t == abi_task(c) || context_capable(c->ctx, CAP_SYS_NICE))
 		return true;
 	grace_read_begin();
-	same = kuid_eq(own->euid, READ_ONCE(t->context)->cred.uid) || kuid_eq(own->euid, READ_ONCE(t->context)->cred.euid);
+	same = kuid_eq(own->euid, READ_ONCE(t->context)->cred.uid) ||
+	       kuid_eq(own->euid, READ_ONCE(t->context)->cred.euid);
 	grace_read_end();
 	return same;
 }
@@ -316,7 +322,8 @@ static void visit_groups(struct call *c, struct nice_visit *v, u32 which, s32 wh
 		if (which == PRIO_PGRP)
 			match = g->pgrp->number == (who ? who : abi_task(c)->group->pgrp->number);
 		else
-			match = READ_ONCE(g->leader->context)->cred.uid.value == (who ? (u32)who : c->ctx->cred.uid.value);
+			match = READ_ONCE(g->leader->context)->cred.uid.value ==
+				(who ? (u32)who : c->ctx->cred.uid.value);
 		grace_read_end();
 		while (match && (t = group_next_thread(g, thread))) {
 			thread = task_pid_nr(t);
@@ -365,8 +372,8 @@ answer_t sys_setpriority(struct call *c)
 /* --- ioprio: kept and shown; the block layer's policy may use it --- */
 #define IOPRIO_WHO_PROCESS 1
 #define IOPRIO_CLASS_NONE  0u
-#define IOPRIO_CLASS_RT	   1u
-#define IOPRIO_CLASS_BE	   2u
+#define IOPRIO_CLASS_RT    1u
+#define IOPRIO_CLASS_BE    2u
 #define IOPRIO_CLASS_IDLE  3u
 
 static answer_t ioprio_check(struct call *c, u32 value)
@@ -375,7 +382,10 @@ static answer_t ioprio_check(struct call *c, u32 value)
 
 	switch (class) {
 	case IOPRIO_CLASS_RT:
-		return context_capable(c->ctx, CAP_SYS_NICE) || context_capable(c->ctx, CAP_SYS_ADMIN) ? 0 : -EPERM;
+		return context_capable(c->ctx, CAP_SYS_NICE) ||
+				       context_capable(c->ctx, CAP_SYS_ADMIN)
+			       ? 0
+			       : -EPERM;
 	case IOPRIO_CLASS_BE:
 	case IOPRIO_CLASS_IDLE:
 		return 0;
@@ -435,15 +445,17 @@ static bool limits_allowed(struct call *c, const struct task *t)
 		return true;
 	grace_read_begin();
 	other = &READ_ONCE(t->context)->cred;
-	same = kuid_eq(own->uid, other->uid) && kuid_eq(own->uid, other->euid) && kuid_eq(own->uid, other->suid) &&
-	       kgid_eq(own->gid, other->gid) && kgid_eq(own->gid, other->egid) && kgid_eq(own->gid, other->sgid);
+	same = kuid_eq(own->uid, other->uid) && kuid_eq(own->uid, other->euid) &&
+	       kuid_eq(own->uid, other->suid) && kgid_eq(own->gid, other->gid) &&
+	       kgid_eq(own->gid, other->egid) && kgid_eq(own->gid, other->sgid);
 	grace_read_end();
 	return same;
 }
 
 #define NOFILE_MAX 1048576u /* fs.nr_open */
 
-static answer_t limit_set(struct call *c, struct thread_group *g, u32 which, const struct user_rlimit *new)
+static answer_t limit_set(struct call *c, struct thread_group *g, u32 which,
+	const struct user_rlimit *new)
 {
 	answer_t a = 0;
 	word_t irq;
@@ -459,7 +471,8 @@ static answer_t limit_set(struct call *c, struct thread_group *g, u32 which, con
 		g->rlimit[which] = (struct rlimit){new->cur, new->max};
 	if (!a && which == RLIMIT_CPU && new->cur != RLIM_INFINITY) {
 		g->cpu_timers_armed = true;
-		/* The running slice may have no end: a new one has, while something counts the time. */
+		/* The running slice may have no end: a new one has, while something counts the
+		 * time. */
 		__atomic_fetch_or(&abi_task(c)->work, TASK_WORK_RESCHED, __ATOMIC_SEQ_CST);
 	}
 	if (which == RLIMIT_CPU && new->cur != RLIM_INFINITY)
@@ -468,7 +481,8 @@ static answer_t limit_set(struct call *c, struct thread_group *g, u32 which, con
 	return a;
 }
 
-static answer_t limits(struct call *c, struct task *t, u32 which, vaddr_t new_user, vaddr_t old_user)
+static answer_t limits(struct call *c, struct task *t, u32 which, vaddr_t new_user,
+	vaddr_t old_user)
 {
 	struct user_rlimit new, old;
 	answer_t a = 0;
@@ -540,8 +554,9 @@ answer_t sys_times(struct call *c)
 	struct user_tms out;
 
 	group_usage(abi_task(c)->group, &self, &children);
-	out = (struct user_tms){(s64)self.user_ns / USER_TICK_NS, (s64)self.system_ns / USER_TICK_NS,
-				(s64)children.user_ns / USER_TICK_NS, (s64)children.system_ns / USER_TICK_NS};
+	out = (struct user_tms){(s64)self.user_ns / USER_TICK_NS,
+		(s64)self.system_ns / USER_TICK_NS, (s64)children.user_ns / USER_TICK_NS,
+		(s64)children.system_ns / USER_TICK_NS};
 	if (c->args[0])
 		abi_try(abi_copy_out(c, c->args[0], &out));
 	return (answer_t)(time_monotonic_ns() / USER_TICK_NS);

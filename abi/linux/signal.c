@@ -1,11 +1,13 @@
-/* Signals: sending, masks, waiting, and the layout of struct siginfo. Frames on the user stack: arch/NAME/sigframe.c. */
+/* Signals: sending, masks, waiting, and the layout of struct siginfo. Frames on the user stack:
+ * arch/NAME/sigframe.c. */
 #include <core/event.h>
 #include "abi.h"
 
 #define SIGSET_BYTES 8u
-#define UNBLOCKABLE (SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP))
+#define UNBLOCKABLE  (SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP))
 
-/* Which member of the union a siginfo uses (signal/sigaction(2)): by number for codes of the kernel, else by code. */
+/* Which member of the union a siginfo uses (signal/sigaction(2)): by number for codes of the
+ * kernel, else by code. */
 static void fill_kernel_info(struct user_siginfo *u, const struct signal_info *i)
 {
 	switch (i->signo) {
@@ -124,8 +126,10 @@ answer_t sys_tkill(struct call *c)
 	return signal_tgkill(0, arg_int(c, 0), &info);
 }
 
-/* A program may send itself anything; to others only codes below 0 that the kernel does not use (rt_sigqueueinfo(2)). */
-static answer_t queued_info(struct call *c, s32 signo, vaddr_t user, s32 target, struct signal_info *out)
+/* A program may send itself anything; to others only codes below 0 that the kernel does not use
+ * (rt_sigqueueinfo(2)). */
+static answer_t queued_info(struct call *c, s32 signo, vaddr_t user, s32 target,
+	struct signal_info *out)
 {
 	struct user_siginfo u;
 
@@ -298,7 +302,8 @@ answer_t sys_rt_sigtimedwait(struct call *c)
 			abi_try(abi_copy_in(c, &ts, c->args[2]));
 			if (!abi_timespec_valid(&ts))
 				return -EINVAL;
-			call_wait_deadline(c, abi_ns_add(time_monotonic_ns(), abi_timespec_ns(&ts)));
+			call_wait_deadline(c,
+				abi_ns_add(time_monotonic_ns(), abi_timespec_ns(&ts)));
 		}
 		abi_op3(c, (word_t)w, 0, 0);
 		return call_do(c, DO_SIGNAL_WAIT, true);
@@ -319,14 +324,16 @@ answer_t sys_rt_sigreturn(struct call *c)
 bool abi_on_altstack(const struct task *t, vaddr_t sp)
 {
 	/* An automatically disarmed stack is never "in use" (sigaltstack(2), SS_AUTODISARM). */
-	return t->altstack_bytes && !(t->altstack_flags & SS_AUTODISARM_FLAG) && sp > t->altstack_sp && sp - t->altstack_sp <= t->altstack_bytes;
+	return t->altstack_bytes && !(t->altstack_flags & SS_AUTODISARM_FLAG) &&
+	       sp > t->altstack_sp && sp - t->altstack_sp <= t->altstack_bytes;
 }
 
 struct user_stack abi_altstack_get(const struct task *t)
 {
 	return (struct user_stack){
 		.sp = t->altstack_sp,
-		.flags = (s32)(t->altstack_bytes ? t->altstack_flags & SS_AUTODISARM_FLAG : SS_DISABLE_FLAG),
+		.flags = (s32)(t->altstack_bytes ? t->altstack_flags & SS_AUTODISARM_FLAG
+						 : SS_DISABLE_FLAG),
 		.size = t->altstack_bytes,
 	};
 }

@@ -1,7 +1,8 @@
 /* What files look like: stat, statx, statfs. */
 #include "abi.h"
 
-/* new_encode_dev of Linux: minor's low byte, 12 bits of major, the rest of minor. Core: 12 bits major over 20 bits minor. */
+/* new_encode_dev of Linux: minor's low byte, 12 bits of major, the rest of minor. Core: 12 bits
+ * major over 20 bits minor. */
 u32 abi_dev_out(u32 dev)
 {
 	u32 minor = DEV_MINOR(dev);
@@ -81,9 +82,9 @@ answer_t sys_lstat(struct call *c)
 }
 
 #define STATX_BASIC_STATS 0x7ffu
-#define STATX_BTIME	  0x800u
-#define STATX_MNT_ID	  0x1000u
-#define STATX_RESERVED	  0x80000000u
+#define STATX_BTIME       0x800u
+#define STATX_MNT_ID      0x1000u
+#define STATX_RESERVED    0x80000000u
 
 static struct user_statx_time statx_time(const struct timespec64 *t)
 {
@@ -96,8 +97,10 @@ answer_t sys_statx(struct call *c)
 	struct stat_info i;
 	struct user_statx s;
 
-	if (arg_uint(c, 3) & STATX_RESERVED || flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE) ||
-	    (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
+	if (arg_uint(c, 3) & STATX_RESERVED ||
+		flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH |
+				AT_STATX_SYNC_TYPE) ||
+		(flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
 		return -EINVAL;
 	if (!c->args[1] && !(flags & AT_EMPTY_PATH))
 		return -EFAULT;

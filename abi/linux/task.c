@@ -1,22 +1,24 @@
-/* Tasks: creation, programs, ends, waiting, identities. The operations are core's; layouts and argument rules are here. */
+/* Tasks: creation, programs, ends, waiting, identities. The operations are core's; layouts and
+ * argument rules are here. */
 #include <core/cpu.h>
 #include "abi.h"
 
-#define CSIGNAL_MASK	     0xffu
-#define CLONE_VM	     0x100ull
-#define CLONE_FS	     0x200ull
-#define CLONE_FILES	     0x400ull
-#define CLONE_PIDFD	     0x1000ull
-#define CLONE_VFORK	     0x4000ull
-#define CLONE_THREAD	     0x10000ull
-#define CLONE_NEWNS	     0x20000ull
-#define CLONE_SYSVSEM	     0x40000ull
-#define CLONE_PARENT_SETTID  0x100000ull
-#define CLONE_DETACHED	     0x400000ull
-#define CLONE_CLEAR_SIGHAND  0x100000000ull
-#define CLONE_INTO_CGROUP    0x200000000ull
-/* NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, NEWNS, NEWTIME: EINVAL, as a Linux built without the namespace. */
-#define CLONE_NAMESPACES     (0x7e000000ull | CLONE_NEWNS | 0x80ull)
+#define CSIGNAL_MASK        0xffu
+#define CLONE_VM            0x100ull
+#define CLONE_FS            0x200ull
+#define CLONE_FILES         0x400ull
+#define CLONE_PIDFD         0x1000ull
+#define CLONE_VFORK         0x4000ull
+#define CLONE_THREAD        0x10000ull
+#define CLONE_NEWNS         0x20000ull
+#define CLONE_SYSVSEM       0x40000ull
+#define CLONE_PARENT_SETTID 0x100000ull
+#define CLONE_DETACHED      0x400000ull
+#define CLONE_CLEAR_SIGHAND 0x100000000ull
+#define CLONE_INTO_CGROUP   0x200000000ull
+/* NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, NEWNS, NEWTIME: EINVAL, as a Linux built
+ * without the namespace. */
+#define CLONE_NAMESPACES    (0x7e000000ull | CLONE_NEWNS | 0x80ull)
 
 static answer_t clone(struct call *c, const struct clone_args *args)
 {
@@ -40,7 +42,8 @@ answer_t sys_clone(struct call *c)
 		.parent_tid = c->args[2],
 		.child_tid = c->args[ABI_CLONE_ARG_CHILD_TID],
 		.tls = c->args[ABI_CLONE_ARG_TLS],
-		.pidfd = c->args[2], /* clone(2): CLONE_PIDFD stores where CLONE_PARENT_SETTID would */
+		.pidfd = c->args[2], /* clone(2): CLONE_PIDFD stores where CLONE_PARENT_SETTID would
+				      */
 	};
 
 	if (flags & CLONE_PIDFD && flags & (CLONE_PARENT_SETTID | CLONE_DETACHED))
@@ -64,7 +67,8 @@ answer_t sys_vfork(struct call *c)
 
 #define CLONE_ARGS_V0 64u
 
-/* A struct that may be longer than ours: what we do not know must be 0 (copy_struct_from_user's rule). */
+/* A struct that may be longer than ours: what we do not know must be 0 (copy_struct_from_user's
+ * rule). */
 answer_t abi_copy_struct(struct call *c, void *out, size_t known, vaddr_t user, size_t bytes)
 {
 	u8 rest[64];
@@ -84,7 +88,8 @@ answer_t abi_copy_struct(struct call *c, void *out, size_t known, vaddr_t user, 
 
 static bool clone3_stack_ok(const struct user_clone_args *u)
 {
-	return u->stack ? u->stack_size && user_range_ok((vaddr_t)u->stack, (size_t)u->stack_size) : !u->stack_size;
+	return u->stack ? u->stack_size && user_range_ok((vaddr_t)u->stack, (size_t)u->stack_size)
+			: !u->stack_size;
 }
 
 answer_t sys_clone3(struct call *c)
@@ -98,7 +103,8 @@ answer_t sys_clone3(struct call *c)
 	if (bytes < CLONE_ARGS_V0)
 		return -EINVAL;
 	abi_try(abi_copy_struct(c, &u, sizeof(u), c->args[0], bytes));
-	if (u.flags & ~(0xffffffffull | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP) || u.flags & (CLONE_DETACHED | (CSIGNAL_MASK & ~0x80ull)))
+	if (u.flags & ~(0xffffffffull | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP) ||
+		u.flags & (CLONE_DETACHED | (CSIGNAL_MASK & ~0x80ull)))
 		return -EINVAL;
 	if (u.flags & CLONE_INTO_CGROUP || u.exit_signal > SIG_NR || !clone3_stack_ok(&u))
 		return -EINVAL;
@@ -153,9 +159,9 @@ answer_t sys_exit_group(struct call *c)
 }
 
 /* --- waiting for children --- */
-#define P_ALL_NR  0
-#define P_PID_NR  1
-#define P_PGID_NR 2
+#define P_ALL_NR       0
+#define P_PID_NR       1
+#define P_PGID_NR      2
 #define WNOHANG_BIT    1u
 #define WUNTRACED_BIT  2u
 #define WEXITED_BIT    4u
@@ -228,8 +234,9 @@ answer_t sys_waitid(struct call *c)
 	struct user_siginfo info;
 	struct do_wait *w;
 
-	if (options & ~(WNOHANG_BIT | WUNTRACED_BIT | WEXITED_BIT | WCONTINUED_BIT | WNOWAIT_BIT | WLINEAGE_BITS) ||
-	    !(options & (WUNTRACED_BIT | WEXITED_BIT | WCONTINUED_BIT)))
+	if (options & ~(WNOHANG_BIT | WUNTRACED_BIT | WEXITED_BIT | WCONTINUED_BIT | WNOWAIT_BIT |
+			      WLINEAGE_BITS) ||
+		!(options & (WUNTRACED_BIT | WEXITED_BIT | WCONTINUED_BIT)))
 		return -EINVAL;
 	abi_memory(c, w, sizeof(*w));
 	if (!c->op_done)
@@ -349,19 +356,19 @@ answer_t sys_get_robust_list(struct call *c)
 }
 
 /* --- futex --- */
-#define FUTEX_WAIT	      0
-#define FUTEX_WAKE	      1
+#define FUTEX_WAIT            0
+#define FUTEX_WAKE            1
 #define FUTEX_WAKE_BITSET     10
-#define FUTEX_PRIVATE	      128u
-#define FUTEX_REQUEUE	      3
+#define FUTEX_PRIVATE         128u
+#define FUTEX_REQUEUE         3
 #define FUTEX_CMP_REQUEUE     4
-#define FUTEX_WAKE_OP	      5
-#define FUTEX_LOCK_PI	      6
+#define FUTEX_WAKE_OP         5
+#define FUTEX_LOCK_PI         6
 #define FUTEX_WAIT_BITSET     9
 #define FUTEX_WAIT_REQUEUE_PI 11
 #define FUTEX_CMP_REQUEUE_PI  12
-#define FUTEX_LOCK_PI2	      13
-#define FUTEX_COMMANDS	      127u
+#define FUTEX_LOCK_PI2        13
+#define FUTEX_COMMANDS        127u
 #define FUTEX_CLOCK_REALTIME  256u
 
 /* The fourth argument is a time or a count, as the command says. */
@@ -377,13 +384,15 @@ static answer_t futex_deadline(struct call *c, u32 op)
 	abi_try(abi_copy_in(c, &ts, c->args[3]));
 	if (!abi_timespec_valid(&ts))
 		return -EINVAL;
-	if (!time_clock_deadline(realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, command != FUTEX_WAIT, abi_timespec_ns(&ts), &deadline))
+	if (!time_clock_deadline(realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, command != FUTEX_WAIT,
+		    abi_timespec_ns(&ts), &deadline))
 		return -EINVAL;
 	call_wait_deadline(c, deadline);
 	return 0;
 }
 
-/* A relative wait that a signal without handler interrupted goes on to its first deadline (restart_syscall(2)). */
+/* A relative wait that a signal without handler interrupted goes on to its first deadline
+ * (restart_syscall(2)). */
 static answer_t futex_wait_done(struct call *c)
 {
 	struct task *t = abi_task(c);
@@ -431,11 +440,14 @@ answer_t sys_futex(struct call *c)
 }
 
 /* futex_waitv(2): the only multiple wait; 32-bit words, private or shared. */
-struct user_futex_waitv { u64 value, uaddr; u32 flags, reserved; };
+struct user_futex_waitv {
+	u64 value, uaddr;
+	u32 flags, reserved;
+};
 #define FUTEX2_SIZE_MASK 3u
-#define FUTEX2_SIZE_U32	 2u
-#define FUTEX2_PRIVATE	 128u
-#define WAITV_PIECE	 8u
+#define FUTEX2_SIZE_U32  2u
+#define FUTEX2_PRIVATE   128u
+#define WAITV_PIECE      8u
 
 static answer_t waitv_import(struct call *c, struct do_futex_waitv *w, vaddr_t user, u32 nr)
 {
@@ -445,11 +457,13 @@ static answer_t waitv_import(struct call *c, struct do_futex_waitv *w, vaddr_t u
 		const struct user_futex_waitv *from = &piece[i % WAITV_PIECE];
 
 		if (i % WAITV_PIECE == 0)
-			abi_try(call_copy_in(c, piece, user + (vaddr_t)i * sizeof(*piece), MIN(nr - i, WAITV_PIECE) * sizeof(*piece)));
-		if (from->reserved || from->flags & ~(FUTEX2_SIZE_MASK | FUTEX2_PRIVATE) || (from->flags & FUTEX2_SIZE_MASK) != FUTEX2_SIZE_U32 ||
-		    from->value >> 32)
+			abi_try(call_copy_in(c, piece, user + (vaddr_t)i * sizeof(*piece),
+				MIN(nr - i, WAITV_PIECE) * sizeof(*piece)));
+		if (from->reserved || from->flags & ~(FUTEX2_SIZE_MASK | FUTEX2_PRIVATE) ||
+			(from->flags & FUTEX2_SIZE_MASK) != FUTEX2_SIZE_U32 || from->value >> 32)
 			return -EINVAL;
-		w->entries[i] = (struct futex_wait_entry){(vaddr_t)from->uaddr, (u32)from->value, !(from->flags & FUTEX2_PRIVATE)};
+		w->entries[i] = (struct futex_wait_entry){(vaddr_t)from->uaddr, (u32)from->value,
+			!(from->flags & FUTEX2_PRIVATE)};
 	}
 	w->nr = nr;
 	return 0;
@@ -468,7 +482,8 @@ answer_t sys_futex_waitv(struct call *c)
 		if (arg_int(c, 4) != CLOCK_MONOTONIC && arg_int(c, 4) != CLOCK_REALTIME)
 			return -EINVAL;
 		abi_try(abi_copy_in(c, &ts, c->args[3]));
-		if (!abi_timespec_valid(&ts) || !time_clock_deadline(arg_int(c, 4), true, abi_timespec_ns(&ts), &deadline))
+		if (!abi_timespec_valid(&ts) ||
+			!time_clock_deadline(arg_int(c, 4), true, abi_timespec_ns(&ts), &deadline))
 			return -EINVAL;
 		call_wait_deadline(c, deadline);
 	}
@@ -478,9 +493,10 @@ answer_t sys_futex_waitv(struct call *c)
 	return abi_do(c, DO_FUTEX_WAITV);
 }
 
-/* --- rseq: registration; core writes the area at each return to user mode that may have changed the CPU --- */
+/* --- rseq: registration; core writes the area at each return to user mode that may have changed
+ * the CPU --- */
 #define RSEQ_UNREGISTER 1u
-#define RSEQ_BYTES	32u
+#define RSEQ_BYTES      32u
 
 answer_t sys_rseq(struct call *c)
 {
@@ -489,7 +505,8 @@ answer_t sys_rseq(struct call *c)
 	u32 bytes = arg_uint(c, 1), flags = arg_uint(c, 2), signature = arg_uint(c, 3);
 
 	if (flags & RSEQ_UNREGISTER) {
-		if (flags & ~RSEQ_UNREGISTER || !t->rseq || t->rseq != area || bytes != t->rseq_bytes)
+		if (flags & ~RSEQ_UNREGISTER || !t->rseq || t->rseq != area ||
+			bytes != t->rseq_bytes)
 			return -EINVAL;
 		if (signature != t->rseq_signature)
 			return -EPERM;
@@ -512,7 +529,8 @@ answer_t sys_rseq(struct call *c)
 	t->rseq_bytes = bytes;
 	t->rseq_signature = signature;
 	t->rseq = area;
-	__atomic_fetch_or(&t->work, TASK_WORK_RSEQ, __ATOMIC_SEQ_CST); /* the first write of the area */
+	__atomic_fetch_or(&t->work, TASK_WORK_RSEQ,
+		__ATOMIC_SEQ_CST); /* the first write of the area */
 	return 0;
 }
 
@@ -521,11 +539,13 @@ answer_t sys_unshare(struct call *c)
 	u64 flags = c->args[0];
 	u32 what = 0;
 
-	if (flags & ~(CLONE_THREAD | CLONE_FS | CLONE_NEWNS | 0x800ull | CLONE_VM | CLONE_FILES | CLONE_SYSVSEM | CLONE_NAMESPACES) ||
-	    flags & CLONE_NAMESPACES)
+	if (flags & ~(CLONE_THREAD | CLONE_FS | CLONE_NEWNS | 0x800ull | CLONE_VM | CLONE_FILES |
+			    CLONE_SYSVSEM | CLONE_NAMESPACES) ||
+		flags & CLONE_NAMESPACES)
 		return -EINVAL;
 	/* Sharing of signal handlers and memory cannot be undone unless the task is alone. */
-	if (flags & (CLONE_THREAD | 0x800ull | CLONE_VM) && READ_ONCE(abi_task(c)->group->nr_threads) > 1)
+	if (flags & (CLONE_THREAD | 0x800ull | CLONE_VM) &&
+		READ_ONCE(abi_task(c)->group->nr_threads) > 1)
 		return -EINVAL;
 	if (flags & CLONE_FILES)
 		what |= DO_UNSHARE_FILES;

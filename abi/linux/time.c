@@ -1,7 +1,7 @@
 /* Clocks, sleeping, timers. Times of programs are checked here; core has nanoseconds only. */
 #include "abi.h"
 
-#define TIMER_ABSTIME		1u
+#define TIMER_ABSTIME 1u
 
 bool abi_timespec_valid(const struct user_timespec *t)
 {
@@ -112,10 +112,11 @@ answer_t sys_time(struct call *c)
 	return (answer_t)now;
 }
 
-/* --- adjtimex(2): what a clock that nobody disciplines shows; it cannot be disciplined: EPERM, as in a container --- */
-#define TIME_ERROR	5
-#define STATUS_UNSYNC	0x40
-#define TICK_USEC	10000
+/* --- adjtimex(2): what a clock that nobody disciplines shows; it cannot be disciplined: EPERM, as
+ * in a container --- */
+#define TIME_ERROR    5
+#define STATUS_UNSYNC 0x40
+#define TICK_USEC     10000
 
 static answer_t adjust(struct call *c, vaddr_t user)
 {
@@ -126,8 +127,14 @@ static answer_t adjust(struct call *c, vaddr_t user)
 	if (tx.modes)
 		return -EPERM;
 	tx = (struct user_timex){
-		.maxerror = 16000000, .esterror = 16000000, .status = STATUS_UNSYNC, .constant = 2, .precision = 1,
-		.tolerance = 32768000, .time = abi_timeval(now), .tick = TICK_USEC,
+		.maxerror = 16000000,
+		.esterror = 16000000,
+		.status = STATUS_UNSYNC,
+		.constant = 2,
+		.precision = 1,
+		.tolerance = 32768000,
+		.time = abi_timeval(now),
+		.tick = TICK_USEC,
 	};
 	abi_try(abi_copy_out(c, user, &tx));
 	return TIME_ERROR;
@@ -152,7 +159,8 @@ struct sleep_progress {
 	s64 rest_ns;
 };
 
-/* The wait with no wakers: ends by its deadline or a signal. `rest`: where the remaining time goes, 0: nowhere. */
+/* The wait with no wakers: ends by its deadline or a signal. `rest`: where the remaining time goes,
+ * 0: nowhere. */
 static answer_t sleep_until(struct call *c, ktime_t deadline_ns, vaddr_t rest, bool absolute)
 {
 	struct sleep_progress *p = call_progress(c, struct sleep_progress);
@@ -189,7 +197,8 @@ answer_t sys_nanosleep(struct call *c)
 	abi_try(abi_copy_in(c, &ts, c->args[0]));
 	if (!abi_timespec_valid(&ts))
 		return -EINVAL;
-	return sleep_until(c, abi_ns_add(time_monotonic_ns(), abi_timespec_ns(&ts)), c->args[1], false);
+	return sleep_until(c, abi_ns_add(time_monotonic_ns(), abi_timespec_ns(&ts)), c->args[1],
+		false);
 }
 
 answer_t sys_clock_nanosleep(struct call *c)
@@ -205,7 +214,8 @@ answer_t sys_clock_nanosleep(struct call *c)
 	if (!time_clock_deadline(clock, false, 0, &deadline))
 		return -EOPNOTSUPP;
 	abi_try(abi_copy_in(c, &ts, c->args[2]));
-	if (!abi_timespec_valid(&ts) || !time_clock_deadline(clock, absolute, abi_timespec_ns(&ts), &deadline))
+	if (!abi_timespec_valid(&ts) ||
+		!time_clock_deadline(clock, absolute, abi_timespec_ns(&ts), &deadline))
 		return -EINVAL;
 	return sleep_until(c, deadline, absolute ? 0 : c->args[3], absolute);
 }
@@ -259,10 +269,12 @@ answer_t sys_setitimer(struct call *c)
 		abi_try(abi_copy_in(c, &in, c->args[1]));
 	if (!timeval_valid(&in.value) || !timeval_valid(&in.interval))
 		return -EINVAL;
-	v = (struct itimer_value){.value_ns = timeval_ns(&in.value), .interval_ns = timeval_ns(&in.interval)};
+	v = (struct itimer_value){.value_ns = timeval_ns(&in.value),
+		.interval_ns = timeval_ns(&in.interval)};
 	abi_try(itimer_get(arg_uint(c, 0), &old));
 	out = itimerval_of(&old);
-	/* The old value first, so that a page that is not there costs no effect; Linux sets the timer even where this fails. */
+	/* The old value first, so that a page that is not there costs no effect; Linux sets the
+	 * timer even where this fails. */
 	if (c->args[2])
 		a = abi_copy_out(c, c->args[2], &out);
 	if (answer_is_kind(a))
@@ -277,19 +289,20 @@ answer_t sys_alarm(struct call *c)
 
 	abi_try(itimer_set(0, &v, &old));
 	/* alarm(2): a pending alarm under half a second is told as 1 */
-	return (answer_t)MAX((old.value_ns + NSEC_PER_SEC / 2) / NSEC_PER_SEC, (ktime_t)(old.value_ns > 0));
+	return (answer_t)MAX((old.value_ns + NSEC_PER_SEC / 2) / NSEC_PER_SEC,
+		(ktime_t)(old.value_ns > 0));
 }
 
 static bool timer_clock_ok(s32 clock)
 {
 	ktime_t now;
 
-	return clock != CLOCK_MONOTONIC_RAW && clock != CLOCK_REALTIME_COARSE && clock != CLOCK_MONOTONIC_COARSE &&
-	       !time_clock_get(clock, &now);
+	return clock != CLOCK_MONOTONIC_RAW && clock != CLOCK_REALTIME_COARSE &&
+	       clock != CLOCK_MONOTONIC_COARSE && !time_clock_get(clock, &now);
 }
 
-#define SIGEV_SIGNAL	0
-#define SIGEV_NONE	1
+#define SIGEV_SIGNAL    0
+#define SIGEV_NONE      1
 #define SIGEV_THREAD_ID 4
 
 static answer_t read_event(struct call *c, struct posix_timer_event *out)
@@ -298,7 +311,8 @@ static answer_t read_event(struct call *c, struct posix_timer_event *out)
 
 	abi_try(abi_copy_in(c, &event, c->args[1]));
 	*out = (struct posix_timer_event){event.notify, event.signo, event.tid, event.value};
-	if (out->notify != SIGEV_SIGNAL && out->notify != SIGEV_NONE && out->notify != SIGEV_THREAD_ID)
+	if (out->notify != SIGEV_SIGNAL && out->notify != SIGEV_NONE &&
+		out->notify != SIGEV_THREAD_ID)
 		return -EINVAL;
 	if (out->notify != SIGEV_NONE && (out->signo < 1 || out->signo > SIG_NR))
 		return -EINVAL;
@@ -319,7 +333,8 @@ answer_t sys_timer_create(struct call *c)
 	if (id < 0)
 		return id;
 	out = (s32)id;
-	/* Where the number cannot go out, there was no timer: nobody else can have seen it, and the next run makes it again. */
+	/* Where the number cannot go out, there was no timer: nobody else can have seen it, and the
+	 * next run makes it again. */
 	a = abi_copy_out(c, c->args[2], &out);
 	if (a)
 		posix_timer_delete((s32)id);
@@ -330,7 +345,8 @@ static bool itimerspec_read(const struct user_itimerspec *in, struct itimer_valu
 {
 	if (!abi_timespec_valid(&in->value) || !abi_timespec_valid(&in->interval))
 		return false;
-	*out = (struct itimer_value){.value_ns = abi_timespec_ns(&in->value), .interval_ns = abi_timespec_ns(&in->interval)};
+	*out = (struct itimer_value){.value_ns = abi_timespec_ns(&in->value),
+		.interval_ns = abi_timespec_ns(&in->interval)};
 	return true;
 }
 
@@ -347,7 +363,8 @@ answer_t sys_timer_settime(struct call *c)
 		return -EINVAL;
 	if (c->args[3]) {
 		abi_try(posix_timer_gettime(arg_int(c, 0), &old));
-		out = (struct user_itimerspec){abi_timespec(old.interval_ns), abi_timespec(old.value_ns)};
+		out = (struct user_itimerspec){abi_timespec(old.interval_ns),
+			abi_timespec(old.value_ns)};
 		a = abi_copy_out(c, c->args[3], &out);
 		if (answer_is_kind(a))
 			return a;
@@ -392,7 +409,8 @@ answer_t sys_timerfd_settime(struct call *c)
 	abi_try(abi_copy_in(c, &in, c->args[2]));
 	if (!itimerspec_read(&in, &v))
 		return -EINVAL;
-	return vfs_timerfd_settime(SLOT(VFS), c, arg_uint(c, 0), arg_uint(c, 1), v.value_ns, v.interval_ns, c->args[3]);
+	return vfs_timerfd_settime(SLOT(VFS), c, arg_uint(c, 0), arg_uint(c, 1), v.value_ns,
+		v.interval_ns, c->args[3]);
 }
 
 answer_t sys_timerfd_gettime(struct call *c)

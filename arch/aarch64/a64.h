@@ -43,7 +43,8 @@ static inline void a64_mmio_write64(volatile u8 *p, u64 v)
 {
 	__asm__ volatile("str %1, %0" : "=Q"(*(volatile u64 *)p) : "rZ"(v) : "memory");
 }
-/* What was stored to memory before is there for devices and other observers of a following register write. */
+/* What was stored to memory before is there for devices and other observers of a following register
+ * write. */
 static inline void a64_dsb(void)
 {
 	__asm__ volatile("dsb sy" ::: "memory");
@@ -60,13 +61,13 @@ extern struct arch_task a64_boot_task;
 extern u32 a64_entered_el2;
 
 /* --- dt.c: what the device tree says, copied out of it at boot --- */
-#define A64_DT_MEM 64u
+#define A64_DT_MEM      64u
 #define A64_DT_RESERVED 64u
-#define A64_DT_GICR 4u
-#define A64_DT_ECAM 4u
-#define A64_DT_INTX 64u
-#define A64_DT_MSI 16u
-#define A64_DT_DEVICES 16u
+#define A64_DT_GICR     4u
+#define A64_DT_ECAM     4u
+#define A64_DT_INTX     64u
+#define A64_DT_MSI      16u
+#define A64_DT_DEVICES  16u
 struct a64_intx {
 	u16 segment;
 	u32 address, address_mask; /* bus, device, function as in PCI configuration addresses */
@@ -90,7 +91,7 @@ struct a64_dt {
 	u32 timer_intid;
 	bool psci, psci_hvc;
 	struct boot_range console; /* PL011 of /chosen/stdout-path, or the first */
-	paddr_t rtc;		   /* PL031; 0: none */
+	paddr_t rtc;               /* PL031; 0: none */
 	struct arch_pci_ecam ecam[A64_DT_ECAM];
 	u32 nr_ecam;
 	struct a64_intx intx[A64_DT_INTX];
@@ -113,7 +114,8 @@ void a64_features_detect(const char *command_line);
 void a64_cpu_setup(void);
 void a64_trap_area_create(u32 index, paddr_t (*alloc)(void));
 long a64_psci(u64 function, u64 a, u64 b, u64 c);
-/* Value of an identification register as programs may see it (Linux's cpu-feature-registers.rst); false: no such register. */
+/* Value of an identification register as programs may see it (Linux's cpu-feature-registers.rst);
+ * false: no such register. */
 bool a64_id_register(u32 crm, u32 op2, u64 *value);
 
 /* --- mmu.c --- */
@@ -139,15 +141,16 @@ void a64_gic_cpu_setup(void);
 void a64_sgi(u32 cpu, u32 id);
 void a64_irq_lpi(u32 lpi);
 enum { A64_SGI_RESCHEDULE, A64_SGI_CALL, A64_SGI_STOP };
-#define A64_LPI_FIRST 8192u
-#define A64_LPIS      1024u
+#define A64_LPI_FIRST  8192u
+#define A64_LPIS       1024u
 #define A64_LPI_IDBITS 14u
 /* Bytes of memory, from a multiple of 64 KiB, that the ITS and `nr_cpus` redistributors want. */
 u64 a64_its_memory_bytes(u32 nr_cpus);
 void a64_its_memory(paddr_t base, u64 bytes);
 void a64_its_init(void);
 void a64_its_cpu_setup(u32 cpu);
-/* Gives `lpi` (from 0) to `cpu`, as the next event of `device`; what to write where. -ENOSPC, -ENODEV. */
+/* Gives `lpi` (from 0) to `cpu`, as the next event of `device`; what to write where. -ENOSPC,
+ * -ENODEV. */
 int a64_its_map(u32 device, u32 lpi, u32 cpu, struct arch_msi *out);
 void a64_its_unmap(u32 lpi);
 /* As if the device had written its message. */
@@ -155,7 +158,8 @@ void a64_its_raise(u32 lpi);
 void a64_smp_prepare(void);
 
 /* linker script and start.S */
-extern u8 kernel_image_start[], a64_text_end[], a64_rodata_end[], kernel_image_end[], a64_image_end[];
+extern u8 kernel_image_start[], a64_text_end[], a64_rodata_end[], kernel_image_end[],
+	a64_image_end[];
 extern u8 a64_early_pool[], a64_early_pool_end[], a64_vectors_begin[], a64_vectors_end[];
 extern u8 a64_boot_stack_end[], a64_early_identity[];
 extern const u64 a64_blob_offset, a64_blob_bytes;

@@ -1,10 +1,11 @@
 /*
  * Boot: from start.S to core_main.
  *
- * Order: device tree (while TTBR0 maps physical addresses), features, memory map, page tables, early console, trap area and system
- * registers, clock, interrupt controller, core.
- * Memory that boot takes: the image with the early pages used, blob, initrd, device tree, tables of the interrupt controller, the shadow
- * of asan kernels. All are "claims", cut out of usable memory.
+ * Order: device tree (while TTBR0 maps physical addresses), features, memory map, page tables,
+ * early console, trap area and system registers, clock, interrupt controller, core. Memory that
+ * boot takes: the image with the early pages used, blob, initrd, device tree, tables of the
+ * interrupt controller, the shadow of asan kernels. All are "claims", cut out of usable memory.
+ *
  * Failure: before the trap area is up a fault hangs; everything after panics with a text.
  */
 #include <core/asan.h>
@@ -13,7 +14,15 @@
 #include <lib/string.h>
 #include "a64.h"
 
-enum a64_claim { CLAIM_IMAGE, CLAIM_BLOB, CLAIM_INITRD, CLAIM_TREE, CLAIM_ITS, CLAIM_SHADOW, CLAIMS };
+enum a64_claim {
+	CLAIM_IMAGE,
+	CLAIM_BLOB,
+	CLAIM_INITRD,
+	CLAIM_TREE,
+	CLAIM_ITS,
+	CLAIM_SHADOW,
+	CLAIMS
+};
 #define EDGES_MAX (2 * (A64_DT_MEM + A64_DT_RESERVED + CLAIMS))
 
 void a64_boot(const void *fdt, paddr_t image, u64 slide);
@@ -66,11 +75,13 @@ static u32 a64_edges_add(u32 nr, const struct boot_range *ranges, u32 nr_ranges)
 	return nr;
 }
 
-/* Some range covers a byte of [base, end). Memory must cover all of it: edges are where that changes. */
+/* Some range covers a byte of [base, end). Memory must cover all of it: edges are where that
+ * changes. */
 static bool a64_overlaps(const struct boot_range *ranges, u32 nr, u64 base, u64 end)
 {
 	for (u32 i = 0; i < nr; i++)
-		if (ranges[i].size_bytes && ranges[i].base < end && base < ranges[i].base + ranges[i].size_bytes)
+		if (ranges[i].size_bytes && ranges[i].base < end &&
+			base < ranges[i].base + ranges[i].size_bytes)
 			return true;
 	return false;
 }
@@ -78,7 +89,8 @@ static bool a64_overlaps(const struct boot_range *ranges, u32 nr, u64 base, u64 
 static bool a64_is_memory(u64 base, u64 end)
 {
 	for (u32 i = 0; i < a64_dt.nr_memory; i++)
-		if (a64_dt.memory[i].base <= base && end <= a64_dt.memory[i].base + a64_dt.memory[i].size_bytes)
+		if (a64_dt.memory[i].base <= base &&
+			end <= a64_dt.memory[i].base + a64_dt.memory[i].size_bytes)
 			return true;
 	return false;
 }
@@ -94,7 +106,8 @@ static void a64_mem_add(u64 base, u64 end, enum boot_mem_kind kind)
 	}
 	if (b->nr_mem == BOOT_MEM_MAX)
 		return; /* what is not listed is not used */
-	b->mem[b->nr_mem++] = (struct boot_mem){.base = base, .size_bytes = end - base, .kind = kind};
+	b->mem[b->nr_mem++] =
+		(struct boot_mem){.base = base, .size_bytes = end - base, .kind = kind};
 }
 
 static void a64_mem_build(void)
@@ -127,7 +140,8 @@ static struct boot_range a64_claim_memory(u64 bytes, u64 align)
 	for (u32 i = 0; i < a64_boot_info.nr_mem; i++) {
 		const struct boot_mem *m = &a64_boot_info.mem[i];
 
-		if (m->kind == BOOT_MEM_USABLE && m->size_bytes >= bytes + align && (!best || m->size_bytes > best->size_bytes))
+		if (m->kind == BOOT_MEM_USABLE && m->size_bytes >= bytes + align &&
+			(!best || m->size_bytes > best->size_bytes))
 			best = m;
 	}
 	if (!best)
@@ -137,20 +151,24 @@ static struct boot_range a64_claim_memory(u64 bytes, u64 align)
 
 static void a64_memory_map(paddr_t image)
 {
-	a64_claims[CLAIM_IMAGE] = (struct boot_range){image, (u64)(a64_image_end - kernel_image_start)};
+	a64_claims[CLAIM_IMAGE] =
+		(struct boot_range){image, (u64)(a64_image_end - kernel_image_start)};
 	a64_claims[CLAIM_BLOB] = a64_boot_info.blob;
 	a64_claims[CLAIM_INITRD] = a64_boot_info.initrd;
 	a64_claims[CLAIM_TREE] = (struct boot_range){a64_dt.base, a64_dt.bytes};
 	a64_mem_build();
 	if (a64_dt.its.size_bytes) {
-		a64_claims[CLAIM_ITS] = a64_claim_memory(a64_its_memory_bytes(a64_dt.nr_cpus), 65536);
+		a64_claims[CLAIM_ITS] =
+			a64_claim_memory(a64_its_memory_bytes(a64_dt.nr_cpus), 65536);
 		a64_mem_build();
 	}
 #if UMKA_ASAN
 	u64 total = 0;
 
 	for (u32 i = 0; i < a64_boot_info.nr_mem; i++)
-		total += a64_boot_info.mem[i].kind == BOOT_MEM_USABLE ? a64_boot_info.mem[i].size_bytes : 0;
+		total += a64_boot_info.mem[i].kind == BOOT_MEM_USABLE
+				 ? a64_boot_info.mem[i].size_bytes
+				 : 0;
 	/* an eighth, and stacks and tables */
 	a64_claims[CLAIM_SHADOW] = a64_claim_memory(ALIGN_DOWN(total / 7, PAGE_BYTES), PAGE_BYTES);
 	a64_shadow_memory(a64_claims[CLAIM_SHADOW].base, a64_claims[CLAIM_SHADOW].size_bytes);
@@ -172,7 +190,8 @@ static void a64_info_fill(const void *fdt, paddr_t image, u64 slide)
 static void a64_console(void)
 {
 	if (a64_dt.console.size_bytes)
-		a64_uart = a64_fixed_map(a64_dt.console.base, PAGE_BYTES, MMU_READ | MMU_WRITE | MMU_DEVICE);
+		a64_uart = a64_fixed_map(a64_dt.console.base, PAGE_BYTES,
+			MMU_READ | MMU_WRITE | MMU_DEVICE);
 }
 
 void a64_boot(const void *fdt, paddr_t image, u64 slide)
@@ -205,8 +224,9 @@ void a64_boot(const void *fdt, paddr_t image, u64 slide)
 	/* early pages that were not needed go to core: nothing may take one from here on */
 	a64_claims[CLAIM_IMAGE].size_bytes = a64_early_end() - image;
 	a64_mem_build();
-	log_info("aarch64: %u CPUs, GICv3%s%s%s%s, slide %#lx", a64_dt.nr_cpus, a64_dt.its.size_bytes ? " with ITS" : "",
-		a64_features.pan ? " PAN" : "", a64_features.hafdbs ? " HAFDBS" : "", a64_features.rndr ? " RNDR" : "",
+	log_info("aarch64: %u CPUs, GICv3%s%s%s%s, slide %#lx", a64_dt.nr_cpus,
+		a64_dt.its.size_bytes ? " with ITS" : "", a64_features.pan ? " PAN" : "",
+		a64_features.hafdbs ? " HAFDBS" : "", a64_features.rndr ? " RNDR" : "",
 		(unsigned long)slide);
 	core_main(&a64_boot_info);
 }

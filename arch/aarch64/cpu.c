@@ -2,10 +2,16 @@
  * The CPU itself.
  *
  * Purpose: features, system registers, the trap area, firmware calls, power.
- * Vocabulary: trap area: what the CPU touches by itself on a trap, mapped at A64_TRAP_BASE (architecture.md section 5): the alias of the
- * vector page first, then at a stride of 64 KiB one overflow stack per CPU, at the end of its stride.
- * Invariants: A64-C1 vectors are read-only where the CPU uses them. A64-C2 what the boot CPU lacks is off on all CPUs.
+ *
+ * Vocabulary: trap area: what the CPU touches by itself on a trap, mapped at A64_TRAP_BASE
+ * (architecture.md section 5): the alias of the vector page first, then at a stride of 64 KiB one
+ * overflow stack per CPU, at the end of its stride.
+ *
+ * Invariants: A64-C1 vectors are read-only where the CPU uses them. A64-C2 what the boot CPU lacks
+ * is off on all CPUs.
+ *
  * Locks: none; each CPU sets up itself, in the order in which smp.c starts them.
+ *
  * Failure: nothing here fails after boot.
  */
 #include <core/cpu.h>
@@ -24,13 +30,13 @@ struct arch_task a64_boot_task; /* until core has tasks */
 #define OVERFLOW_STACK_PAGES 2u
 
 /* CPACR_EL1: FP and SIMD open at EL0 and EL1, SVE and SME trapped. */
-#define CPACR_FP (3ul << 20)
+#define CPACR_FP             (3ul << 20)
 /* CNTKCTL_EL1: the virtual counter readable from EL0. */
-#define CNTKCTL_EL0VCTEN (1ul << 1)
-#define PSCI_SYSTEM_OFF	  0x84000008u
-#define PSCI_SYSTEM_RESET 0x84000009u
+#define CNTKCTL_EL0VCTEN     (1ul << 1)
+#define PSCI_SYSTEM_OFF      0x84000008u
+#define PSCI_SYSTEM_RESET    0x84000009u
 
-#define FIELD(reg, bit) ((u32)((reg) >> (bit) & 15))
+#define FIELD(reg, bit)      ((u32)((reg) >> (bit) & 15))
 
 bool a64_word_in(const char *line, const char *word)
 {
@@ -74,7 +80,8 @@ void a64_cpu_setup(void)
 		__asm__ volatile(".arch_extension pan\nmsr pan, #1" ::: "memory");
 	cpu->mpidr = a64_read(mpidr_el1) & 0xff00ffffffull;
 	cpu->midr = (u32)a64_read(midr_el1);
-	__asm__ volatile("msr daifclr, #4" ::: "memory"); /* system errors are reported from now on */
+	__asm__ volatile("msr daifclr, #4" ::
+			: "memory"); /* system errors are reported from now on */
 }
 
 void a64_trap_area_create(u32 index, paddr_t (*alloc)(void))
@@ -83,7 +90,8 @@ void a64_trap_area_create(u32 index, paddr_t (*alloc)(void))
 
 	static_assert(TRAP_AREA_STRIDE_SHIFT == 16);
 	for (u32 i = 1; i <= OVERFLOW_STACK_PAGES; i++)
-		a64_map_kernel_page(end - i * PAGE_BYTES, alloc(), MMU_READ | MMU_WRITE | MMU_TRAP_AREA);
+		a64_map_kernel_page(end - i * PAGE_BYTES, alloc(),
+			MMU_READ | MMU_WRITE | MMU_TRAP_AREA);
 	if (index)
 		return;
 	for (vaddr_t at = 0; a64_vectors_begin + at < a64_vectors_end; at += PAGE_BYTES)
@@ -103,12 +111,14 @@ void arch_current_set(struct task *t)
 
 	a->self = t;
 	a->cpu = a64_cpu();
-	a->stack_top = (word_t)a64_boot_stack_end; /* it goes on where it is; entry looks whether there is room */
+	a->stack_top = (word_t)
+		a64_boot_stack_end; /* it goes on where it is; entry looks whether there is room */
 	a->preempt_count = a64_task()->preempt_count;
 	a64_write(tpidr_el1, a);
 }
 
-/* SMC Calling Convention: function in X0, arguments in X1-X3, result in X0; X4-X17 are the callee's. */
+/* SMC Calling Convention: function in X0, arguments in X1-X3, result in X0; X4-X17 are the
+ * callee's. */
 long a64_psci(u64 function, u64 a, u64 b, u64 c)
 {
 	register u64 x0 __asm__("x0") = function;
@@ -119,11 +129,17 @@ long a64_psci(u64 function, u64 a, u64 b, u64 c)
 	if (!a64_dt.psci)
 		return -1;
 	if (a64_dt.psci_hvc && !a64_entered_el2)
-		__asm__ volatile("hvc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3) : : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11",
-				 "x12", "x13", "x14", "x15", "x16", "x17", "memory");
+		__asm__ volatile("hvc #0"
+			: "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)
+			:
+			: "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14",
+			"x15", "x16", "x17", "memory");
 	else
-		__asm__ volatile("smc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3) : : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11",
-				 "x12", "x13", "x14", "x15", "x16", "x17", "memory");
+		__asm__ volatile("smc #0"
+			: "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)
+			:
+			: "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14",
+			"x15", "x16", "x17", "memory");
 	return (long)x0;
 }
 
@@ -152,7 +168,8 @@ u32 arch_backtrace(word_t fp, word_t *pc, u32 nr)
 	if (!fp)
 		fp = (word_t)__builtin_frame_address(0);
 	while (n < nr && fp >= DIRECT_MAP_BASE && IS_ALIGNED(fp, 8)) {
-		if (arch_copy_from_kernel_nofault(frame, (const void *)fp, sizeof(frame)) || !frame[1])
+		if (arch_copy_from_kernel_nofault(frame, (const void *)fp, sizeof(frame)) ||
+			!frame[1])
 			break;
 		pc[n++] = frame[1];
 		if (frame[0] <= fp) /* stacks grow down: callers lie above */

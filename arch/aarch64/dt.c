@@ -1,10 +1,13 @@
 /*
  * The device tree: read once, at boot, into struct a64_dt.
  *
- * Purpose: memory, CPUs, interrupt controller, timer, PCI, serial port and clock of a machine (Devicetree Specification 0.4; bindings
- * in Linux's Documentation/devicetree/bindings). libfdt does the parsing (dependencies.md section 2).
- * Limits: buses between the root and a device are taken to map addresses one to one, as QEMU's machines have it.
- * Failure: what is absent or malformed is left out; a machine without memory or GICv3 ends in a panic of boot.c and irq.c.
+ * Purpose: memory, CPUs, interrupt controller, timer, PCI, serial port and clock of a machine
+ * (Devicetree Specification 0.4; bindings in Linux's Documentation/devicetree/bindings). libfdt
+ * does the parsing (dependencies.md section 2). Limits: buses between the root and a device are
+ * taken to map addresses one to one, as QEMU's machines have it.
+ *
+ * Failure: what is absent or malformed is left out; a machine without memory or GICv3 ends in a
+ * panic of boot.c and irq.c.
  */
 #include <lib/errno.h>
 #include <lib/string.h>
@@ -31,7 +34,8 @@ static u32 cell(struct cells c, u32 i)
 {
 	if (i >= c.nr)
 		return 0;
-	return (u32)c.data[i * 4] << 24 | (u32)c.data[i * 4 + 1] << 16 | (u32)c.data[i * 4 + 2] << 8 | c.data[i * 4 + 3];
+	return (u32)c.data[i * 4] << 24 | (u32)c.data[i * 4 + 1] << 16 |
+	       (u32)c.data[i * 4 + 2] << 8 | c.data[i * 4 + 3];
 }
 
 /* A number of `nr` cells, of which the last two count. */
@@ -54,7 +58,8 @@ static u32 dt_u32(const void *fdt, int node, const char *name, u32 otherwise)
 static bool dt_reg(const void *fdt, int node, u32 index, struct boot_range *out)
 {
 	int parent = fdt_parent_offset(fdt, node);
-	u32 na = parent < 0 ? 2 : dt_u32(fdt, parent, "#address-cells", 2), ns = parent < 0 ? 1 : dt_u32(fdt, parent, "#size-cells", 1);
+	u32 na = parent < 0 ? 2 : dt_u32(fdt, parent, "#address-cells", 2),
+	    ns = parent < 0 ? 1 : dt_u32(fdt, parent, "#size-cells", 1);
 	struct cells c = dt_cells(fdt, node, "reg");
 	u32 at = index * (na + ns);
 
@@ -74,16 +79,18 @@ static bool dt_string_is(const void *fdt, int node, const char *name, const char
 	int bytes = 0;
 	const char *p = fdt_getprop(fdt, node, name, &bytes);
 
-	return p && bytes > 0 && (size_t)bytes == strlen(value) + 1 && !memcmp(p, value, (size_t)bytes);
+	return p && bytes > 0 && (size_t)bytes == strlen(value) + 1 &&
+	       !memcmp(p, value, (size_t)bytes);
 }
 
 static bool dt_enabled(const void *fdt, int node)
 {
-	return !fdt_getprop(fdt, node, "status", nullptr) || dt_string_is(fdt, node, "status", "okay") ||
-	       dt_string_is(fdt, node, "status", "ok");
+	return !fdt_getprop(fdt, node, "status", nullptr) ||
+	       dt_string_is(fdt, node, "status", "okay") || dt_string_is(fdt, node, "status", "ok");
 }
 
-/* GIC interrupt specifier (arm,gic-v3.yaml): kind (0 SPI, 1 PPI), number, flags (1 rising, 2 falling, 4 high, 8 low). */
+/* GIC interrupt specifier (arm,gic-v3.yaml): kind (0 SPI, 1 PPI), number, flags (1 rising, 2
+ * falling, 4 high, 8 low). */
 static bool dt_interrupt(struct cells c, u32 at, u32 *intid, bool *level, bool *low)
 {
 	if (at + 3 > c.nr || cell(c, at) > 1)
@@ -120,9 +127,8 @@ static void dt_reserved(const void *fdt)
 			dt_reserve(base, bytes);
 	if (parent < 0)
 		return;
-	fdt_for_each_subnode(node, fdt, parent)
-		for (u32 i = 0; dt_reg(fdt, node, i, &r); i++)
-			dt_reserve(r.base, r.size_bytes);
+	fdt_for_each_subnode(node, fdt, parent) for (u32 i = 0; dt_reg(fdt, node, i, &r); i++)
+		dt_reserve(r.base, r.size_bytes);
 }
 
 static void dt_cpus(const void *fdt)
@@ -140,8 +146,8 @@ static void dt_cpus(const void *fdt)
 		u32 na = dt_u32(fdt, parent, "#address-cells", 1);
 		struct cells c = dt_cells(fdt, node, "reg");
 
-		if (!dt_string_is(fdt, node, "device_type", "cpu") || !dt_string_is(fdt, node, "enable-method", "psci") ||
-			!c.nr || na > 2)
+		if (!dt_string_is(fdt, node, "device_type", "cpu") ||
+			!dt_string_is(fdt, node, "enable-method", "psci") || !c.nr || na > 2)
 			continue;
 		r.base = cell_number(c, 0, na) & 0xff00ffffffull;
 		if (r.base != self && a64_dt.nr_cpus < NR_CPUS_MAX)
@@ -159,9 +165,9 @@ static void dt_gic(const void *fdt, int node)
 		return;
 	for (u32 i = 0; i < regions && i < A64_DT_GICR && dt_reg(fdt, node, 1 + i, &r); i++)
 		a64_dt.gicr[a64_dt.nr_gicr++] = r;
-	fdt_for_each_subnode(child, fdt, node)
-		if (dt_is(fdt, child, "arm,gic-v3-its") && !a64_dt.its.size_bytes)
-			dt_reg(fdt, child, 0, &a64_dt.its);
+	fdt_for_each_subnode(child, fdt,
+		node) if (dt_is(fdt, child, "arm,gic-v3-its") && !a64_dt.its.size_bytes)
+		dt_reg(fdt, child, 0, &a64_dt.its);
 }
 
 static void dt_psci(const void *fdt, int node)
@@ -189,11 +195,14 @@ static void dt_device(const void *fdt, int node, const char *compatible)
 	d = &a64_dt.devices[a64_dt.nr_devices++];
 	*d = (struct arch_platform_device){.base = r.base, .size_bytes = r.size_bytes, .line = ~0u};
 	strlcpy(d->compatible, compatible, sizeof(d->compatible));
-	if (dt_interrupt(dt_cells(fdt, node, "interrupts"), 0, &intid, &d->line_level, &d->line_active_low) && intid >= 32)
+	if (dt_interrupt(dt_cells(fdt, node, "interrupts"), 0, &intid, &d->line_level,
+		    &d->line_active_low) &&
+		intid >= 32)
 		d->line = intid - 32;
 }
 
-/* Where base addresses may be given: 32-bit memory that is not prefetchable, since that suits every kind of register. */
+/* Where base addresses may be given: 32-bit memory that is not prefetchable, since that suits every
+ * kind of register. */
 static void dt_pci_ranges(const void *fdt, int node, struct arch_pci_ecam *e)
 {
 	struct cells c = dt_cells(fdt, node, "ranges");
@@ -201,17 +210,20 @@ static void dt_pci_ranges(const void *fdt, int node, struct arch_pci_ecam *e)
 	for (u32 at = 0; at + 7 <= c.nr; at += 7) {
 		u32 kind = cell(c, at);
 
-		if ((kind >> 24 & 3) != 2 || kind >> 30 & 1 || cell_number(c, at + 1, 2) != cell_number(c, at + 3, 2))
+		if ((kind >> 24 & 3) != 2 || kind >> 30 & 1 ||
+			cell_number(c, at + 1, 2) != cell_number(c, at + 3, 2))
 			continue;
 		e->memory_base = cell_number(c, at + 3, 2);
 		e->memory_bytes = cell_number(c, at + 5, 2);
 	}
 }
 
-/* interrupt-map: {address (3 cells), pin, controller, its unit address (#address-cells), specifier (3 cells)}. */
+/* interrupt-map: {address (3 cells), pin, controller, its unit address (#address-cells), specifier
+ * (3 cells)}. */
 static void dt_pci_intx(const void *fdt, int node, u16 segment)
 {
-	struct cells map = dt_cells(fdt, node, "interrupt-map"), mask = dt_cells(fdt, node, "interrupt-map-mask");
+	struct cells map = dt_cells(fdt, node, "interrupt-map"),
+		     mask = dt_cells(fdt, node, "interrupt-map-mask");
 
 	for (u32 at = 0; at + 5 <= map.nr && a64_dt.nr_intx < A64_DT_INTX;) {
 		int controller = fdt_node_offset_by_phandle(fdt, cell(map, at + 4));
@@ -224,8 +236,12 @@ static void dt_pci_intx(const void *fdt, int node, u16 segment)
 		na = dt_u32(fdt, controller, "#address-cells", 0);
 		if (na > 4 || !dt_interrupt(map, at + 5 + na, &intid, &level, &low) || intid < 32)
 			return;
-		*x = (struct a64_intx){.segment = segment, .address = cell(map, at), .address_mask = mask.nr ? cell(mask, 0) : ~0u,
-			.pin = (u8)cell(map, at + 3), .pin_mask = (u8)(mask.nr > 3 ? cell(mask, 3) : 7), .line = intid - 32};
+		*x = (struct a64_intx){.segment = segment,
+			.address = cell(map, at),
+			.address_mask = mask.nr ? cell(mask, 0) : ~0u,
+			.pin = (u8)cell(map, at + 3),
+			.pin_mask = (u8)(mask.nr > 3 ? cell(mask, 3) : 7),
+			.line = intid - 32};
 		a64_dt.nr_intx++;
 		at += 8 + na;
 	}
@@ -240,13 +256,15 @@ static void dt_pci(const void *fdt, int node)
 	if (a64_dt.nr_ecam == A64_DT_ECAM || !dt_reg(fdt, node, 0, &r))
 		return;
 	e = &a64_dt.ecam[a64_dt.nr_ecam++];
-	*e = (struct arch_pci_ecam){.base = r.base, .segment = (u16)dt_u32(fdt, node, "linux,pci-domain", a64_dt.nr_ecam - 1),
-		.bus_first = (u8)(bus.nr > 1 ? cell(bus, 0) : 0), .bus_last = (u8)(bus.nr > 1 ? cell(bus, 1) : 255)};
+	*e = (struct arch_pci_ecam){.base = r.base,
+		.segment = (u16)dt_u32(fdt, node, "linux,pci-domain", a64_dt.nr_ecam - 1),
+		.bus_first = (u8)(bus.nr > 1 ? cell(bus, 0) : 0),
+		.bus_last = (u8)(bus.nr > 1 ? cell(bus, 1) : 255)};
 	dt_pci_ranges(fdt, node, e);
 	dt_pci_intx(fdt, node, e->segment);
 	for (u32 at = 0; at + 4 <= msi.nr && a64_dt.nr_msi < A64_DT_MSI; at += 4)
-		a64_dt.msi[a64_dt.nr_msi++] =
-			(struct a64_msi_map){e->segment, cell(msi, at), cell(msi, at + 2), cell(msi, at + 3)};
+		a64_dt.msi[a64_dt.nr_msi++] = (struct a64_msi_map){e->segment, cell(msi, at),
+			cell(msi, at + 2), cell(msi, at + 3)};
 }
 
 static void dt_node(const void *fdt, int node)
@@ -269,7 +287,8 @@ static void dt_node(const void *fdt, int node)
 		dt_pci(fdt, node);
 }
 
-/* The first PL011, or that of /chosen/stdout-path ("/pl011@9000000", perhaps with ":115200"; an alias is one, too). */
+/* The first PL011, or that of /chosen/stdout-path ("/pl011@9000000", perhaps with ":115200"; an
+ * alias is one, too). */
 static void dt_console(const void *fdt, int chosen)
 {
 	const char *path = chosen < 0 ? nullptr : fdt_getprop(fdt, chosen, "stdout-path", nullptr);
@@ -279,7 +298,8 @@ static void dt_console(const void *fdt, int chosen)
 	if (path) {
 		const char *colon = strchr(path, ':');
 
-		node = fdt_path_offset_namelen(fdt, path, (int)(colon ? (size_t)(colon - path) : strlen(path)));
+		node = fdt_path_offset_namelen(fdt, path,
+			(int)(colon ? (size_t)(colon - path) : strlen(path)));
 	}
 	if (node >= 0 && dt_is(fdt, node, "arm,pl011") && dt_reg(fdt, node, 0, &r))
 		a64_dt.console = r;
@@ -332,8 +352,8 @@ int a64_dt_parse(const void *fdt, struct boot_info *info)
 }
 
 /*
- * The slide of the image: a multiple of 2 MiB in one of 256 GiB, with image and modules (128 MiB) inside that GiB. Context: before the
- * image has its final address, so nothing is remembered here.
+ * The slide of the image: a multiple of 2 MiB in one of 256 GiB, with image and modules (128 MiB)
+ * inside that GiB. Context: before the image has its final address, so nothing is remembered here.
  */
 u64 a64_choose_slide(const void *fdt)
 {

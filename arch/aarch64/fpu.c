@@ -2,12 +2,18 @@
  * What a task owns of the CPU: FP and SIMD registers, TLS, its switch frame.
  *
  * Purpose: save and restore on switch, copies on fork, signal frames.
+ *
  * Objects and lifetimes: the registers of a task that does not run are in its struct arch_task.
- * Invariants: A64-F1 between user mode and the next switch the registers hold current's state; the kernel has no FP code
- * (-mgeneral-regs-only). A64-F2 TPIDR_EL0 likewise. A64-F3 the preemption count belongs to the CPU: arch_switch hands it on.
- * Limits: SVE and SME are off for programs (CPACR_EL1, HWCAP): CAVEATS.
+ *
+ * Invariants: A64-F1 between user mode and the next switch the registers hold current's state; the
+ * kernel has no FP code
+ * (-mgeneral-regs-only). A64-F2 TPIDR_EL0 likewise. A64-F3 the preemption count belongs to the CPU:
+ * arch_switch hands it on. Limits: SVE and SME are off for programs (CPACR_EL1, HWCAP): CAVEATS.
+ *
  * Locks: none; switches run with interrupts off, all else on current.
+ *
  * Failure: a frame without FP state, or of another size, is refused.
+ *
  * Cost: 32 stores of register pairs and as many loads per switch between user tasks.
  */
 #include <core/mm.h>
@@ -30,7 +36,8 @@ struct a64_fpsimd_context {
 static_assert(sizeof(struct a64_fpsimd_context) == 528);
 static_assert(offsetof(struct a64_fpsimd, fpsr) == 512);
 
-struct task *a64_switch_stacks(word_t *save_sp, word_t new_sp, struct task *prev, struct arch_task *next);
+struct task *a64_switch_stacks(word_t *save_sp, word_t new_sp, struct task *prev,
+	struct arch_task *next);
 void a64_fp_save(struct a64_fpsimd *to);
 void a64_fp_load(const struct a64_fpsimd *from);
 extern const u8 a64_child_start[], a64_thread_start[];
@@ -149,7 +156,8 @@ int arch_fpu_save_user(void __user *area)
 	return 0;
 }
 
-/* The record is first in our frames; a program may have put others before it, which are skipped, each by its own size. */
+/* The record is first in our frames; a program may have put others before it, which are skipped,
+ * each by its own size. */
 int arch_fpu_restore_user(const void __user *area)
 {
 	struct a64_fpsimd state = {};
@@ -161,13 +169,15 @@ int arch_fpu_restore_user(const void __user *area)
 			return -EFAULT;
 		if (head[0] == FPSIMD_MAGIC)
 			break;
-		if (!head[0] || head[1] < 16 || head[1] & 15 || head[1] > 4096 - sizeof(struct a64_fpsimd_context) - at)
+		if (!head[0] || head[1] < 16 || head[1] & 15 ||
+			head[1] > 4096 - sizeof(struct a64_fpsimd_context) - at)
 			return -EINVAL;
 		at += head[1];
 	}
 	if (head[1] != sizeof(struct a64_fpsimd_context))
 		return -EINVAL;
-	if (arch_copy_from_user(state.v, (const u8 __user *)area + at + sizeof(head), sizeof(state.v)))
+	if (arch_copy_from_user(state.v, (const u8 __user *)area + at + sizeof(head),
+		    sizeof(state.v)))
 		return -EFAULT;
 	state.fpsr = head[2];
 	state.fpcr = head[3];

@@ -1,13 +1,20 @@
 /*
- * Interrupt controller: GICv3 (Arm IHI 0069), distributor, redistributors, CPU interface. Messages: its.c.
+ * Interrupt controller: GICv3 (Arm IHI 0069), distributor, redistributors, CPU interface. Messages:
+ * its.c.
  *
  * Purpose: from core's interrupt numbers to interrupt ids (INTIDs) and back.
- * Vocabulary: line: number of a shared peripheral interrupt (SPI), INTID - 32. LPI: INTID of a message, from 8192 on. SGI: INTID 0-15,
- * between CPUs.
+ *
+ * Vocabulary: line: number of a shared peripheral interrupt (SPI), INTID - 32. LPI: INTID of a
+ * message, from 8192 on. SGI: INTID 0-15, between CPUs.
+ *
  * Objects and lifetimes: a64_irqs[irq] is bound by arch_irq_bind_*, until arch_irq_unbind.
- * Invariants: A64-I1 a64_spis/a64_lpis name irq + 1 exactly while a64_irqs[irq] names that id. A64-I2 a level line is masked from its
- * interrupt until arch_irq_unmask. A64-I3 a message that arrives while masked is remembered and raised again at unmask.
+ *
+ * Invariants: A64-I1 a64_spis/a64_lpis name irq + 1 exactly while a64_irqs[irq] names that id.
+ * A64-I2 a level line is masked from its interrupt until arch_irq_unmask. A64-I3 a message that
+ * arrives while masked is remembered and raised again at unmask.
+ *
  * Locks: a64_irq_lock guards binding; dispatch reads without it.
+ *
  * Failure: no id left: -ENOSPC. No GICv3: boot panics.
  */
 #include <core/cpu.h>
@@ -18,43 +25,43 @@
 #include <lib/string.h>
 #include "a64.h"
 
-#define A64_IRQS 1024u
-#define A64_SPIS 988u /* INTIDs 32 to 1019 */
+#define A64_IRQS              1024u
+#define A64_SPIS              988u /* INTIDs 32 to 1019 */
 
-#define GICD_CTLR	0x0000u
-#define GICD_TYPER	0x0004u
-#define GICD_IGROUPR	0x0080u
-#define GICD_ISENABLER	0x0100u
-#define GICD_ICENABLER	0x0180u
-#define GICD_ICPENDR	0x0280u
-#define GICD_IPRIORITYR 0x0400u
-#define GICD_ICFGR	0x0c00u
-#define GICD_IROUTER	0x6000u
-#define GICD_CTLR_GROUP1 (1u << 1)
-#define GICD_CTLR_ARE	 (1u << 4)
-#define GICD_CTLR_RWP	 (1u << 31)
+#define GICD_CTLR             0x0000u
+#define GICD_TYPER            0x0004u
+#define GICD_IGROUPR          0x0080u
+#define GICD_ISENABLER        0x0100u
+#define GICD_ICENABLER        0x0180u
+#define GICD_ICPENDR          0x0280u
+#define GICD_IPRIORITYR       0x0400u
+#define GICD_ICFGR            0x0c00u
+#define GICD_IROUTER          0x6000u
+#define GICD_CTLR_GROUP1      (1u << 1)
+#define GICD_CTLR_ARE         (1u << 4)
+#define GICD_CTLR_RWP         (1u << 31)
 
-#define GICR_TYPER 0x0008u
-#define GICR_WAKER 0x0014u
-#define GICR_SGI   0x10000u
-#define GICR_WAKER_SLEEP    (1u << 1)
-#define GICR_WAKER_CHILDREN (1u << 2)
-#define GICR_TYPER_VLPIS    (1u << 1)
-#define GICR_TYPER_LAST	    (1u << 4)
+#define GICR_TYPER            0x0008u
+#define GICR_WAKER            0x0014u
+#define GICR_SGI              0x10000u
+#define GICR_WAKER_SLEEP      (1u << 1)
+#define GICR_WAKER_CHILDREN   (1u << 2)
+#define GICR_TYPER_VLPIS      (1u << 1)
+#define GICR_TYPER_LAST       (1u << 4)
 
-#define PRIORITIES 0xa0a0a0a0u
-#define INTID_SPURIOUS 1020u /* to 1023 */
+#define PRIORITIES            0xa0a0a0a0u
+#define INTID_SPURIOUS        1020u /* to 1023 */
 
-#define ICC_PMR	   s3_0_c4_c6_0
-#define ICC_IAR1   s3_0_c12_c12_0
-#define ICC_EOIR1  s3_0_c12_c12_1
-#define ICC_BPR1   s3_0_c12_c12_3
-#define ICC_CTLR   s3_0_c12_c12_4
-#define ICC_SRE	   s3_0_c12_c12_5
-#define ICC_GRPEN1 s3_0_c12_c12_7
-#define ICC_SGI1R  s3_0_c12_c11_5
+#define ICC_PMR               s3_0_c4_c6_0
+#define ICC_IAR1              s3_0_c12_c12_0
+#define ICC_EOIR1             s3_0_c12_c12_1
+#define ICC_BPR1              s3_0_c12_c12_3
+#define ICC_CTLR              s3_0_c12_c12_4
+#define ICC_SRE               s3_0_c12_c12_5
+#define ICC_GRPEN1            s3_0_c12_c12_7
+#define ICC_SGI1R             s3_0_c12_c11_5
 /* a64_read/a64_write paste their argument as it stands */
-#define icc_read(reg)	     a64_read(reg)
+#define icc_read(reg)         a64_read(reg)
 #define icc_write(reg, value) a64_write(reg, value)
 
 enum a64_irq_kind : u8 { A64_IRQ_FREE, A64_IRQ_LINE, A64_IRQ_MESSAGE };
@@ -86,7 +93,8 @@ static u32 a64_affinity(u64 mpidr)
 	return (u32)(mpidr & 0xffffff) | (u32)(mpidr >> 32 & 0xff) << 24;
 }
 
-/* Where each CPU's redistributor lies; mapped for all at boot, since later there are no early pages. */
+/* Where each CPU's redistributor lies; mapped for all at boot, since later there are no early
+ * pages. */
 static void a64_redistributors_find(void)
 {
 	for (u32 i = 0; i < a64_dt.nr_gicr; i++) {
@@ -94,7 +102,8 @@ static void a64_redistributors_find(void)
 		u64 stride, type;
 
 		for (u64 at = 0; at + 0x20000 <= r->size_bytes; at += stride) {
-			volatile u8 *p = a64_fixed_map(r->base + at, 0x20000, MMU_READ | MMU_WRITE | MMU_DEVICE);
+			volatile u8 *p = a64_fixed_map(r->base + at, 0x20000,
+				MMU_READ | MMU_WRITE | MMU_DEVICE);
 
 			if (!p)
 				panic("aarch64: no room to map the redistributors");
@@ -115,7 +124,8 @@ static void a64_redistributors_find(void)
 void a64_gic_init(void)
 {
 	if (a64_dt.gicd.size_bytes)
-		a64_gicd = a64_fixed_map(a64_dt.gicd.base, 0x10000, MMU_READ | MMU_WRITE | MMU_DEVICE);
+		a64_gicd =
+			a64_fixed_map(a64_dt.gicd.base, 0x10000, MMU_READ | MMU_WRITE | MMU_DEVICE);
 	if (!a64_gicd)
 		panic("aarch64: no GICv3 in the device tree");
 	a64_redistributors_find();
@@ -161,13 +171,15 @@ void a64_gic_cpu_setup(void)
 	a64_its_cpu_setup(cpu);
 }
 
-/* ICC_SGI1R: affinity 3, 2, 1, and a list of 16 for affinity 0. The stores before it are seen by who gets it. */
+/* ICC_SGI1R: affinity 3, 2, 1, and a list of 16 for affinity 0. The stores before it are seen by
+ * who gets it. */
 void a64_sgi(u32 cpu, u32 id)
 {
 	u64 mpidr = a64_cpus[cpu].mpidr;
 
 	__asm__ volatile("dsb ishst" ::: "memory");
-	icc_write(ICC_SGI1R, (mpidr >> 32 & 0xff) << 48 | (mpidr >> 4 & 15) << 44 | (mpidr >> 16 & 0xff) << 32 | (u64)id << 24 |
+	icc_write(ICC_SGI1R, (mpidr >> 32 & 0xff) << 48 | (mpidr >> 4 & 15) << 44 |
+				     (mpidr >> 16 & 0xff) << 32 | (u64)id << 24 |
 				     (mpidr >> 8 & 0xff) << 16 | 1u << (mpidr & 15));
 	a64_isb();
 }
@@ -183,7 +195,10 @@ int arch_irq_bind_line(u32 irq, u32 line, bool level, bool active_low)
 		return -EINVAL; /* a GIC has no inverters: its lines are active high or rising */
 	state = spin_lock_irqsave(&a64_irq_lock);
 	if (a64_irqs[irq].kind == A64_IRQ_FREE && !a64_spis[line]) {
-		a64_irqs[irq] = (struct a64_irq){.kind = A64_IRQ_LINE, .level = level, .masked = true, .id = line};
+		a64_irqs[irq] = (struct a64_irq){.kind = A64_IRQ_LINE,
+			.level = level,
+			.masked = true,
+			.id = line};
 		WRITE_ONCE(a64_spis[line], (u16)(irq + 1));
 		reg = a64_gicd + GICD_ICFGR + (32 + line) / 16 * 4;
 		shift = (32 + line) % 16 * 2 + 1;
@@ -210,13 +225,15 @@ int arch_irq_bind_msi(u32 irq, u32 cpu, u32 device, struct arch_msi *out)
 	word_t state;
 	int lpi, error;
 
-	if (irq >= A64_IRQS || cpu >= NR_CPUS_MAX || !READ_ONCE(a64_cpus[cpu].online) || !a64_cpus[cpu].lpis)
+	if (irq >= A64_IRQS || cpu >= NR_CPUS_MAX || !READ_ONCE(a64_cpus[cpu].online) ||
+		!a64_cpus[cpu].lpis)
 		return -EINVAL;
 	state = spin_lock_irqsave(&a64_irq_lock);
 	lpi = a64_irqs[irq].kind == A64_IRQ_FREE ? a64_lpi_alloc(irq) : -EINVAL;
 	error = lpi < 0 ? lpi : a64_its_map(device, (u32)lpi, cpu, out);
 	if (!error)
-		a64_irqs[irq] = (struct a64_irq){.kind = A64_IRQ_MESSAGE, .id = (u32)lpi, .cpu = cpu};
+		a64_irqs[irq] =
+			(struct a64_irq){.kind = A64_IRQ_MESSAGE, .id = (u32)lpi, .cpu = cpu};
 	else if (lpi >= 0)
 		WRITE_ONCE(a64_lpis[lpi], 0);
 	spin_unlock_irqrestore(&a64_irq_lock, state);
@@ -227,7 +244,8 @@ static void a64_spi_enable(u32 line, bool enable)
 {
 	u32 intid = 32 + line;
 
-	a64_mmio_write(a64_gicd + (enable ? GICD_ISENABLER : GICD_ICENABLER) + intid / 32 * 4, 1u << intid % 32);
+	a64_mmio_write(a64_gicd + (enable ? GICD_ISENABLER : GICD_ICENABLER) + intid / 32 * 4,
+		1u << intid % 32);
 }
 
 void arch_irq_unbind(u32 irq)
@@ -302,7 +320,8 @@ static void a64_interrupt(u32 intid)
 	u32 irq = 0;
 
 	if (intid == a64_dt.timer_intid) {
-		arch_timer_set(KTIME_MAX); /* its line is level: silent before the end of interrupt */
+		arch_timer_set(KTIME_MAX); /* its line is level: silent before the end of interrupt
+					    */
 		icc_write(ICC_EOIR1, intid);
 		irq_timer();
 		return;
@@ -366,7 +385,8 @@ int arch_pci_intx_line(u16 segment, u8 bus, u8 device, u8 pin, u32 *line)
 	for (u32 i = 0; i < a64_dt.nr_intx; i++) {
 		const struct a64_intx *x = &a64_dt.intx[i];
 
-		if (x->segment != segment || (x->address & x->address_mask) != (address & x->address_mask) ||
+		if (x->segment != segment ||
+			(x->address & x->address_mask) != (address & x->address_mask) ||
 			(x->pin & x->pin_mask) != (pin & x->pin_mask))
 			continue;
 		*line = x->line;

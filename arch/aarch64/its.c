@@ -1,14 +1,23 @@
 /*
  * Messages: the interrupt translation service of GICv3 (Arm IHI 0069, chapter 5).
  *
- * Purpose: a device writes an event number to GITS_TRANSLATER; the ITS finds (device id, event) in its tables and raises an LPI at a
- * redistributor.
- * Vocabulary: collection n: CPU n. ITT: a device's table of events, ours have 32. Memory comes from one block that boot set aside:
- * LPI configuration, one pending table per CPU, command queue, device table, collection table, ITTs.
- * Objects and lifetimes: a device's ITT is made at its first message and kept; a message lives from a64_its_map to a64_its_unmap.
- * Invariants: A64-I4 commands are complete in memory before CWRITER moves, and done (CREADR) before the caller goes on.
+ * Purpose: a device writes an event number to GITS_TRANSLATER; the ITS finds (device id, event) in
+ * its tables and raises an LPI at a redistributor.
+ *
+ * Vocabulary: collection n: CPU n. ITT: a device's table of events, ours have 32. Memory comes from
+ * one block that boot set aside: LPI configuration, one pending table per CPU, command queue,
+ * device table, collection table, ITTs.
+ *
+ * Objects and lifetimes: a device's ITT is made at its first message and kept; a message lives from
+ * a64_its_map to a64_its_unmap.
+ *
+ * Invariants: A64-I4 commands are complete in memory before CWRITER moves, and done (CREADR) before
+ * the caller goes on.
+ *
  * Locks: callers hold irq.c's lock; a64_its_cpu_setup runs on CPUs that start one at a time.
- * Failure: no ITS, or one that wants more than is there: a CPU is not marked for messages, and drivers get lines.
+ *
+ * Failure: no ITS, or one that wants more than is there: a CPU is not marked for messages, and
+ * drivers get lines.
  */
 #include <core/cpu.h>
 #include <core/log.h>
@@ -16,36 +25,37 @@
 #include <lib/string.h>
 #include "a64.h"
 
-#define GITS_CTLR	0x0000u
-#define GITS_TYPER	0x0008u
-#define GITS_CBASER	0x0080u
-#define GITS_CWRITER	0x0088u
-#define GITS_CREADR	0x0090u
-#define GITS_BASER	0x0100u
-#define GITS_TRANSLATER 0x10040u
+#define GITS_CTLR        0x0000u
+#define GITS_TYPER       0x0008u
+#define GITS_CBASER      0x0080u
+#define GITS_CWRITER     0x0088u
+#define GITS_CREADR      0x0090u
+#define GITS_BASER       0x0100u
+#define GITS_TRANSLATER  0x10040u
 #define GITS_CTLR_ENABLE 1u
-#define GITS_CTLR_QUIET	 (1u << 31)
-#define GITS_TYPER_PTA	 (1ull << 19)
+#define GITS_CTLR_QUIET  (1u << 31)
+#define GITS_TYPER_PTA   (1ull << 19)
 
-#define GICR_CTLR	0x0000u
-#define GICR_TYPER	0x0008u
-#define GICR_PROPBASER	0x0070u
-#define GICR_PENDBASER	0x0078u
-#define GICR_CTLR_LPIS	1u
+#define GICR_CTLR        0x0000u
+#define GICR_TYPER       0x0008u
+#define GICR_PROPBASER   0x0070u
+#define GICR_PENDBASER   0x0078u
+#define GICR_CTLR_LPIS   1u
 
-/* Inner write-back cacheable, inner shareable: the same bits in CBASER and BASER, others in the redistributor's registers. */
-#define ITS_CACHEABLE  (7ull << 59 | 1ull << 10)
-#define GICR_CACHEABLE (7ull << 7 | 1ull << 10)
-#define ITS_VALID      (1ull << 63)
-#define LPI_CONFIG     0xa3u /* priority a0h, enabled (bit 1 reads as one) */
+/* Inner write-back cacheable, inner shareable: the same bits in CBASER and BASER, others in the
+ * redistributor's registers. */
+#define ITS_CACHEABLE    (7ull << 59 | 1ull << 10)
+#define GICR_CACHEABLE   (7ull << 7 | 1ull << 10)
+#define ITS_VALID        (1ull << 63)
+#define LPI_CONFIG       0xa3u /* priority a0h, enabled (bit 1 reads as one) */
 
-#define UNIT	       65536ull /* alignment and page size of all tables */
-#define QUEUE_BYTES    UNIT
-#define DEVICE_BYTES   (8 * UNIT)
-#define ITT_EVENTS     32u
-#define ITT_BITS       5u
-#define ITT_DEVICES    64u
-#define ITT_BYTES      1024u /* 32 entries of up to 32 bytes */
+#define UNIT             65536ull /* alignment and page size of all tables */
+#define QUEUE_BYTES      UNIT
+#define DEVICE_BYTES     (8 * UNIT)
+#define ITT_EVENTS       32u
+#define ITT_BITS         5u
+#define ITT_DEVICES      64u
+#define ITT_BYTES        1024u /* 32 entries of up to 32 bytes */
 
 enum its_command : u64 {
 	ITS_INT = 0x03,
@@ -130,9 +140,11 @@ static void its_post(u64 a, u64 b, u64 c)
 	its.write = (its.write + 32) % QUEUE_BYTES;
 	a64_dsb();
 	a64_mmio_write64(its.regs + GITS_CWRITER, its.write);
-	for (u32 tries = 0; (a64_mmio_read64(its.regs + GITS_CREADR) & 0xfffe0) != its.write; tries++) {
+	for (u32 tries = 0; (a64_mmio_read64(its.regs + GITS_CREADR) & 0xfffe0) != its.write;
+		tries++) {
 		if (tries == 10000000) {
-			log_err("aarch64: the ITS does not take commands (%#lx)", (unsigned long)a64_mmio_read64(its.regs + GITS_CREADR));
+			log_err("aarch64: the ITS does not take commands (%#lx)",
+				(unsigned long)a64_mmio_read64(its.regs + GITS_CREADR));
 			return;
 		}
 		arch_cpu_relax();
@@ -154,7 +166,8 @@ static bool its_table(u32 index)
 
 	if (kind != 1 && kind != 4)
 		return true; /* unused, or for virtual processors */
-	a64_mmio_write64(reg, ITS_VALID | ITS_CACHEABLE | kind << 56 | (entry - 1) << 48 | base | 2ull << 8 | (bytes / UNIT - 1));
+	a64_mmio_write64(reg, ITS_VALID | ITS_CACHEABLE | kind << 56 | (entry - 1) << 48 | base |
+				      2ull << 8 | (bytes / UNIT - 1));
 	v = a64_mmio_read64(reg);
 	if ((v >> 8 & 3) != 2 && (base & 0xffff)) /* it kept a smaller page size */
 		return false;
@@ -180,7 +193,8 @@ void a64_its_init(void)
 		if (!its_table(i))
 			goto none;
 	its.queue = arch_phys_to_virt(its_queue());
-	a64_mmio_write64(its.regs + GITS_CBASER, ITS_VALID | ITS_CACHEABLE | its_queue() | (QUEUE_BYTES / 4096 - 1));
+	a64_mmio_write64(its.regs + GITS_CBASER,
+		ITS_VALID | ITS_CACHEABLE | its_queue() | (QUEUE_BYTES / 4096 - 1));
 	a64_mmio_write64(its.regs + GITS_CWRITER, 0);
 	memset(arch_phys_to_virt(its_config()), LPI_CONFIG, A64_LPIS);
 	a64_dsb();
@@ -200,10 +214,12 @@ void a64_its_cpu_setup(u32 cpu)
 	if (!its.regs || !(type & 1)) /* PLPIS */
 		return;
 	a64_mmio_write64(rd + GICR_PROPBASER, its_config() | GICR_CACHEABLE | (A64_LPI_IDBITS - 1));
-	a64_mmio_write64(rd + GICR_PENDBASER, its_pending(cpu) | GICR_CACHEABLE | 1ull << 62); /* all zeros */
+	a64_mmio_write64(rd + GICR_PENDBASER,
+		its_pending(cpu) | GICR_CACHEABLE | 1ull << 62); /* all zeros */
 	a64_mmio_write(rd + GICR_CTLR, a64_mmio_read(rd + GICR_CTLR) | GICR_CTLR_LPIS);
 	a64_dsb();
-	its.targets[cpu] = its.typer & GITS_TYPER_PTA ? a64_cpus[cpu].redistributor_phys : (type >> 8 & 0xffff) << 16;
+	its.targets[cpu] = its.typer & GITS_TYPER_PTA ? a64_cpus[cpu].redistributor_phys
+						      : (type >> 8 & 0xffff) << 16;
 	its_post(ITS_MAPC, 0, ITS_VALID | its.targets[cpu] | cpu);
 	its_sync(cpu);
 	a64_cpus[cpu].lpis = 1;
@@ -219,7 +235,8 @@ static struct its_device *its_device(u32 id, u32 cpu)
 	if (d == its.devices + ITT_DEVICES)
 		return nullptr;
 	*d = (struct its_device){.id = id, .used = true};
-	its_post(ITS_MAPD | (u64)id << 32, ITT_BITS - 1, ITS_VALID | (its_tables() + (u64)(d - its.devices) * ITT_BYTES));
+	its_post(ITS_MAPD | (u64)id << 32, ITT_BITS - 1,
+		ITS_VALID | (its_tables() + (u64)(d - its.devices) * ITT_BYTES));
 	its_sync(cpu);
 	return d;
 }

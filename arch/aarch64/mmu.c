@@ -1,19 +1,32 @@
 /*
  * Page tables.
  *
- * Purpose: the kernel half at boot, user spaces, entries, and the removal of stale translations (Arm ARM D8).
- * Vocabulary: early pages: the pool at the end of the image; root: a level-0 table. Levels here count from the pages: 0 to 3.
- * Objects and lifetimes: struct arch_space lives in its owner; its tables are frames flagged FRAME_PAGETABLE, freed by arch_prune or
- * arch_space_destroy after a flush. An ASID belongs to one space from arch_space_init to arch_space_destroy.
- * Invariants: A64-M1 TTBR1 is one root for all CPUs and never changes after boot. A64-M2 no entry is global unless isolation=off was
- * given. A64-M3 no page of the image is writable and executable, and the direct map's alias of text and constants is read-only.
- * A64-M4 an entry that maps another frame than before was invalid, and flushed, in between (D8.16.1, break before make). A64-M5
+ * Purpose: the kernel half at boot, user spaces, entries, and the removal of stale translations
+ * (Arm ARM D8).
+ *
+ * Vocabulary: early pages: the pool at the end of the image; root: a level-0 table. Levels here
+ * count from the pages: 0 to 3.
+ *
+ * Objects and lifetimes: struct arch_space lives in its owner; its tables are frames flagged
+ * FRAME_PAGETABLE, freed by arch_prune or arch_space_destroy after a flush. An ASID belongs to one
+ * space from arch_space_init to arch_space_destroy.
+ *
+ * Invariants: A64-M1 TTBR1 is one root for all CPUs and never changes after boot. A64-M2 no entry
+ * is global unless isolation=off was given. A64-M3 no page of the image is writable and executable,
+ * and the direct map's alias of text and constants is read-only. A64-M4 an entry that maps another
+ * frame than before was invalid, and flushed, in between (D8.16.1, break before make). A64-M5
  * A64_ASID_SHARED, for spaces that came when all ASIDs were gone, is flushed at each activation.
- * Dirty state: a writable entry has DBM; the CPU clears the read-only bit at the first write, and sets the access flag at the first use.
- * For a CPU without that a64_soft_update does both in the fault; who frees a table waits until no such walk is under way.
- * Locks: callers serialise changes of a range; ASIDs are taken and given back by atomic operations on their bitmap.
+ * Dirty state: a writable entry has DBM; the CPU clears the read-only bit at the first write, and
+ * sets the access flag at the first use. For a CPU without that a64_soft_update does both in the
+ * fault; who frees a table waits until no such walk is under way.
+ *
+ * Locks: callers serialise changes of a range; ASIDs are taken and given back by atomic operations
+ * on their bitmap.
+ *
  * Failure: no table page: -ENOMEM, entries already written stay. At boot: panic.
- * Cost: 4 loads a walk; a flush is broadcast by the CPU, without interrupts: up to 32 pages one by one, else the whole ASID.
+ *
+ * Cost: 4 loads a walk; a flush is broadcast by the CPU, without interrupts: up to 32 pages one by
+ * one, else the whole ASID.
  */
 #include <core/cpu.h>
 #include <core/log.h>
@@ -22,33 +35,35 @@
 #include <lib/string.h>
 #include "a64.h"
 
-#define PTE_VALID    (1ul << 0)
-#define PTE_TABLE    (1ul << 1) /* a table, or a page at level 0; clear: a block */
-#define PTE_ATTR(n)  ((u64)(n) << 2)
-#define PTE_USER     (1ul << 6)
-#define PTE_READONLY (1ul << 7)
-#define PTE_INNER    (3ul << 8)
-#define PTE_ACCESSED (1ul << 10)
+#define PTE_VALID      (1ul << 0)
+#define PTE_TABLE      (1ul << 1) /* a table, or a page at level 0; clear: a block */
+#define PTE_ATTR(n)    ((u64)(n) << 2)
+#define PTE_USER       (1ul << 6)
+#define PTE_READONLY   (1ul << 7)
+#define PTE_INNER      (3ul << 8)
+#define PTE_ACCESSED   (1ul << 10)
 #define PTE_NOT_GLOBAL (1ul << 11)
-#define PTE_DBM	     (1ul << 51) /* writable: hardware may clear PTE_READONLY */
-#define PTE_PXN	     (1ul << 53)
-#define PTE_UXN	     (1ul << 54)
-#define PTE_NONE     (1ul << 55) /* mapped, but no access at all: kept as invalid (bits 58-55 are software's) */
-#define PTE_SAVED_DIRTY (1ul << 56) /* was dirty when it became read-only */
-#define PTE_MAPPED   (PTE_VALID | PTE_NONE)
-#define PTE_ADDR     0x0000fffffffff000ul
-#define TABLE_ENTRIES 512u
+#define PTE_DBM        (1ul << 51) /* writable: hardware may clear PTE_READONLY */
+#define PTE_PXN        (1ul << 53)
+#define PTE_UXN        (1ul << 54)
+#define PTE_NONE                                                                                   \
+	(1ul << 55) /* mapped, but no access at all: kept as invalid (bits 58-55 are software's)   \
+		     */
+#define PTE_SAVED_DIRTY    (1ul << 56) /* was dirty when it became read-only */
+#define PTE_MAPPED         (PTE_VALID | PTE_NONE)
+#define PTE_ADDR           0x0000fffffffff000ul
+#define TABLE_ENTRIES      512u
 
 /* indices of MAIR_EL1 (asm.h) */
-#define ATTR_DEVICE  1u
-#define ATTR_COMBINE 2u
+#define ATTR_DEVICE        1u
+#define ATTR_COMBINE       2u
 
 #define BLOCK_BYTES(level) (1ul << (12 + 9 * (level)))
-#define FLUSH_PAGES_MAX 32u
-#define FIXED_PAGES 32768u
+#define FLUSH_PAGES_MAX    32u
+#define FIXED_PAGES        32768u
 
-#define ASIDS_MAX	65536u
-#define A64_ASID_SHARED 1u
+#define ASIDS_MAX          65536u
+#define A64_ASID_SHARED    1u
 
 struct arch_space a64_kernel_space;
 
@@ -57,7 +72,7 @@ static struct {
 	paddr_t kernel_phys;
 	paddr_t empty_root; /* of TTBR0 when no user space is active */
 	u32 fixed_used;
-	bool live; /* our own tables are loaded: the direct map works */
+	bool live;        /* our own tables are loaded: the direct map works */
 	bool core_frames; /* core's allocator works */
 } a64_mmu;
 
@@ -147,13 +162,15 @@ static inline bool a64_is_table(u64 v)
 	return (v & (PTE_VALID | PTE_TABLE)) == (PTE_VALID | PTE_TABLE);
 }
 
-/* New entries are seen by table walks after this (D8.2.6); a fetch or load of this CPU needs the ISB too. */
+/* New entries are seen by table walks after this (D8.2.6); a fetch or load of this CPU needs the
+ * ISB too. */
 static void a64_publish(void)
 {
 	__asm__ volatile("dsb ishst; isb" ::: "memory");
 }
 
-/* The table of `level` that covers va; made on the way when `create`. nullptr: none, a block, or no memory. */
+/* The table of `level` that covers va; made on the way when `create`. nullptr: none, a block, or no
+ * memory. */
 static u64 *a64_walk(paddr_t root, vaddr_t va, u32 level, bool create)
 {
 	u64 *table = a64_table(root);
@@ -200,7 +217,8 @@ static void a64_map_range(vaddr_t va, paddr_t pa, u64 bytes, enum mmu_prot prot)
 	while (bytes) {
 		u32 level = 2;
 
-		while (level && (!IS_ALIGNED(va | pa, BLOCK_BYTES(level)) || bytes < BLOCK_BYTES(level)))
+		while (level &&
+			(!IS_ALIGNED(va | pa, BLOCK_BYTES(level)) || bytes < BLOCK_BYTES(level)))
 			level--;
 		a64_walk(a64_kernel_space.root, va, level, true)[a64_index(va, level)] =
 			pa | (level ? flags & ~PTE_TABLE : flags);
@@ -213,10 +231,12 @@ static void a64_map_range(vaddr_t va, paddr_t pa, u64 bytes, enum mmu_prot prot)
 static void a64_map_image(void)
 {
 	static const enum mmu_prot rights[] = {MMU_READ | MMU_EXEC, MMU_READ, MMU_READ | MMU_WRITE};
-	const vaddr_t edges[] = {(vaddr_t)kernel_image_start, (vaddr_t)a64_text_end, (vaddr_t)a64_rodata_end, (vaddr_t)a64_image_end};
+	const vaddr_t edges[] = {(vaddr_t)kernel_image_start, (vaddr_t)a64_text_end,
+		(vaddr_t)a64_rodata_end, (vaddr_t)a64_image_end};
 
 	for (u32 i = 0; i < 3; i++)
-		a64_map_range(edges[i], a64_image_phys((void *)edges[i]), edges[i + 1] - edges[i], rights[i]);
+		a64_map_range(edges[i], a64_image_phys((void *)edges[i]), edges[i + 1] - edges[i],
+			rights[i]);
 }
 
 /* RAM as one span per run of neighbours, cut where the image's read-only part begins and ends. */
@@ -229,14 +249,17 @@ static void a64_map_direct(const struct boot_info *info)
 		paddr_t base = info->mem[i].base, end = base + info->mem[i].size_bytes;
 		bool mapped = info->mem[i].kind != BOOT_MEM_RESERVED;
 
-		for (i++; i < info->nr_mem && info->mem[i].base == end && (info->mem[i].kind != BOOT_MEM_RESERVED) == mapped; i++)
+		for (i++; i < info->nr_mem && info->mem[i].base == end &&
+			  (info->mem[i].kind != BOOT_MEM_RESERVED) == mapped;
+			i++)
 			end += info->mem[i].size_bytes;
 		base = ALIGN_UP(base, PAGE_BYTES);
 		end = ALIGN_DOWN(end, PAGE_BYTES);
 		if (!mapped || base >= end || end > DIRECT_MAP_END - DIRECT_MAP_BASE)
 			continue;
 		if (base <= ro && ro_end <= end) {
-			a64_map_range(DIRECT_MAP_BASE + base, base, ro - base, MMU_READ | MMU_WRITE);
+			a64_map_range(DIRECT_MAP_BASE + base, base, ro - base,
+				MMU_READ | MMU_WRITE);
 			a64_map_range(DIRECT_MAP_BASE + ro, ro, ro_end - ro, MMU_READ);
 			base = ro_end;
 		}
@@ -249,7 +272,8 @@ static void a64_flush_all_local(void)
 	__asm__ volatile("dsb nshst; tlbi vmalle1; dsb nsh; isb" ::: "memory");
 }
 
-/* The image stays where it is mapped; only rights and the rest of the kernel half change. The tables that start.S made end here. */
+/* The image stays where it is mapped; only rights and the rest of the kernel half change. The
+ * tables that start.S made end here. */
 void a64_mmu_early(const struct boot_info *info, paddr_t image, u64 slide)
 {
 	(void)slide;
@@ -292,8 +316,9 @@ volatile u8 *a64_fixed_map(paddr_t pa, u64 bytes, enum mmu_prot prot)
 
 #if UMKA_ASAN
 /*
- * Shadow pages appear when they are first touched, from memory that was set aside at boot: no lock and no allocator, since the fault
- * may come from inside either. A page that loses the race for its entry is lost.
+ * Shadow pages appear when they are first touched, from memory that was set aside at boot: no lock
+ * and no allocator, since the fault may come from inside either. A page that loses the race for its
+ * entry is lost.
  */
 static struct {
 	paddr_t base;
@@ -331,9 +356,11 @@ bool a64_shadow_fault(vaddr_t va)
 		u64 *e = &table[a64_index(va, l)], v = __atomic_load_n(e, __ATOMIC_ACQUIRE);
 
 		if (!(v & PTE_VALID)) {
-			u64 new = a64_shadow_page() | (l ? PTE_VALID | PTE_TABLE : a64_flags_of(MMU_READ | MMU_WRITE));
+			u64 new = a64_shadow_page() |
+				  (l ? PTE_VALID | PTE_TABLE : a64_flags_of(MMU_READ | MMU_WRITE));
 
-			if (__atomic_compare_exchange_n(e, &v, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			if (__atomic_compare_exchange_n(e, &v, new, false, __ATOMIC_SEQ_CST,
+				    __ATOMIC_SEQ_CST))
 				v = new;
 		}
 		if (!l)
@@ -356,7 +383,8 @@ struct arch_range arch_kernel_vmap_range(void)
 /* BL reaches 128 MiB: from the end of the modules to the beginning of the image. */
 struct arch_range arch_kernel_module_range(void)
 {
-	return (struct arch_range){ALIGN_UP((vaddr_t)a64_image_end, BLOCK_BYTES(1)), (vaddr_t)kernel_image_start + (120ul << 20)};
+	return (struct arch_range){ALIGN_UP((vaddr_t)a64_image_end, BLOCK_BYTES(1)),
+		(vaddr_t)kernel_image_start + (120ul << 20)};
 }
 struct arch_range arch_window_range(void)
 {
@@ -365,12 +393,16 @@ struct arch_range arch_window_range(void)
 
 static void a64_flush_asid(u32 asid)
 {
-	__asm__ volatile("dsb ishst; tlbi aside1is, %0; dsb ish; isb" : : "r"((u64)asid << 48) : "memory");
+	__asm__ volatile("dsb ishst; tlbi aside1is, %0; dsb ish; isb"
+		:
+		: "r"((u64)asid << 48)
+		: "memory");
 }
 
 static u32 a64_asid_alloc(void)
 {
-	u32 words = (a64_features.asid16 ? ASIDS_MAX : 256u) / 64, start = atomic32_load(&a64_asid_hint);
+	u32 words = (a64_features.asid16 ? ASIDS_MAX : 256u) / 64,
+	    start = atomic32_load(&a64_asid_hint);
 
 	for (u32 i = 0; i < words; i++) {
 		u32 w = (start + i) % words;
@@ -397,7 +429,8 @@ int arch_space_init(struct arch_space *s)
 	return 0;
 }
 
-/* Context: trap, interrupts off. True when the entry now allows the access, by what the CPU would have done itself. */
+/* Context: trap, interrupts off. True when the entry now allows the access, by what the CPU would
+ * have done itself. */
 bool a64_soft_update(vaddr_t va, bool write)
 {
 	struct arch_space *s = a64_cpu()->active;
@@ -406,17 +439,21 @@ bool a64_soft_update(vaddr_t va, bool write)
 
 	if (a64_features.hafdbs || !s || s == &a64_kernel_space || va >= USER_ADDR_END)
 		return false;
-	atomic32_fetch_add(&a64_soft_walks, 1); /* sequentially consistent: a table unlinked before is not seen */
+	atomic32_fetch_add(&a64_soft_walks,
+		1); /* sequentially consistent: a table unlinked before is not seen */
 	table = a64_walk(s->root, va, 0, false);
 	old = table ? READ_ONCE(table[a64_index(va, 0)]) : 0;
 	while (!done && old & PTE_VALID && (!write || old & PTE_DBM)) {
 		new = (old | PTE_ACCESSED) & ~(write ? PTE_READONLY : 0);
-		done = __atomic_compare_exchange_n(&table[a64_index(va, 0)], &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		done = __atomic_compare_exchange_n(&table[a64_index(va, 0)], &old, new, false,
+			__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	}
 	atomic32_fetch_sub(&a64_soft_walks, 1);
 	if (done) /* what this CPU has cached may be read-only; others come here themselves */
 		__asm__ volatile("dsb nshst; tlbi vae1, %0; dsb nsh; isb"
-			: : "r"((va >> PAGE_SHIFT & 0xfffffffffffull) | (u64)s->asid << 48) : "memory");
+			:
+			: "r"((va >> PAGE_SHIFT & 0xfffffffffffull) | (u64)s->asid << 48)
+			: "memory");
 	return done;
 }
 
@@ -463,7 +500,10 @@ void arch_space_activate(struct arch_space *s)
 	if (s && s->asid == A64_ASID_SHARED) {
 		a64_write(ttbr0_el1, a64_mmu.empty_root);
 		a64_isb();
-		__asm__ volatile("tlbi aside1, %0; dsb nsh; isb" : : "r"((u64)A64_ASID_SHARED << 48) : "memory");
+		__asm__ volatile("tlbi aside1, %0; dsb nsh; isb"
+			:
+			: "r"((u64)A64_ASID_SHARED << 48)
+			: "memory");
 	}
 	__asm__ volatile("dsb ishst" ::: "memory");
 	a64_write(ttbr0_el1, root);
@@ -563,7 +603,8 @@ static vaddr_t a64_skip(paddr_t root, vaddr_t va)
 	return (va | (BLOCK_BYTES(l) - 1)) + 1;
 }
 
-/* Unlocked walks by the CPU may set accessed and dirty at any time: entries change by atomic operations. */
+/* Unlocked walks by the CPU may set accessed and dirty at any time: entries change by atomic
+ * operations. */
 static void a64_protect_one(u64 *e, u64 flags)
 {
 	u64 old = READ_ONCE(*e);
@@ -573,7 +614,8 @@ static void a64_protect_one(u64 *e, u64 flags)
 
 		if (old & PTE_DBM && !(old & PTE_READONLY))
 			new |= PTE_SAVED_DIRTY;
-		if (__atomic_compare_exchange_n(e, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		if (__atomic_compare_exchange_n(e, &old, new, false, __ATOMIC_SEQ_CST,
+			    __ATOMIC_SEQ_CST))
 			return;
 	}
 }
@@ -615,7 +657,8 @@ void arch_unmap(struct arch_space *s, vaddr_t va, size_t nr_pages, void *arg)
 			va = next;
 			continue;
 		}
-		for (u32 i = a64_index(va, 0); i < TABLE_ENTRIES && va < end; i++, va += PAGE_BYTES) {
+		for (u32 i = a64_index(va, 0); i < TABLE_ENTRIES && va < end;
+			i++, va += PAGE_BYTES) {
 			struct arch_pte_info info;
 			u64 old;
 
@@ -640,9 +683,11 @@ bool arch_test_clear_young(struct arch_space *s, vaddr_t va)
 }
 
 /*
- * Unlinked tables wait in a chain (word 0, a page-aligned address: invalid for a walker) until the flush has removed cached paths.
+ * Unlinked tables wait in a chain (word 0, a page-aligned address: invalid for a walker) until the
+ * flush has removed cached paths.
  */
-static bool a64_prune_table(u64 *table, u32 level, vaddr_t base, vaddr_t start, vaddr_t end, paddr_t *chain)
+static bool a64_prune_table(u64 *table, u32 level, vaddr_t base, vaddr_t start, vaddr_t end,
+	paddr_t *chain)
 {
 	u64 span = BLOCK_BYTES(level);
 	u32 first = start > base ? (u32)((start - base) / span) : 0;
@@ -653,7 +698,8 @@ static bool a64_prune_table(u64 *table, u32 level, vaddr_t base, vaddr_t start, 
 
 		if (!a64_is_table(v))
 			continue;
-		if (a64_prune_table(a64_table(v & PTE_ADDR), level - 1, base + i * span, start, end, chain)) {
+		if (a64_prune_table(a64_table(v & PTE_ADDR), level - 1, base + i * span, start, end,
+			    chain)) {
 			WRITE_ONCE(table[i], 0);
 			*a64_table(v & PTE_ADDR) = *chain;
 			*chain = v & PTE_ADDR;
@@ -674,8 +720,8 @@ void arch_prune(struct arch_space *s, vaddr_t start, vaddr_t end)
 	for (u32 i = a64_index(start, 3); i <= a64_index(end - 1, 3); i++) {
 		u64 v = root[i];
 
-		if (!(v & PTE_VALID) ||
-			!a64_prune_table(a64_table(v & PTE_ADDR), 2, (u64)i << 39, start, end, &chain))
+		if (!(v & PTE_VALID) || !a64_prune_table(a64_table(v & PTE_ADDR), 2, (u64)i << 39,
+						start, end, &chain))
 			continue;
 		WRITE_ONCE(root[i], 0);
 		*a64_table(v & PTE_ADDR) = chain;
@@ -710,8 +756,9 @@ void arch_flush(struct arch_space *s, vaddr_t va, size_t nr_pages)
 }
 
 /*
- * Data caches to the point of unification, then the instruction caches of all CPUs (Arm ARM B2.10.2), by whole caches since the address
- * may be an alias of the one that is executed. CTR_EL0: line size, and IDC and DIC, which say that a step is not needed.
+ * Data caches to the point of unification, then the instruction caches of all CPUs (Arm ARM
+ * B2.10.2), by whole caches since the address may be an alias of the one that is executed. CTR_EL0:
+ * line size, and IDC and DIC, which say that a step is not needed.
  */
 void arch_sync_code(vaddr_t va, size_t bytes)
 {

@@ -1,19 +1,20 @@
-/* Module relocations: ELF for the Arm 64-bit Architecture (2023Q3), section 5.7; instruction fields: Arm ARM C6.2. */
+/* Module relocations: ELF for the Arm 64-bit Architecture (2023Q3), section 5.7; instruction
+ * fields: Arm ARM C6.2. */
 #include <lib/errno.h>
 #include <lib/string.h>
 #include <arch/elf.h>
 
-#define R_AARCH64_ABS64		      257u
-#define R_AARCH64_PREL64	      260u
-#define R_AARCH64_PREL32	      261u
-#define R_AARCH64_ADR_PREL_LO21	      274u
+#define R_AARCH64_ABS64               257u
+#define R_AARCH64_PREL64              260u
+#define R_AARCH64_PREL32              261u
+#define R_AARCH64_ADR_PREL_LO21       274u
 #define R_AARCH64_ADR_PREL_PG_HI21    275u
 #define R_AARCH64_ADD_ABS_LO12_NC     277u
 #define R_AARCH64_LDST8_ABS_LO12_NC   278u
-#define R_AARCH64_TSTBR14	      279u
-#define R_AARCH64_CONDBR19	      280u
-#define R_AARCH64_JUMP26	      282u
-#define R_AARCH64_CALL26	      283u
+#define R_AARCH64_TSTBR14             279u
+#define R_AARCH64_CONDBR19            280u
+#define R_AARCH64_JUMP26              282u
+#define R_AARCH64_CALL26              283u
 #define R_AARCH64_LDST16_ABS_LO12_NC  284u
 #define R_AARCH64_LDST32_ABS_LO12_NC  285u
 #define R_AARCH64_LDST64_ABS_LO12_NC  286u
@@ -54,7 +55,8 @@ static bool fits_signed(s64 value, u32 bits)
 	return value >= -((s64)1 << (bits - 1)) && value < (s64)1 << (bits - 1);
 }
 
-/* Replaces `bits` bits at `shift` of the instruction at place; instructions are little-endian always. */
+/* Replaces `bits` bits at `shift` of the instruction at place; instructions are little-endian
+ * always. */
 static void set_field(u8 *place, u32 shift, u32 bits, u64 value)
 {
 	u32 insn = (u32)place[0] | (u32)place[1] << 8 | (u32)place[2] << 16 | (u32)place[3] << 24;
@@ -113,7 +115,8 @@ int arch_reloc_apply(u32 type, void *place, vaddr_t place_va, u64 sym, s64 adden
 	case R_AARCH64_ADR_PREL_LO21:
 		return apply_adr(place, distance);
 	case R_AARCH64_ADR_PREL_PG_HI21:
-		return apply_adr(place, ((s64)(value & ~0xfffull) - (s64)(place_va & ~0xfffull)) >> 12);
+		return apply_adr(place,
+			((s64)(value & ~0xfffull) - (s64)(place_va & ~0xfffull)) >> 12);
 	case R_AARCH64_ADD_ABS_LO12_NC:
 	case R_AARCH64_LDST8_ABS_LO12_NC:
 		return apply_low12(place, value, 0);

@@ -2,8 +2,10 @@
  * Other CPUs.
  *
  * Purpose: start them (PSCI CPU_ON, Arm DEN0022), talk to them.
- * Invariants: A64-S1 CPUs start one at a time: the argument block belongs to one start. A64-S2 a64_cpus[i].online is set before core
- * sees the CPU, and never cleared.
+ *
+ * Invariants: A64-S1 CPUs start one at a time: the argument block belongs to one start. A64-S2
+ * a64_cpus[i].online is set before core sees the CPU, and never cleared.
+ *
  * Failure: a CPU that does not answer within a second stays off: -ETIMEDOUT.
  */
 #include <core/cpu.h>
@@ -66,7 +68,8 @@ int arch_cpu_start(u32 cpu, struct task *idle, void *stack_top)
 	__asm__ volatile("dc civac, %0" : : "r"(&a64_start_args) : "memory");
 	__asm__ volatile("dc civac, %0" : : "r"((u8 *)&a64_start_args + 64) : "memory");
 	a64_dsb();
-	if (a64_psci(PSCI_CPU_ON, a64_dt.cpu_mpidr[cpu], a64_image_phys(a64_secondary_start), a64_image_phys(&a64_start_args)))
+	if (a64_psci(PSCI_CPU_ON, a64_dt.cpu_mpidr[cpu], a64_image_phys(a64_secondary_start),
+		    a64_image_phys(&a64_start_args)))
 		return -EIO;
 	return a64_wait_online(cpu) ? 0 : -ETIMEDOUT;
 }
@@ -77,7 +80,8 @@ void a64_secondary_boot(void)
 	struct a64_cpu *cpu = a64_cpu();
 
 	a64_cpu_setup();
-	cpu->active = &a64_kernel_space; /* what arch_space_activate compares with: anything but what it is given */
+	cpu->active = &a64_kernel_space; /* what arch_space_activate compares with: anything but
+					    what it is given */
 	arch_space_activate(nullptr);
 	__asm__ volatile("tlbi vmalle1; dsb nsh; isb" ::: "memory");
 	a64_timer_cpu_setup();

@@ -1,7 +1,9 @@
 /*
  * Time: the generic timer (Arm ARM D12), its virtual counter and compare register.
  *
- * Invariants: A64-C3 the counters of all CPUs run together (the architecture says so). A64-C4 a deadline in the past fires at once.
+ * Invariants: A64-C3 the counters of all CPUs run together (the architecture says so). A64-C4 a
+ * deadline in the past fires at once.
+ *
  * Cost: arch_time_now_ns is an ISB, a system register, a 64x64 multiplication and a shift.
  */
 #include <core/cpu.h>
@@ -13,7 +15,7 @@
 
 static struct {
 	u64 base_cycles;
-	u64 mult; /* ns = cycles * mult >> 32 */
+	u64 mult;          /* ns = cycles * mult >> 32 */
 	u64 cycles_per_ns; /* << 32 */
 	u64 hz;
 	volatile u8 *rtc; /* nullptr: none */
@@ -53,7 +55,8 @@ void a64_timer_init(void)
 	a64_clock.cycles_per_ns = a64_shift32_div(a64_clock.hz, NSEC_PER_SEC);
 	a64_clock.base_cycles = a64_counter();
 	if (a64_dt.rtc)
-		a64_clock.rtc = a64_fixed_map(a64_dt.rtc, PAGE_BYTES, MMU_READ | MMU_WRITE | MMU_DEVICE);
+		a64_clock.rtc =
+			a64_fixed_map(a64_dt.rtc, PAGE_BYTES, MMU_READ | MMU_WRITE | MMU_DEVICE);
 }
 
 void a64_timer_cpu_setup(void)
@@ -75,8 +78,12 @@ void arch_timer_set(ktime_t deadline_ns)
 		a64_isb();
 		return;
 	}
-	/* rounded up, so that the clock has reached the deadline when it fires; 2^58 ns are nine years */
-	cycles = deadline_ns > 0 ? a64_mul_shift32((u64)MIN(deadline_ns, (ktime_t)1 << 58), a64_clock.cycles_per_ns) + 2 : 0;
+	/* rounded up, so that the clock has reached the deadline when it fires; 2^58 ns are nine
+	 * years */
+	cycles = deadline_ns > 0 ? a64_mul_shift32((u64)MIN(deadline_ns, (ktime_t)1 << 58),
+					   a64_clock.cycles_per_ns) +
+					   2
+				 : 0;
 	a64_write(cntv_cval_el0, a64_clock.base_cycles + cycles);
 	a64_write(cntv_ctl_el0, CNTV_ENABLE);
 	a64_isb();

@@ -1,12 +1,18 @@
 /*
  * Traps.
  *
- * Purpose: from an exception with a saved frame to core's entry points (arch/trap.h), and the way out of faults that a copy helper
- * expected. Syndromes: Arm ARM D19.2, ESR_EL1.
- * Vocabulary: user frame: at the top of the core stack; kernel frame: below the interrupted stack pointer.
- * Invariants: A64-T1 core sees a kernel-mode fault on a user address only when it was raised by an instruction with an entry in
- * .extable, all others are bugs and panic at once; A64-T2 FP registers are not touched here.
+ * Purpose: from an exception with a saved frame to core's entry points (arch/trap.h), and the way
+ * out of faults that a copy helper expected. Syndromes: Arm ARM D19.2, ESR_EL1.
+ *
+ * Vocabulary: user frame: at the top of the core stack; kernel frame: below the interrupted stack
+ * pointer.
+ *
+ * Invariants: A64-T1 core sees a kernel-mode fault on a user address only when it was raised by an
+ * instruction with an entry in .extable, all others are bugs and panic at once; A64-T2 FP registers
+ * are not touched here.
+ *
  * Locks: none. Failure: a kernel exception without fixup panics with its registers.
+ *
  * Cost: an interrupt from user mode is about 60 instructions besides its handler.
  */
 #include <core/cpu.h>
@@ -48,14 +54,14 @@ enum a64_class : u32 {
 	CLASS_WATCHPOINT_USER = 0x34,
 	CLASS_BRK = 0x3c,
 };
-#define ESR_CLASS(esr)	((u32)((esr) >> 26 & 0x3f))
-#define ESR_STATUS(esr) ((u32)(esr) & 0x3f)
-#define ESR_WRITE	(1u << 6)
-#define ESR_CACHE	(1u << 8)
+#define ESR_CLASS(esr)     ((u32)((esr) >> 26 & 0x3f))
+#define ESR_STATUS(esr)    ((u32)(esr) & 0x3f)
+#define ESR_WRITE          (1u << 6)
+#define ESR_CACHE          (1u << 8)
 
 /* Fault status codes; the two low bits of the first three are the level. */
 #define STATUS_TRANSLATION 0x04u
-#define STATUS_ACCESS	   0x08u
+#define STATUS_ACCESS      0x08u
 #define STATUS_PERMISSION  0x0cu
 #define STATUS_ALIGNMENT   0x21u
 
@@ -125,13 +131,15 @@ static bool a64_soft_fault(u64 esr, vaddr_t addr)
 	u32 kind = ESR_STATUS(esr) & ~3u;
 	bool write = a64_access(esr) == TRAP_WRITE;
 
-	return (kind == STATUS_ACCESS || (kind == STATUS_PERMISSION && write)) && a64_soft_update(addr, write);
+	return (kind == STATUS_ACCESS || (kind == STATUS_PERMISSION && write)) &&
+	       a64_soft_update(addr, write);
 }
 
 static void a64_abort_user(struct arch_regs *regs, u64 esr, vaddr_t addr)
 {
 	if (a64_is_page_fault(esr))
-		trap_page_fault(regs, addr, a64_access(esr), true, (ESR_STATUS(esr) & ~3u) == STATUS_PERMISSION);
+		trap_page_fault(regs, addr, a64_access(esr), true,
+			(ESR_STATUS(esr) & ~3u) == STATUS_PERMISSION);
 	else if (ESR_STATUS(esr) == STATUS_ALIGNMENT)
 		trap_user_exception(regs, SIGBUS, 1, addr); /* BUS_ADRALN */
 	else if (ESR_STATUS(esr) < STATUS_TRANSLATION)
@@ -141,8 +149,8 @@ static void a64_abort_user(struct arch_regs *regs, u64 esr, vaddr_t addr)
 }
 
 /*
- * Programs read identification registers and get what they may know (Linux: Documentation/arch/arm64/cpu-feature-registers.rst).
- * MRS Xt, S3_0_C0_CRm_op2.
+ * Programs read identification registers and get what they may know (Linux:
+ * Documentation/arch/arm64/cpu-feature-registers.rst). MRS Xt, S3_0_C0_CRm_op2.
  */
 static bool a64_emulate_mrs(struct arch_regs *regs)
 {
@@ -151,7 +159,8 @@ static bool a64_emulate_mrs(struct arch_regs *regs)
 
 	if (arch_copy_from_user(&insn, (const void __user *)regs->pc, sizeof(insn)))
 		return false;
-	if ((insn & 0xfffff000u) != 0xd5380000u || !a64_id_register(insn >> 8 & 15, insn >> 5 & 7, &value))
+	if ((insn & 0xfffff000u) != 0xd5380000u ||
+		!a64_id_register(insn >> 8 & 15, insn >> 5 & 7, &value))
 		return false;
 	rt = insn & 31;
 	if (rt < 31)
@@ -193,7 +202,8 @@ static void a64_exception_user(struct arch_regs *regs, u64 esr, vaddr_t addr)
 		break;
 	case CLASS_PC_ALIGN:
 	case CLASS_SP_ALIGN:
-		trap_user_exception(regs, SIGBUS, 1, ESR_CLASS(esr) == CLASS_PC_ALIGN ? addr : regs->sp);
+		trap_user_exception(regs, SIGBUS, 1,
+			ESR_CLASS(esr) == CLASS_PC_ALIGN ? addr : regs->sp);
 		break;
 	case CLASS_FP:
 		trap_user_exception(regs, SIGFPE, a64_fp_code(esr), regs->pc);
@@ -219,7 +229,8 @@ void a64_trap_user(struct arch_regs *regs, u64 esr, u64 far)
 {
 	u32 class = ESR_CLASS(esr);
 
-	if ((class == CLASS_DATA_USER || class == CLASS_FETCH_USER) && a64_soft_fault(esr, a64_untag(far)))
+	if ((class == CLASS_DATA_USER || class == CLASS_FETCH_USER) &&
+		a64_soft_fault(esr, a64_untag(far)))
 		return;
 	arch_irq_enable();
 	a64_exception_user(regs, esr, a64_untag(far));
@@ -228,7 +239,8 @@ void a64_trap_user(struct arch_regs *regs, u64 esr, u64 far)
 
 static void a64_abort_kernel(struct arch_regs *regs, u64 esr, vaddr_t addr)
 {
-	bool expected = a64_extable_find(regs->pc), present = (ESR_STATUS(esr) & ~3u) == STATUS_PERMISSION;
+	bool expected = a64_extable_find(regs->pc),
+	     present = (ESR_STATUS(esr) & ~3u) == STATUS_PERMISSION;
 	const char *what = "page fault";
 
 #if UMKA_ASAN
@@ -236,11 +248,13 @@ static void a64_abort_kernel(struct arch_regs *regs, u64 esr, vaddr_t addr)
 		return;
 #endif
 	if (addr < USER_ADDR_END && !expected)
-		trap_kernel_exception(regs, "access to a user address outside the copy helpers", esr, addr);
+		trap_kernel_exception(regs, "access to a user address outside the copy helpers",
+			esr, addr);
 	if (a64_soft_fault(esr, addr))
 		return;
 	arch_irq_restore(regs->pstate);
-	if (a64_is_page_fault(esr) && trap_page_fault(regs, addr, a64_access(esr), false, present)) {
+	if (a64_is_page_fault(esr) &&
+		trap_page_fault(regs, addr, a64_access(esr), false, present)) {
 		arch_irq_disable();
 		return;
 	}
@@ -256,7 +270,8 @@ static void a64_abort_kernel(struct arch_regs *regs, u64 esr, vaddr_t addr)
 	trap_kernel_exception(regs, what, esr, addr);
 }
 
-/* Clang's traps: BRK with 0x8000 + registers (KCFI), 0x5500 + check (-fsanitize-trap), 1 (__builtin_trap). */
+/* Clang's traps: BRK with 0x8000 + registers (KCFI), 0x5500 + check (-fsanitize-trap), 1
+ * (__builtin_trap). */
 static __noreturn void a64_brk(struct arch_regs *regs, u32 comment)
 {
 	const char *what = "trap instruction (check failed)";
@@ -305,8 +320,10 @@ void a64_stack_gone(struct arch_regs *regs, u64 esr, u64 far)
 
 void arch_regs_print(const struct arch_regs *r)
 {
-	log_printf(LOG_EMERG, "pc %016lx  sp %016lx  pstate %08lx  lr %016lx\n", r->pc, r->sp, r->pstate, r->x[30]);
+	log_printf(LOG_EMERG, "pc %016lx  sp %016lx  pstate %08lx  lr %016lx\n", r->pc, r->sp,
+		r->pstate, r->x[30]);
 	for (u32 i = 0; i < 28; i += 4)
-		log_printf(LOG_EMERG, "x%-2u %016lx %016lx %016lx %016lx\n", i, r->x[i], r->x[i + 1], r->x[i + 2], r->x[i + 3]);
+		log_printf(LOG_EMERG, "x%-2u %016lx %016lx %016lx %016lx\n", i, r->x[i],
+			r->x[i + 1], r->x[i + 2], r->x[i + 3]);
 	log_printf(LOG_EMERG, "x28 %016lx fp  %016lx\n", r->x[28], r->x[29]);
 }

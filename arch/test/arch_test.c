@@ -21,8 +21,9 @@ static void run(u32 number, const char *name, void (*test)(void))
 	u32 failed = atomic32_load(&nr_failed), checks = atomic32_load(&nr_checks);
 
 	test();
-	log_printf(LOG_ERR, "archtest: %sok %u - %s # %u checks\n", atomic32_load(&nr_failed) > failed ? "not " : "", number,
-		name, atomic32_load(&nr_checks) - checks);
+	log_printf(LOG_ERR, "archtest: %sok %u - %s # %u checks\n",
+		atomic32_load(&nr_failed) > failed ? "not " : "", number, name,
+		atomic32_load(&nr_checks) - checks);
 }
 
 void arch_test_main(void)
@@ -34,7 +35,8 @@ void arch_test_main(void)
 	run(4, "ucopy", arch_test_ucopy);
 	run(5, "context", arch_test_context);
 	run(6, "trap", arch_test_trap);
-	log_printf(LOG_ERR, "archtest: end, %u checks, %u failed\n", atomic32_load(&nr_checks), atomic32_load(&nr_failed));
+	log_printf(LOG_ERR, "archtest: end, %u checks, %u failed\n", atomic32_load(&nr_checks),
+		atomic32_load(&nr_failed));
 	arch_power_off();
 }
 
@@ -47,7 +49,8 @@ bool arch_test_user_begin(struct arch_space *s, size_t nr_pages)
 	for (size_t i = 0; i < nr_pages; i++) {
 		struct frame *f = frame_alloc(0, FRAME_ALLOC_ZERO, nullptr);
 
-		if (!f || arch_map(s, ARCH_TEST_USER_BASE + i * PAGE_BYTES, frame_paddr(f), 1, MMU_READ | MMU_WRITE | MMU_USER))
+		if (!f || arch_map(s, ARCH_TEST_USER_BASE + i * PAGE_BYTES, frame_paddr(f), 1,
+				  MMU_READ | MMU_WRITE | MMU_USER))
 			return false;
 	}
 	preempt_disable();

@@ -21,7 +21,8 @@ static void yielder(void *arg)
 		atomic32_fetch_add(&turns, 1);
 		sched_yield_current();
 	}
-	ARCH_TEST(b == a * 3 && c == a * 7 && d == a * 11 && e == a * 13 && f == a * 17 && a == (word_t)arg);
+	ARCH_TEST(b == a * 3 && c == a * 7 && d == a * 11 && e == a * 13 && f == a * 17 &&
+		  a == (word_t)arg);
 	ARCH_TEST(arch_irq_enabled() && *arch_preempt_count_ptr() == 0);
 	atomic32_fetch_add(&finished, 1);
 	task_exit(0);
@@ -42,7 +43,8 @@ static void fp_area(void)
 	ARCH_TEST(!arch_fpu_save_user(area));
 	ARCH_TEST(!arch_fpu_restore_user(area));
 	/* an area that runs into nothing */
-	ARCH_TEST(arch_fpu_restore_user((void __user *)(ARCH_TEST_USER_BASE + pages * PAGE_BYTES - 64)) < 0);
+	ARCH_TEST(arch_fpu_restore_user((void __user *)(ARCH_TEST_USER_BASE + pages * PAGE_BYTES -
+							64)) < 0);
 	arch_test_user_end(&s, pages);
 	arch_fpu_reset(current);
 }

@@ -20,7 +20,8 @@ static struct arch_pte_info look(const void *p)
 /* W^X: text, constants and data of the image, and the direct map's view of the first two. */
 static void image_rights(void)
 {
-	struct arch_pte_info text = look((const void *)(vaddr_t)arch_test_mmu), ro = look(constant), rw = look(variable), alias;
+	struct arch_pte_info text = look((const void *)(vaddr_t)arch_test_mmu), ro = look(constant),
+			     rw = look(variable), alias;
 
 	ARCH_TEST(text.present && text.executable && !text.writable && !text.user);
 	ARCH_TEST(ro.present && !ro.executable && !ro.writable);
@@ -92,7 +93,8 @@ static void user_mapping(void)
 
 void arch_test_mmu(void)
 {
-	struct arch_range vmap = arch_kernel_vmap_range(), modules = arch_kernel_module_range(), window = arch_window_range();
+	struct arch_range vmap = arch_kernel_vmap_range(), modules = arch_kernel_module_range(),
+			  window = arch_window_range();
 
 	ARCH_TEST(vmap.base < vmap.end && modules.base < modules.end && window.base < window.end);
 	ARCH_TEST(vmap.end <= window.base || window.end <= vmap.base);

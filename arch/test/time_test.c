@@ -28,7 +28,8 @@ void arch_test_time(void)
 		ends[1] = (u64)arch_time_now_ns();
 		ARCH_TEST(ns + 1000 >= ends[0] && ns <= ends[1] + 1000);
 	}
-	/* the clock reaches a sleeper's deadline: interrupts wake the CPU (core's timers may fire earlier: they re-arm) */
+	/* the clock reaches a sleeper's deadline: interrupts wake the CPU (core's timers may fire
+	 * earlier: they re-arm) */
 	start = arch_time_now_ns();
 	while (arch_time_now_ns() < start + 2 * NSEC_PER_MSEC)
 		arch_cpu_relax();

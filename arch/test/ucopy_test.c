@@ -7,7 +7,8 @@
 
 static u8 buffer[256];
 
-/* Every alignment and length around the end of a mapped page: what is not copied is exactly what lies beyond. */
+/* Every alignment and length around the end of a mapped page: what is not copied is exactly what
+ * lies beyond. */
 static void edges(vaddr_t end)
 {
 	bool to = true, from = true, clear = true, stored = true;
@@ -18,8 +19,10 @@ static void edges(vaddr_t end)
 			u8 check[48] = {};
 
 			memset(buffer, (int)bytes, sizeof(buffer));
-			to &= arch_copy_to_user((void __user *)(end - inside), buffer, bytes) == left;
-			from &= arch_copy_from_user(check, (const void __user *)(end - inside), bytes) == left;
+			to &= arch_copy_to_user((void __user *)(end - inside), buffer, bytes) ==
+			      left;
+			from &= arch_copy_from_user(check, (const void __user *)(end - inside),
+					bytes) == left;
 			for (size_t i = 0; i < bytes - left; i++)
 				stored &= check[i] == (u8)bytes;
 			clear &= arch_clear_user((void __user *)(end - inside), bytes) == left;

@@ -1,9 +1,10 @@
 /*
- * The few ACPI tables that the port itself needs before core runs: MADT (CPUs, I/O APICs, overrides),
- * FADT (power and reset registers, PM timer), MCFG (configuration space), HPET. ACPI 6.5, chapters 5
- * and 4.8; PCI firmware specification 3.3, 4.1.2.
+ * The few ACPI tables that the port itself needs before core runs: MADT (CPUs, I/O APICs,
+ * overrides), FADT (power and reset registers, PM timer), MCFG (configuration space), HPET.
+ * ACPI 6.5, chapters 5 and 4.8; PCI firmware specification 3.3, 4.1.2.
  *
  * Tables are input: every length is checked against the mapped table, every sum against 255.
+ *
  * Failure: without usable tables the machine runs as one CPU with the legacy timer and no PCI.
  */
 #include <core/log.h>
@@ -142,9 +143,12 @@ static void acpi_mcfg(const u8 *t, u32 bytes)
 	struct x86_acpi *a = &x86_acpi;
 
 	for (u32 at = 44; at + 16 <= bytes && a->nr_ecam < ARRAY_SIZE(a->ecam); at += 16) {
-		struct arch_pci_ecam e = { /* firmware has set all base addresses: no memory_bytes */
-			.base = acpi_u64(t + at), .segment = acpi_u16(t + at + 8),
-			.bus_first = t[at + 10], .bus_last = t[at + 11],
+		struct arch_pci_ecam e = {
+			/* firmware has set all base addresses: no memory_bytes */
+			.base = acpi_u64(t + at),
+			.segment = acpi_u16(t + at + 8),
+			.bus_first = t[at + 10],
+			.bus_last = t[at + 11],
 		};
 
 		if (e.base && e.bus_first <= e.bus_last)
@@ -153,8 +157,8 @@ static void acpi_mcfg(const u8 *t, u32 bytes)
 }
 
 /*
- * \_S5_ is a package of small integers; finding its name and reading its first two elements needs no
- * interpreter (ACPI 6.5, 20.2.5.4). ACPICA takes over when it runs.
+ * \_S5_ is a package of small integers; finding its name and reading its first two elements needs
+ * no interpreter (ACPI 6.5, 20.2.5.4). ACPICA takes over when it runs.
  */
 static void acpi_find_s5(const u8 *t, u32 bytes)
 {
@@ -196,8 +200,9 @@ static void acpi_fadt(const u8 *t, u32 bytes)
 		a->reset_port = (u16)acpi_u64(t + 120);
 		a->reset_value = t[128];
 	}
-	dsdt = acpi_map_table(
-		bytes >= 148 && acpi_u64(t + 140) ? acpi_u64(t + 140) : acpi_u32(t + 40), &dsdt_bytes);
+	dsdt = acpi_map_table(bytes >= 148 && acpi_u64(t + 140) ? acpi_u64(t + 140)
+								: acpi_u32(t + 40),
+		&dsdt_bytes);
 	if (dsdt)
 		acpi_find_s5(dsdt, dsdt_bytes);
 }

@@ -6,10 +6,10 @@
 #define CPU_SELF      24
 #define TASK_WORK     0
 
-#define REGS_R11   48
-#define REGS_CX	   88
-#define REGS_IP	   128
-#define REGS_CS	   136
-#define REGS_FLAGS 144
-#define REGS_SP	   152
-#define REGS_BYTES 168
+#define REGS_R11      48
+#define REGS_CX       88
+#define REGS_IP       128
+#define REGS_CS       136
+#define REGS_FLAGS    144
+#define REGS_SP       152
+#define REGS_BYTES    168

@@ -3,7 +3,9 @@
  *
  * Order: SMAP sites, features, boot_info (from the handoff, while the stub's tables map it), page
  * tables, trap area and descriptors, ACPI tables, interrupt controllers, clock, core.
- * Failure: before the trap area is up a fault is a triple fault; everything after panics with a text.
+ *
+ * Failure: before the trap area is up a fault is a triple fault; everything after panics with a
+ * text.
  */
 #include <core/asan.h>
 #include <core/cpu.h>
@@ -96,11 +98,13 @@ static void x86_mem_add(u64 base, u64 end, enum boot_mem_kind kind)
 	}
 	if (b->nr_mem == BOOT_MEM_MAX)
 		return; /* what is not listed is not used */
-	b->mem[b->nr_mem++] = (struct boot_mem){.base = base, .size_bytes = end - base, .kind = kind};
+	b->mem[b->nr_mem++] =
+		(struct boot_mem){.base = base, .size_bytes = end - base, .kind = kind};
 }
 
 /* Rebuilds the list from the firmware's regions with `claims` cut out of usable memory. */
-static void x86_mem_build(const struct x86_handoff *h, const struct x86_claim *claims, u32 nr_claims)
+static void x86_mem_build(const struct x86_handoff *h, const struct x86_claim *claims,
+	u32 nr_claims)
 {
 	u32 nr = 0;
 
@@ -140,13 +144,14 @@ static void x86_info_fill(const struct x86_handoff *h)
 	b->loader = h->efi_systab ? "bzImage, EFI" : "bzImage, BIOS";
 }
 
-/* Claims: [0] page 0, [1] image and early pages, [2] blob, [3] initrd, [4] start-up page of other CPUs,
- * [5] memory of asan kernels' shadow. */
+/* Claims: [0] page 0, [1] image and early pages, [2] blob, [3] initrd, [4] start-up page of other
+ * CPUs, [5] memory of asan kernels' shadow. */
 #define CLAIMS 6
 static struct x86_claim x86_claims[CLAIMS];
 
 #if UMKA_ASAN
-/* A seventh of memory (an eighth, and stacks and tables), from the end of the largest free range. */
+/* A seventh of memory (an eighth, and stacks and tables), from the end of the largest free range.
+ */
 static void x86_shadow_claim(void)
 {
 	const struct boot_mem *largest = nullptr;
@@ -207,7 +212,8 @@ void x86_boot(const struct x86_handoff *h)
 	x86_smp_prepare(x86_claims[4].base);
 	x86_cpus[0].online = 1;
 
-	/* early pages that were not needed go to core with the stub's leavings; the handoff lies in them */
+	/* early pages that were not needed go to core with the stub's leavings; the handoff lies in
+	 * them */
 	h = (const struct x86_handoff *)arch_phys_to_virt(x86_image_phys(h));
 	kept = x86_early_end();
 	x86_claims[1].bytes = kept - x86_claims[1].base;

@@ -2,13 +2,17 @@
  * The CPU itself.
  *
  * Purpose: features, control registers, descriptor tables, the trap area, identification, power.
- * Vocabulary: trap area: the memory that the CPU touches by itself on a trap (IDT, GDT, TSS, interrupt
- * stacks), mapped at X86_TRAP_BASE under key 1 (architecture.md section 5): IDT in its first page,
- * then one struct x86_trap_area per CPU at a stride of 64 KiB.
- * Invariants: X86-C1 IDT, GDT and TSS are read-only where the CPU uses them; they are written through
- * the direct map only. X86-C2 every gate has an interrupt stack, so no push needs core's rights.
- * X86-C3 what a boot CPU lacks is off on all CPUs.
+ *
+ * Vocabulary: trap area: the memory that the CPU touches by itself on a trap (IDT, GDT, TSS,
+ * interrupt stacks), mapped at X86_TRAP_BASE under key 1 (architecture.md section 5): IDT in its
+ * first page, then one struct x86_trap_area per CPU at a stride of 64 KiB.
+ *
+ * Invariants: X86-C1 IDT, GDT and TSS are read-only where the CPU uses them; they are written
+ * through the direct map only. X86-C2 every gate has an interrupt stack, so no push needs core's
+ * rights. X86-C3 what a boot CPU lacks is off on all CPUs.
+ *
  * Locks: none; each CPU sets up itself, in the order in which smp.c starts them.
+ *
  * Failure: a CPU without NX or SSE2 cannot exist in 64-bit mode with Linux's ABI: boot panics.
  */
 #include <core/cpu.h>
@@ -23,21 +27,21 @@
 struct x86_features x86_features;
 struct x86_cpu x86_cpus[NR_CPUS_MAX];
 
-#define X86_TRAP_STRIDE 0x10000ul
+#define X86_TRAP_STRIDE  0x10000ul
 #define X86_CPU_SELECTOR 0x7bu
-#define CR0_VALUE	0x80050033ul /* PG AM WP NE ET MP PE */
-#define CR4_PAE		(1ul << 5)
-#define CR4_MCE		(1ul << 6)
-#define CR4_PGE		(1ul << 7)
-#define CR4_DE		(1ul << 3)
-#define CR4_OSFXSR	(1ul << 9)
-#define CR4_OSXMMEXCPT	(1ul << 10)
-#define CR4_UMIP	(1ul << 11)
-#define CR4_FSGSBASE	(1ul << 16)
-#define CR4_OSXSAVE	(1ul << 18)
-#define CR4_SMEP	(1ul << 20)
-#define CR4_SMAP	(1ul << 21)
-#define CR4_PKS		(1ul << 24)
+#define CR0_VALUE        0x80050033ul /* PG AM WP NE ET MP PE */
+#define CR4_PAE          (1ul << 5)
+#define CR4_MCE          (1ul << 6)
+#define CR4_PGE          (1ul << 7)
+#define CR4_DE           (1ul << 3)
+#define CR4_OSFXSR       (1ul << 9)
+#define CR4_OSXMMEXCPT   (1ul << 10)
+#define CR4_UMIP         (1ul << 11)
+#define CR4_FSGSBASE     (1ul << 16)
+#define CR4_OSXSAVE      (1ul << 18)
+#define CR4_SMEP         (1ul << 20)
+#define CR4_SMAP         (1ul << 21)
+#define CR4_PKS          (1ul << 24)
 
 struct x86_gate {
 	u16 offset_low, selector;
@@ -65,9 +69,9 @@ static bool x86_word_in(const char *line, const char *word)
 }
 
 /*
- * QEMU's instruction-counting mode ends with "Bad icount read" at any access to the APIC timer by MSR
- * (10.0; by memory it works). The mode shows: its TSC is a multiple of 2^shift nanoseconds. To take
- * another machine for one costs nothing but the x2APIC.
+ * QEMU's instruction-counting mode ends with "Bad icount read" at any access to the APIC timer by
+ * MSR (10.0; by memory it works). The mode shows: its TSC is a multiple of 2^shift nanoseconds. To
+ * take another machine for one costs nothing but the x2APIC.
  */
 static bool x86_counts_instructions(void)
 {
@@ -117,7 +121,8 @@ void x86_features_detect(const char *command_line)
 	}
 	if (extended >= 0x80000007)
 		f->invariant_tsc = x86_cpuid(0x80000007, 0).d >> 8 & 1;
-	f->global_pages = x86_word_in(command_line, "isolation=off") && (x86_cpuid(1, 0).d >> 13 & 1);
+	f->global_pages =
+		x86_word_in(command_line, "isolation=off") && (x86_cpuid(1, 0).d >> 13 & 1);
 }
 
 static struct x86_trap_area *x86_trap_va(u32 index)
@@ -129,7 +134,8 @@ static struct x86_trap_area *x86_trap_va(u32 index)
 static void x86_trap_area_owner(struct x86_trap_area *t, struct x86_cpu *cpu)
 {
 	u8 *const tops[] = {
-		t->nmi_stack + sizeof(t->nmi_stack), t->debug_stack + sizeof(t->debug_stack),
+		t->nmi_stack + sizeof(t->nmi_stack),
+		t->debug_stack + sizeof(t->debug_stack),
 		t->machine_stack + sizeof(t->machine_stack),
 		t->double_stack + sizeof(t->double_stack),
 	};
@@ -189,9 +195,11 @@ static void x86_tables_fill(u32 index, struct x86_trap_tables *t, const struct x
 	t->gdt[X86_KERNEL_SS / 8] = 0x00cf93000000ffff;
 	t->gdt[X86_USER_SS / 8] = 0x00cff3000000ffff;
 	t->gdt[X86_USER_CS / 8] = 0x00affb000000ffff;
-	t->gdt[7] = (sizeof(t->tss) - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
+	t->gdt[7] = (sizeof(t->tss) - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 |
+		    (tss >> 24 & 0xff) << 56;
 	t->gdt[8] = tss >> 32;
-	/* read-only data of user privilege whose limit is the CPU's number: the vDSO's getcpu reads it */
+	/* read-only data of user privilege whose limit is the CPU's number: the vDSO's getcpu reads
+	 * it */
 	t->gdt[X86_CPU_SELECTOR / 8] = 0x0040f10000000000 | index;
 	memcpy(t->tss + 36, stacks, sizeof(stacks));
 	memcpy(t->tss + 102, &no_io_bitmap, sizeof(no_io_bitmap));
@@ -206,7 +214,8 @@ void x86_trap_area_create(u32 index, paddr_t (*alloc)(void))
 	for (size_t i = PAGE_BYTES; i < sizeof(struct x86_trap_area); i += PAGE_BYTES)
 		x86_map_kernel_page(at + i, alloc(), MMU_READ | MMU_WRITE | MMU_TRAP_AREA);
 	if (index == 0)
-		x86_map_kernel_page(X86_TRAP_BASE, x86_image_phys(x86_idt), MMU_READ | MMU_TRAP_AREA);
+		x86_map_kernel_page(X86_TRAP_BASE, x86_image_phys(x86_idt),
+			MMU_READ | MMU_TRAP_AREA);
 	x86_cpus[index].tables = arch_phys_to_virt(tables);
 	x86_tables_fill(index, x86_cpus[index].tables, x86_trap_va(index));
 	x86_trap_area_owner(x86_trap_va(index), &x86_cpus[index]);
@@ -223,7 +232,8 @@ static void x86_descriptors_load(u32 index)
 	struct x86_table_register gdt = {sizeof(t->gdt) - 1, (u64)t->gdt};
 	struct x86_table_register idt = {sizeof(x86_idt) - 1, X86_TRAP_BASE};
 
-	/* LTR sets the busy bit: once through the writable alias, then the read-only one for good */
+	/* LTR sets the busy bit: once through the writable alias, then the read-only one for good
+	 */
 	__asm__ volatile("lgdt %0" : : "m"(gdt));
 	__asm__ volatile("ltr %w0" : : "r"(7 * 8));
 	gdt.base = (u64)x86_trap_va(index)->tables.gdt;
@@ -238,7 +248,9 @@ static void x86_descriptors_load(u32 index)
 			 "movl %1, %%es\n"
 			 "movl %1, %%ss\n"
 			 "movl %1, %%fs\n"
-		: : "i"(X86_KERNEL_CS), "r"(0) : "rax", "memory");
+		:
+		: "i"(X86_KERNEL_CS), "r"(0)
+		: "rax", "memory");
 }
 
 static word_t x86_cr4_value(void)

@@ -2,14 +2,21 @@
  * What a task owns of the CPU: FP and vector registers, TLS bases, its switch frame.
  *
  * Purpose: save and restore on switch, copies on fork, signal frames.
- * Vocabulary: area: an XSAVE area in the standard format (SDM volume 1, 13.4), 64-byte aligned; on a
- * CPU without XSAVE its first 512 bytes, in FXSAVE format.
+ *
+ * Vocabulary: area: an XSAVE area in the standard format (SDM volume 1, 13.4), 64-byte aligned; on
+ * a CPU without XSAVE its first 512 bytes, in FXSAVE format.
+ *
  * Objects and lifetimes: one area per user task, from arch_task_init to arch_task_destroy.
+ *
  * Invariants: X86-F1 between user mode and the next switch the registers hold current's state; the
- * kernel has no FP code (-mgeneral-regs-only). X86-F2 a task that is switched out has its state in its
- * area; the registers of the CPU that it left may hold it too, and serve it if nobody else used them.
+ * kernel has no FP code (-mgeneral-regs-only). X86-F2 a task that is switched out has its state in
+ * its area; the registers of the CPU that it left may hold it too, and serve it if nobody else used
+ * them.
+ *
  * Locks: none; switches run with interrupts off, all else on current.
+ *
  * Failure: a corrupt signal frame is refused by the CPU itself, in an instruction with a fixup.
+ *
  * Cost: one XSAVEOPT per switch away from a user task; the restore is skipped when the task comes
  * back to a CPU that only ran kernel threads meanwhile.
  */
@@ -22,12 +29,14 @@
 #include <lib/string.h>
 #include "x86.h"
 
-#define XSTATE_WANTED	0xe7ull /* x87, SSE, AVX, AVX-512 (three parts) */
-#define XSTATE_MAX	2816u	/* of those, with room; checked at boot */
-#define XSTATE_HEADER	512u	/* XSTATE_BV, XCOMP_BV, 48 reserved bytes */
-#define XSTATE_SOFTWARE 464u	/* bytes that the CPU leaves to software (SDM volume 1, table 10-2) */
-#define FX_CONTROL	0u
-#define FX_MXCSR	24u
+#define XSTATE_WANTED 0xe7ull /* x87, SSE, AVX, AVX-512 (three parts) */
+#define XSTATE_MAX    2816u   /* of those, with room; checked at boot */
+#define XSTATE_HEADER 512u    /* XSTATE_BV, XCOMP_BV, 48 reserved bytes */
+#define XSTATE_SOFTWARE                                                                            \
+	464u /* bytes that the CPU leaves to software (SDM volume 1, table 10-2)                   \
+	      */
+#define FX_CONTROL       0u
+#define FX_MXCSR         24u
 
 /* uapi/asm/sigcontext.h: struct _fpx_sw_bytes */
 #define FP_XSTATE_MAGIC1 0x46505853u
@@ -133,7 +142,8 @@ void arch_task_setup_kernel(struct task *t, void (*entry)(void *), void *arg)
 static void x86_bases_save(struct arch_task *a)
 {
 	if (x86_features.fsgsbase) {
-		/* While in the kernel the user's GS base waits behind SWAPGS; an NMI between trusts neither */
+		/* While in the kernel the user's GS base waits behind SWAPGS; an NMI between trusts
+		 * neither */
 		__asm__ volatile("rdfsbase %0\n"
 				 "swapgs\n"
 				 "rdgsbase %1\n"
@@ -152,7 +162,9 @@ static void x86_bases_load(const struct arch_task *a)
 				 "swapgs\n"
 				 "wrgsbase %1\n"
 				 "swapgs"
-			: : "r"(a->fs_base), "r"(a->gs_base) : "memory");
+			:
+			: "r"(a->fs_base), "r"(a->gs_base)
+			: "memory");
 		return;
 	}
 	x86_wrmsr(MSR_FS_BASE, a->fs_base);
@@ -278,7 +290,8 @@ size_t arch_fpu_user_bytes(void)
 
 size_t arch_minsigstksz(void)
 {
-	/* the frame of rt_sigreturn(2): return address, ucontext, siginfo, alignment, and the FP area */
+	/* the frame of rt_sigreturn(2): return address, ucontext, siginfo, alignment, and the FP
+	 * area */
 	return 8 + 304 + 128 + 64 + 128 + arch_fpu_user_bytes();
 }
 
@@ -300,7 +313,8 @@ int arch_fpu_save_user(void __user *area)
 
 	if (!x86_features.xsave)
 		return x86_user_fxsave(area);
-	/* XSAVE leaves the reserved bytes of the header as they are, and XRSTOR wants zeros there */
+	/* XSAVE leaves the reserved bytes of the header as they are, and XRSTOR wants zeros there
+	 */
 	if (arch_clear_user((u8 __user *)area + XSTATE_HEADER, 64) ||
 		x86_user_xsave(area, x86_features.xcr0) ||
 		arch_copy_to_user((u8 __user *)area + XSTATE_SOFTWARE, &sw, sizeof(sw)) ||
@@ -310,8 +324,9 @@ int arch_fpu_save_user(void __user *area)
 }
 
 /*
- * Loaded without a copy: a fault restarts the instruction, and what XRSTOR refuses (SDM volume 1, 13.8)
- * ends in its fixup. Registers half loaded by a failed one are the program's own; the caller kills it.
+ * Loaded without a copy: a fault restarts the instruction, and what XRSTOR refuses (SDM volume
+ * 1, 13.8) ends in its fixup. Registers half loaded by a failed one are the program's own; the
+ * caller kills it.
  */
 int arch_fpu_restore_user(const void __user *area)
 {

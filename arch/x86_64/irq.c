@@ -3,12 +3,17 @@
  *
  * Purpose: from core's interrupt numbers to vectors of a CPU and back (SDM volume 3, chapter 11;
  * 82093AA data sheet for the I/O APIC).
+ *
  * Vocabulary: line: a global system interrupt (GSI); vector: one CPU's entry number.
+ *
  * Objects and lifetimes: x86_irqs[irq] is bound by arch_irq_bind_*, until arch_irq_unbind.
- * Invariants: X86-I1 x86_vectors[cpu][vector] names irq + 1 exactly while x86_irqs[irq] names that CPU
- * and vector. X86-I2 a level line is masked from its interrupt until arch_irq_unmask. X86-I3 an edge
- * that arrives while masked is remembered and raised again at unmask.
+ *
+ * Invariants: X86-I1 x86_vectors[cpu][vector] names irq + 1 exactly while x86_irqs[irq] names that
+ * CPU and vector. X86-I2 a level line is masked from its interrupt until arch_irq_unmask. X86-I3 an
+ * edge that arrives while masked is remembered and raised again at unmask.
+ *
  * Locks: x86_irq_lock guards binding and the I/O APIC's index register; dispatch reads without it.
+ *
  * Failure: no vector left: -ENOSPC.
  */
 #include <core/cpu.h>
@@ -18,18 +23,18 @@
 #include <lib/string.h>
 #include "x86.h"
 
-#define X86_IRQS 1024u
+#define X86_IRQS          1024u
 
-#define APIC_ID	      0x020u
-#define APIC_TPR      0x080u
-#define APIC_EOI      0x0b0u
-#define APIC_SPURIOUS 0x0f0u
-#define APIC_ICR_LOW  0x300u
-#define APIC_ICR_HIGH 0x310u
-#define APIC_LVT_LINT0 0x350u
-#define APIC_LVT_LINT1 0x360u
-#define APIC_LVT_ERROR 0x370u
-#define APIC_MASKED   (1u << 16)
+#define APIC_ID           0x020u
+#define APIC_TPR          0x080u
+#define APIC_EOI          0x0b0u
+#define APIC_SPURIOUS     0x0f0u
+#define APIC_ICR_LOW      0x300u
+#define APIC_ICR_HIGH     0x310u
+#define APIC_LVT_LINT0    0x350u
+#define APIC_LVT_LINT1    0x360u
+#define APIC_LVT_ERROR    0x370u
+#define APIC_MASKED       (1u << 16)
 
 #define IOAPIC_ENTRY(pin) (0x10 + (pin) * 2)
 
@@ -115,8 +120,8 @@ void x86_apic_early(void)
 	if (base >> 10 & 1) /* firmware may have switched already, and that cannot be undone */
 		x86_features.x2apic = true;
 	if (!x86_features.x2apic) {
-		x86_lapic = x86_fixed_map(
-			base & 0xffffff000, PAGE_BYTES, MMU_READ | MMU_WRITE | MMU_DEVICE);
+		x86_lapic = x86_fixed_map(base & 0xffffff000, PAGE_BYTES,
+			MMU_READ | MMU_WRITE | MMU_DEVICE);
 		if (!x86_lapic)
 			panic("x86: no room to map the local APIC");
 	}
@@ -158,8 +163,8 @@ static u32 x86_ioapic_pins(u32 n)
 void x86_ioapic_setup(void)
 {
 	for (u32 n = 0; n < x86_acpi.nr_ioapics; n++) {
-		x86_ioapics[n] = x86_fixed_map(
-			x86_acpi.ioapic[n].base, PAGE_BYTES, MMU_READ | MMU_WRITE | MMU_DEVICE);
+		x86_ioapics[n] = x86_fixed_map(x86_acpi.ioapic[n].base, PAGE_BYTES,
+			MMU_READ | MMU_WRITE | MMU_DEVICE);
 		if (!x86_ioapics[n]) {
 			x86_acpi.nr_ioapics = n;
 			return;
@@ -237,8 +242,9 @@ int arch_irq_bind_msi(u32 irq, u32 cpu, u32 device, struct arch_msi *out)
 	state = spin_lock_irqsave(&x86_irq_lock);
 	vector = x86_irqs[irq].kind == X86_IRQ_FREE ? x86_vector_alloc(irq, cpu) : -EINVAL;
 	if (vector > 0)
-		x86_irqs[irq] = (struct x86_irq){
-			.kind = X86_IRQ_MESSAGE, .vector = (u8)vector, .cpu = (u8)cpu};
+		x86_irqs[irq] = (struct x86_irq){.kind = X86_IRQ_MESSAGE,
+			.vector = (u8)vector,
+			.cpu = (u8)cpu};
 	spin_unlock_irqrestore(&x86_irq_lock, state);
 	if (vector < 0)
 		return vector;
@@ -275,8 +281,8 @@ static void x86_irq_mask_set(u32 irq, bool masked)
 	state = spin_lock_irqsave(&x86_irq_lock);
 	q->masked = masked;
 	if (q->kind == X86_IRQ_LINE)
-		x86_ioapic_write(
-			q->ioapic, IOAPIC_ENTRY(q->pin), q->entry_low | (masked ? APIC_MASKED : 0));
+		x86_ioapic_write(q->ioapic, IOAPIC_ENTRY(q->pin),
+			q->entry_low | (masked ? APIC_MASKED : 0));
 	else if (q->kind == X86_IRQ_MESSAGE && !masked && q->pending) {
 		q->pending = false;
 		x86_apic_icr(x86_cpus[q->cpu].apic_id, q->vector);
@@ -358,10 +364,13 @@ int arch_pci_intx_line(u16 segment, u8 bus, u8 device, u8 pin, u32 *line)
 	return -ENOENT;
 }
 
-static struct arch_platform_device x86_isa_device(const char *compatible, u16 port, u32 bytes, u32 isa)
+static struct arch_platform_device x86_isa_device(const char *compatible, u16 port, u32 bytes,
+	u32 isa)
 {
-	struct arch_platform_device d = {
-		.io_ports = true, .base = port, .size_bytes = bytes, .line = isa};
+	struct arch_platform_device d = {.io_ports = true,
+		.base = port,
+		.size_bytes = bytes,
+		.line = isa};
 
 	strlcpy(d.compatible, compatible, sizeof(d.compatible));
 	if (x86_acpi.isa[isa].valid) {

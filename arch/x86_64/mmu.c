@@ -2,16 +2,23 @@
  * Page tables.
  *
  * Purpose: the kernel half at boot, user spaces, entries, and the removal of stale translations.
- * Vocabulary: early pages: those that the boot stub left free behind the image; root: a level-4 table.
+ *
+ * Vocabulary: early pages: those that the boot stub left free behind the image; root: a level-4
+ * table.
+ *
  * Objects and lifetimes: struct arch_space lives in its owner; its tables are frames flagged
  * FRAME_PAGETABLE, freed by arch_prune or arch_space_destroy after a flush.
+ *
  * Invariants: X86-M1 root entries 256-511 are filled at boot and never change, so a new root copies
- * them and no fault ever has to. X86-M2 no entry is global unless isolation=off was given. X86-M3 no
- * page of the image is writable and executable, and the direct map's alias of text and constants is
- * read-only. X86-M4 a CPU is in space->cpus from before it loads the root until after it loaded
+ * them and no fault ever has to. X86-M2 no entry is global unless isolation=off was given. X86-M3
+ * no page of the image is writable and executable, and the direct map's alias of text and constants
+ * is read-only. X86-M4 a CPU is in space->cpus from before it loads the root until after it loaded
  * another: a flush that sees it absent needs no message.
+ *
  * Locks: callers serialise changes of a range; the flush request is guarded by x86_tlb_lock.
+ *
  * Failure: no table page: -ENOMEM, entries already written stay. At boot: panic.
+ *
  * Cost: 4 loads a walk; a flush up to 32 pages by INVLPG, else the whole CPU by CR3.
  */
 #include <core/cpu.h>
@@ -25,29 +32,31 @@
 #define PTE_PRESENT  (1ul << 0)
 #define PTE_WRITE    (1ul << 1)
 #define PTE_USER     (1ul << 2)
-#define PTE_PWT	     (1ul << 3)
-#define PTE_PCD	     (1ul << 4)
+#define PTE_PWT      (1ul << 3)
+#define PTE_PCD      (1ul << 4)
 #define PTE_ACCESSED (1ul << 5)
 #define PTE_DIRTY    (1ul << 6)
 #define PTE_LARGE    (1ul << 7)
 #define PTE_GLOBAL   (1ul << 8)
-#define PTE_NONE     (1ul << 9) /* mapped, but no access at all: kept as not present (ours; ignored by the CPU) */
-#define PTE_MAPPED   (PTE_PRESENT | PTE_NONE)
-#define PTE_KEY(k)   ((u64)(k) << 59)
-#define PTE_NX	     (1ul << 63)
-#define PTE_ADDR     0x000ffffffffff000ul
-#define PTE_TABLE    (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
-#define TABLE_ENTRIES 512u
+#define PTE_NONE                                                                                   \
+	(1ul << 9) /* mapped, but no access at all: kept as not present (ours; ignored by the CPU) \
+		    */
+#define PTE_MAPPED      (PTE_PRESENT | PTE_NONE)
+#define PTE_KEY(k)      ((u64)(k) << 59)
+#define PTE_NX          (1ul << 63)
+#define PTE_ADDR        0x000ffffffffff000ul
+#define PTE_TABLE       (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
+#define TABLE_ENTRIES   512u
 
 /* Keys: architecture.md section 5. PKRS is 0 (all open) while there are no domains. */
-#define KEY_CORE      0u
-#define KEY_TRAP_AREA 1u
-#define KEY_WINDOW    3u /* the first domain's; the gates of the Tiers issue hand out 3 to 15 */
+#define KEY_CORE        0u
+#define KEY_TRAP_AREA   1u
+#define KEY_WINDOW      3u /* the first domain's; the gates of the Tiers issue hand out 3 to 15 */
 
-#define LARGE_BYTES (1ul << 21)
-#define HUGE_BYTES  (1ul << 30)
+#define LARGE_BYTES     (1ul << 21)
+#define HUGE_BYTES      (1ul << 30)
 #define FLUSH_PAGES_MAX 32u
-#define FIXED_PAGES 512u
+#define FIXED_PAGES     512u
 
 struct arch_space x86_kernel_space;
 
@@ -57,7 +66,7 @@ static struct {
 	vaddr_t kernel_virt;
 	paddr_t trampoline_root;
 	u32 fixed_used;
-	bool live; /* our own tables are loaded: the direct map works */
+	bool live;        /* our own tables are loaded: the direct map works */
 	bool core_frames; /* core's allocator works */
 } x86_mmu;
 
@@ -130,7 +139,9 @@ static u64 x86_flags_of(enum mmu_prot prot)
 		e |= PTE_USER;
 	else
 		e |= PTE_ACCESSED | (prot & MMU_WRITE ? PTE_DIRTY : 0) |
-		     PTE_KEY(prot & MMU_TRAP_AREA ? KEY_TRAP_AREA : prot & MMU_WINDOW ? KEY_WINDOW : KEY_CORE) |
+		     PTE_KEY(prot & MMU_TRAP_AREA ? KEY_TRAP_AREA
+			     : prot & MMU_WINDOW  ? KEY_WINDOW
+						  : KEY_CORE) |
 		     (x86_features.global_pages ? PTE_GLOBAL : 0);
 	if (!(prot & MMU_EXEC) && x86_features.nx)
 		e |= PTE_NX;
@@ -146,7 +157,8 @@ static inline u32 x86_index(vaddr_t va, u32 level)
 	return va >> (12 + 9 * level) & (TABLE_ENTRIES - 1);
 }
 
-/* The table of `level` (0: pages) that covers va; made on the way when `create`. nullptr: none, or no memory. */
+/* The table of `level` (0: pages) that covers va; made on the way when `create`. nullptr: none, or
+ * no memory. */
 static u64 *x86_walk(paddr_t root, vaddr_t va, u32 level, bool create)
 {
 	u64 *table = x86_table(root);
@@ -192,7 +204,8 @@ static void x86_map_range(vaddr_t va, paddr_t pa, u64 bytes, enum mmu_prot prot)
 		u32 level = 0;
 		u64 step = PAGE_BYTES;
 
-		if (x86_features.huge_pages && IS_ALIGNED(va | pa, HUGE_BYTES) && bytes >= HUGE_BYTES) {
+		if (x86_features.huge_pages && IS_ALIGNED(va | pa, HUGE_BYTES) &&
+			bytes >= HUGE_BYTES) {
 			level = 2;
 			step = HUGE_BYTES;
 		} else if (IS_ALIGNED(va | pa, LARGE_BYTES) && bytes >= LARGE_BYTES) {
@@ -228,8 +241,7 @@ static void x86_roots_fill(void)
 static void x86_map_image(void)
 {
 	vaddr_t base = (vaddr_t)x86_image_begin;
-	static const enum mmu_prot rights[] = {
-		MMU_READ | MMU_EXEC, MMU_READ, MMU_READ | MMU_WRITE};
+	static const enum mmu_prot rights[] = {MMU_READ | MMU_EXEC, MMU_READ, MMU_READ | MMU_WRITE};
 	const vaddr_t edges[] = {base, (vaddr_t)x86_text_end, (vaddr_t)x86_rodata_end,
 		(vaddr_t)x86_image_end};
 
@@ -262,7 +274,8 @@ static void x86_map_direct(const struct boot_info *info)
 		if (!mapped || base >= end || end > DIRECT_MAP_END - DIRECT_MAP_BASE)
 			continue;
 		if (base <= ro && ro_end <= end) {
-			x86_map_range(DIRECT_MAP_BASE + base, base, ro - base, MMU_READ | MMU_WRITE);
+			x86_map_range(DIRECT_MAP_BASE + base, base, ro - base,
+				MMU_READ | MMU_WRITE);
 			x86_map_range(DIRECT_MAP_BASE + ro, ro, ro_end - ro, MMU_READ);
 			base = ro_end;
 		}
@@ -303,7 +316,8 @@ void x86_mmu_early(const struct x86_handoff *h, const struct boot_info *info)
 	x86_mmu.next = h->early_phys;
 	x86_mmu.end = h->early_phys + h->early_bytes;
 	x86_kernel_space.root = x86_early_alloc();
-	x86_wrmsr(MSR_EFER, x86_rdmsr(MSR_EFER) | 0x800); /* NXE before the first NX entry is used */
+	x86_wrmsr(MSR_EFER,
+		x86_rdmsr(MSR_EFER) | 0x800); /* NXE before the first NX entry is used */
 	x86_roots_fill();
 	x86_map_image();
 	x86_map_direct(info);
@@ -337,8 +351,9 @@ void *x86_fixed_map(paddr_t pa, size_t bytes, enum mmu_prot prot)
 
 #if UMKA_ASAN
 /*
- * Shadow pages appear when they are first touched, from memory that was set aside at boot: no lock and no allocator, since the fault
- * may come from inside either. A page that loses the race for its entry is lost.
+ * Shadow pages appear when they are first touched, from memory that was set aside at boot: no lock
+ * and no allocator, since the fault may come from inside either. A page that loses the race for its
+ * entry is lost.
  */
 static struct {
 	paddr_t base;
@@ -377,8 +392,8 @@ bool x86_shadow_fault(vaddr_t va)
 			u64 new = x86_shadow_page() |
 				  (l ? PTE_TABLE : x86_flags_of(MMU_READ | MMU_WRITE));
 
-			if (__atomic_compare_exchange_n(
-				    e, &v, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			if (__atomic_compare_exchange_n(e, &v, new, false, __ATOMIC_SEQ_CST,
+				    __ATOMIC_SEQ_CST))
 				v = new;
 		}
 		if (!l)
@@ -424,7 +439,8 @@ static void x86_tables_free(u64 *table, u32 level, u32 nr)
 		const u64 *t = &table[i];
 
 		/* most of a table is empty: eight entries by one test */
-		if (i % 8 == 0 && !((t[0] | t[1] | t[2] | t[3] | t[4] | t[5] | t[6] | t[7]) & PTE_PRESENT)) {
+		if (i % 8 == 0 &&
+			!((t[0] | t[1] | t[2] | t[3] | t[4] | t[5] | t[6] | t[7]) & PTE_PRESENT)) {
 			i += 7;
 			continue;
 		}
@@ -542,7 +558,8 @@ void arch_unmap(struct arch_space *s, vaddr_t va, size_t nr_pages, void *arg)
 			va = next;
 			continue;
 		}
-		for (u32 i = x86_index(va, 0); i < TABLE_ENTRIES && va < end; i++, va += PAGE_BYTES) {
+		for (u32 i = x86_index(va, 0); i < TABLE_ENTRIES && va < end;
+			i++, va += PAGE_BYTES) {
 			struct arch_pte_info info;
 			u64 old;
 
@@ -572,13 +589,14 @@ void arch_protect(struct arch_space *s, vaddr_t va, size_t nr_pages, enum mmu_pr
 			va = next;
 			continue;
 		}
-		for (u32 i = x86_index(va, 0); i < TABLE_ENTRIES && va < end; i++, va += PAGE_BYTES) {
+		for (u32 i = x86_index(va, 0); i < TABLE_ENTRIES && va < end;
+			i++, va += PAGE_BYTES) {
 			u64 old = READ_ONCE(table[i]);
 
 			while (old & PTE_MAPPED &&
 				!__atomic_compare_exchange_n(&table[i], &old,
-					(old & (PTE_ADDR | PTE_ACCESSED | PTE_DIRTY)) | flags, false,
-					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+					(old & (PTE_ADDR | PTE_ACCESSED | PTE_DIRTY)) | flags,
+					false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 				;
 		}
 	}
@@ -633,8 +651,8 @@ void arch_prune(struct arch_space *s, vaddr_t start, vaddr_t end)
 	for (u32 i = x86_index(start, 3); i <= x86_index(end - 1, 3); i++) {
 		u64 v = root[i];
 
-		if (!(v & PTE_PRESENT) ||
-			!x86_prune_table(x86_table(v & PTE_ADDR), 2, (u64)i << 39, start, end, &chain))
+		if (!(v & PTE_PRESENT) || !x86_prune_table(x86_table(v & PTE_ADDR), 2, (u64)i << 39,
+						  start, end, &chain))
 			continue;
 		WRITE_ONCE(root[i], 0);
 		*x86_table(v & PTE_ADDR) = chain;
@@ -680,8 +698,8 @@ void x86_tlb_ipi(void) __no_lock_analysis
 }
 
 /* WHY no analysis: the lock is polled with trylock, so that a waiting CPU still answers others. */
-static void x86_flush_remote(struct arch_space *s, u64 mask, vaddr_t va, size_t nr_pages)
-	__no_lock_analysis
+static void x86_flush_remote(struct arch_space *s, u64 mask, vaddr_t va,
+	size_t nr_pages) __no_lock_analysis
 {
 	while (!spin_trylock(&x86_tlb_lock))
 		arch_cpu_relax();
@@ -704,7 +722,8 @@ void arch_flush(struct arch_space *s, vaddr_t va, size_t nr_pages)
 
 	preempt_disable();
 	self = arch_this_cpu();
-	/* the locked operation orders the caller's stores to entries before the look (pairs with activate) */
+	/* the locked operation orders the caller's stores to entries before the look (pairs with
+	 * activate) */
 	others = atomic_word_fetch_or(&s->cpus, 0);
 	if (s == &x86_kernel_space)
 		others = READ_ONCE(cpu_online_mask);
@@ -716,8 +735,8 @@ void arch_flush(struct arch_space *s, vaddr_t va, size_t nr_pages)
 	preempt_enable();
 }
 
-/* Stores to code become visible to fetches of this CPU at the next branch (SDM volume 3, 9.1.3); others serialise
- * by the interrupt or the slot exchange through which they first come here. */
+/* Stores to code become visible to fetches of this CPU at the next branch (SDM volume 3, 9.1.3);
+ * others serialise by the interrupt or the slot exchange through which they first come here. */
 void arch_sync_code(vaddr_t va, size_t bytes)
 {
 	(void)va;

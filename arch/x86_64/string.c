@@ -1,7 +1,8 @@
 /*
- * Copies and fills by string instructions: they move words without a loop of our own, and the CPU's microcode takes whole cache lines
- * (Intel optimisation manual, 3.7.6). Short ones go by single moves: starting a string instruction costs more than they do.
- * Replaces the weak functions of lib/string.c in the kernel. Not instrumented: the sanitizers' own copies end here.
+ * Copies and fills by string instructions: they move words without a loop of our own, and the CPU's
+ * microcode takes whole cache lines (Intel optimisation manual, 3.7.6). Short ones go by single
+ * moves: starting a string instruction costs more than they do. Replaces the weak functions of
+ * lib/string.c in the kernel. Not instrumented: the sanitizers' own copies end here.
  */
 #include <lib/string.h>
 

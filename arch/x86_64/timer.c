@@ -2,34 +2,36 @@
  * Time.
  *
  * Purpose: nanoseconds from the TSC, one-shot timer of each CPU's local APIC, delays at boot.
- * Invariants: X86-C4 the TSCs of all CPUs run together (checked nowhere: CAVEATS). X86-C5 a deadline in
- * the past fires at once: the count written is never 0.
- * Calibration: both clocks are read against the ACPI PM timer (3.579545 MHz, ACPI 6.5, 4.8.3.3), or the
- * 8254's channel 2 where there is none, over 10 ms; CPUID leaf 15h is believed where it is complete.
+ *
+ * Invariants: X86-C4 the TSCs of all CPUs run together (checked nowhere: CAVEATS). X86-C5 a
+ * deadline in the past fires at once: the count written is never 0. Calibration: both clocks are
+ * read against the ACPI PM timer (3.579545 MHz, ACPI 6.5, 4.8.3.3), or the 8254's channel 2 where
+ * there is none, over 10 ms; CPUID leaf 15h is believed where it is complete.
+ *
  * Cost: arch_time_now_ns is RDTSC, a 64x64 multiplication and a shift.
  */
 #include <core/log.h>
 #include <core/cpu.h>
 #include "x86.h"
 
-#define PM_TIMER_HZ 3579545ull
-#define PIT_HZ	    1193182ull
-#define CALIBRATE_NS (10 * NSEC_PER_MSEC)
+#define PM_TIMER_HZ         3579545ull
+#define PIT_HZ              1193182ull
+#define CALIBRATE_NS        (10 * NSEC_PER_MSEC)
 
-#define APIC_LVT_TIMER	     0x320u
-#define APIC_TIMER_INITIAL   0x380u
-#define APIC_TIMER_CURRENT   0x390u
-#define APIC_TIMER_DIVIDE    0x3e0u
-#define APIC_TIMER_DEADLINE  (2u << 17)
-#define APIC_LVT_MASKED	     (1u << 16)
-#define APIC_DIVIDE_BY_1     0xbu
+#define APIC_LVT_TIMER      0x320u
+#define APIC_TIMER_INITIAL  0x380u
+#define APIC_TIMER_CURRENT  0x390u
+#define APIC_TIMER_DIVIDE   0x3e0u
+#define APIC_TIMER_DEADLINE (2u << 17)
+#define APIC_LVT_MASKED     (1u << 16)
+#define APIC_DIVIDE_BY_1    0xbu
 
 static struct {
 	u64 base_cycles;
 	u64 mult; /* ns = cycles * mult >> 32 */
 	u64 tsc_hz;
 	u64 apic_hz;
-	u64 apic_mult; /* APIC ticks = ns * apic_mult >> 32 */
+	u64 apic_mult;  /* APIC ticks = ns * apic_mult >> 32 */
 	u64 tsc_per_ns; /* the same for the TSC, for the deadline mode */
 } x86_clock;
 
@@ -121,7 +123,8 @@ static struct x86_sample x86_measure_pit(void)
 			;
 		tsc = x86_tsc_ordered() - tsc;
 		if (tsc < best.tsc)
-			best = (struct x86_sample){tsc, apic - x86_apic_read(APIC_TIMER_CURRENT), count};
+			best = (struct x86_sample){tsc, apic - x86_apic_read(APIC_TIMER_CURRENT),
+				count};
 	}
 	return best;
 }
@@ -224,7 +227,8 @@ struct arch_vdso arch_vdso_image(void)
 	};
 }
 
-/* MC146818: registers by ports 70h and 71h. Read twice until equal, so that no update falls between. */
+/* MC146818: registers by ports 70h and 71h. Read twice until equal, so that no update falls
+ * between. */
 static u8 x86_cmos(u8 reg)
 {
 	x86_out8(0x70, reg | 0x80);
@@ -267,7 +271,7 @@ s64 arch_wall_clock_seconds(void)
 	/* days from the civil date, March as the first month; years 2000-2099 */
 	year = 2000 + (s64)v[5] - (v[4] <= 2);
 	month = (v[4] + 9) % 12;
-	days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + (s64)v[3] - 1 -
-	       719468;
+	days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + (s64)v[3] -
+	       1 - 719468;
 	return ((days * 24 + v[2]) * 60 + v[1]) * 60 + v[0];
 }

@@ -1,14 +1,19 @@
 /*
  * Traps.
  *
- * Purpose: from a vector with a saved frame to core's entry points (arch/trap.h), and the way out of
- * faults that a copy helper expected.
- * Vocabulary: user frame: at the fixed place below the top of the core stack; kernel frame: below the
- * interrupted stack pointer.
- * Invariants: X86-T1 a frame is used only after it was copied out of the trap area; X86-T2 core sees
- * a kernel-mode fault on a user address only when it was raised by an instruction with an entry in
- * .extable, all others are bugs and panic at once; X86-T3 FP registers are not touched here.
+ * Purpose: from a vector with a saved frame to core's entry points (arch/trap.h), and the way out
+ * of faults that a copy helper expected.
+ *
+ * Vocabulary: user frame: at the fixed place below the top of the core stack; kernel frame: below
+ * the interrupted stack pointer.
+ *
+ * Invariants: X86-T1 a frame is used only after it was copied out of the trap area; X86-T2 core
+ * sees a kernel-mode fault on a user address only when it was raised by an instruction with an
+ * entry in .extable, all others are bugs and panic at once; X86-T3 FP registers are not touched
+ * here.
+ *
  * Locks: none. Failure: a kernel exception without fixup panics with its registers.
+ *
  * Cost: an interrupt from user mode is about 75 instructions besides its handler.
  */
 #include <core/cpu.h>
@@ -48,12 +53,38 @@ enum x86_exception : u32 {
 };
 
 static const char *const x86_exception_names[32] = {
-	"divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode",
-	"no FPU", "double fault", "coprocessor overrun", "invalid TSS", "segment not present",
-	"stack segment", "general protection", "page fault", "reserved", "x87 error",
-	"alignment check", "machine check", "SIMD error", "virtualization", "control protection",
-	"reserved", "reserved", "reserved", "reserved", "reserved", "reserved", "hypervisor",
-	"VMM communication", "security", "reserved",
+	"divide error",
+	"debug",
+	"NMI",
+	"breakpoint",
+	"overflow",
+	"bound range",
+	"invalid opcode",
+	"no FPU",
+	"double fault",
+	"coprocessor overrun",
+	"invalid TSS",
+	"segment not present",
+	"stack segment",
+	"general protection",
+	"page fault",
+	"reserved",
+	"x87 error",
+	"alignment check",
+	"machine check",
+	"SIMD error",
+	"virtualization",
+	"control protection",
+	"reserved",
+	"reserved",
+	"reserved",
+	"reserved",
+	"reserved",
+	"reserved",
+	"hypervisor",
+	"VMM communication",
+	"security",
+	"reserved",
 };
 
 void x86_trap_user(struct arch_regs *regs, u32 vector, word_t error);
@@ -162,7 +193,8 @@ static void x86_page_fault_kernel(struct arch_regs *regs, word_t error)
 	trap_kernel_exception(regs, what, error, addr);
 }
 
-/* Linux 6.12 sends these numbers and codes (tests/abi compares); FP codes: SDM volume 1, 8.5 and 11.5. */
+/* Linux 6.12 sends these numbers and codes (tests/abi compares); FP codes: SDM volume 1, 8.5
+ * and 11.5. */
 static int x86_fp_code(bool simd)
 {
 	u32 raised;
@@ -215,8 +247,7 @@ static void x86_exception_user(struct arch_regs *regs, u32 vector, word_t error)
 		break;
 	case EXCEPTION_X87:
 	case EXCEPTION_SIMD:
-		trap_user_exception(
-			regs, SIGFPE, x86_fp_code(vector == EXCEPTION_SIMD), regs->ip);
+		trap_user_exception(regs, SIGFPE, x86_fp_code(vector == EXCEPTION_SIMD), regs->ip);
 		break;
 	case EXCEPTION_ALIGNMENT:
 		trap_user_exception(regs, SIGBUS, 1, 0); /* BUS_ADRALN */
@@ -227,7 +258,8 @@ static void x86_exception_user(struct arch_regs *regs, u32 vector, word_t error)
 	}
 }
 
-/* Context: from user mode, interrupts off, on the task's core stack. Returns with interrupts off. */
+/* Context: from user mode, interrupts off, on the task's core stack. Returns with interrupts off.
+ */
 void x86_trap_user(struct arch_regs *regs, u32 vector, word_t error)
 {
 	if (vector >= 32) {
@@ -239,7 +271,9 @@ void x86_trap_user(struct arch_regs *regs, u32 vector, word_t error)
 		return;
 	}
 	if (vector == EXCEPTION_DEBUG) /* DR6 is this CPU's: read before the task may move */
-		__asm__ volatile("movq %%dr6, %0; movq %1, %%dr6" : "=&r"(error) : "r"(0xffff0ff0ul));
+		__asm__ volatile("movq %%dr6, %0; movq %1, %%dr6"
+			: "=&r"(error)
+			: "r"(0xffff0ff0ul));
 	arch_irq_enable();
 	x86_exception_user(regs, vector, error);
 	arch_irq_disable();
@@ -309,10 +343,12 @@ void arch_regs_print(const struct arch_regs *r)
 {
 	log_printf(LOG_EMERG, "ip %016lx  cs %02lx  flags %08lx  sp %016lx  ss %02lx", r->ip, r->cs,
 		r->flags, r->sp, r->ss);
-	log_printf(LOG_EMERG, "ax %016lx  bx %016lx  cx %016lx  dx %016lx", r->ax, r->bx, r->cx, r->dx);
+	log_printf(LOG_EMERG, "ax %016lx  bx %016lx  cx %016lx  dx %016lx", r->ax, r->bx, r->cx,
+		r->dx);
 	log_printf(LOG_EMERG, "si %016lx  di %016lx  bp %016lx  orig_ax %lx", r->si, r->di, r->bp,
 		r->orig_ax);
-	log_printf(LOG_EMERG, "r8 %016lx  r9 %016lx r10 %016lx r11 %016lx", r->r8, r->r9, r->r10, r->r11);
+	log_printf(LOG_EMERG, "r8 %016lx  r9 %016lx r10 %016lx r11 %016lx", r->r8, r->r9, r->r10,
+		r->r11);
 	log_printf(LOG_EMERG, "r12 %016lx r13 %016lx r14 %016lx r15 %016lx", r->r12, r->r13, r->r14,
 		r->r15);
 }

@@ -1,21 +1,34 @@
 /*
- * Block devices: requests and their way to the driver (block.c), the table of devices and partitions (table.c), mounts (mount.c).
+ * Block devices: requests and their way to the driver (block.c), the table of devices and
+ * partitions (table.c), mounts (mount.c).
  *
- * Purpose: a request stays core's until the driver reported its tag; a driver that dies gets it again.
+ * Purpose: a request stays core's until the driver reported its tag; a driver that dies gets it
+ * again.
+ *
  * Vocabulary: tag = core's name of a request in flight; whole = the disk of a partition.
- * Objects and lifetimes: struct block_io belongs to its submitter (or to mm); from submit to complete it is on the queue or in the tag table.
- * Invariants: BLK-I1 every request is completed exactly once; BLK-I2 a tag that is not in the table is refused (a lying driver);
- *   BLK-I3 addresses, lengths and sectors that the device sees come from core's request, never from the driver.
- * Locks: disk->obj.lock for queue and tags; the component's mutex around calls into the driver, taken before it.
- * Failure and recovery: requests in the table are queued again after the driver was replaced (Tiers issue); EIO when the device is gone.
- * Replacement: as in recovery, with a willing driver. Cost: one lock per batch, one doorbell per batch.
+ *
+ * Objects and lifetimes: struct block_io belongs to its submitter (or to mm); from submit to
+ * complete it is on the queue or in the tag table.
+ *
+ * Invariants: BLK-I1 every request is completed exactly once; BLK-I2 a tag that is not in the table
+ * is refused (a lying driver); BLK-I3 addresses, lengths and sectors that the device sees come from
+ * core's request, never from the driver.
+ *
+ * Locks: disk->obj.lock for queue and tags; the component's mutex around calls into the driver,
+ * taken before it.
+ *
+ * Failure and recovery: requests in the table are queued again after the driver was replaced (Tiers
+ * issue); EIO when the device is gone.
+ *
+ * Replacement: as in recovery, with a willing driver. Cost: one lock per batch, one doorbell per
+ * batch.
  */
 #include <core/block.h>
 #include <core/log.h>
 #include <core/time.h>
 #include <lib/string.h>
 
-#define BATCH 16u
+#define BATCH          16u
 #define SEGMENTS_BATCH 128u
 
 struct batch { /* one driver call; lives with the disk since the kernel stack is small */
@@ -47,7 +60,8 @@ static bool io_valid(const struct block_device *b, const struct block_io *io)
 
 	if (io->op == BLOCK_FLUSH)
 		return true;
-	if (io->nr_segments > BLOCK_SEGMENTS_MAX || io->device_bytes % BLOCK_SECTOR_BYTES || io->total_bytes % BLOCK_SECTOR_BYTES)
+	if (io->nr_segments > BLOCK_SEGMENTS_MAX || io->device_bytes % BLOCK_SECTOR_BYTES ||
+		io->total_bytes % BLOCK_SECTOR_BYTES)
 		return false;
 	if (io->device_bytes > bytes || io->total_bytes > bytes - io->device_bytes)
 		return false;
@@ -56,7 +70,8 @@ static bool io_valid(const struct block_device *b, const struct block_io *io)
 	return io->op == BLOCK_DISCARD || sum == io->total_bytes;
 }
 
-/* Locks: disk->obj.lock. Takes the first request's place in the batch; false: no tag or no room for its segments. */
+/* Locks: disk->obj.lock. Takes the first request's place in the batch; false: no tag or no room for
+ * its segments. */
 static bool batch_add(struct block_device *disk, struct batch *t, u32 *nr, u32 *nr_segments)
 {
 	struct block_io *io = list_first_entry(&disk->queue, struct block_io, link);
@@ -76,7 +91,8 @@ static bool batch_add(struct block_device *disk, struct batch *t, u32 *nr, u32 *
 	disk->nr_in_flight++;
 	*r = (struct block_request){
 		.tag = io->tag,
-		.sector = (io->bdev->start_sector * BLOCK_SECTOR_BYTES + io->device_bytes) / BLOCK_SECTOR_BYTES,
+		.sector = (io->bdev->start_sector * BLOCK_SECTOR_BYTES + io->device_bytes) /
+			  BLOCK_SECTOR_BYTES,
 		.nr_sectors = (u32)(io->total_bytes / BLOCK_SECTOR_BYTES),
 		.first_segment = *nr_segments,
 		.nr_segments = io->op == BLOCK_DISCARD ? 0 : io->nr_segments,
@@ -85,14 +101,16 @@ static bool batch_add(struct block_device *disk, struct batch *t, u32 *nr, u32 *
 	};
 	for (u32 i = 0; i < r->nr_segments; i++)
 		t->segments[(*nr_segments)++] = (struct block_segment_row){
-			.device_address = frame_paddr(io->segments[i].frame) + io->segments[i].offset,
+			.device_address =
+				frame_paddr(io->segments[i].frame) + io->segments[i].offset,
 			.bytes = io->segments[i].bytes,
 		};
 	(*nr)++;
 	return true;
 }
 
-/* Puts request `r` back at the front of the queue: the driver had no room. Locks: disk->obj.lock. */
+/* Puts request `r` back at the front of the queue: the driver had no room. Locks: disk->obj.lock.
+ */
 static void untake(struct block_device *disk, const struct block_request *r)
 {
 	struct block_io *io = disk->tags[r->tag % BLOCK_TAGS];
@@ -114,20 +132,23 @@ static void submit_queue(struct block_device *disk)
 		answer_t a;
 
 		spin_lock(&disk->obj.lock);
-		while (nr < BATCH && !list_empty(&disk->queue) && batch_add(disk, t, &nr, &nr_segments))
+		while (nr < BATCH && !list_empty(&disk->queue) &&
+			batch_add(disk, t, &nr, &nr_segments))
 			;
 		spin_unlock(&disk->obj.lock);
 		if (!nr)
 			return;
 		component_ctx(co, &ctx);
-		a = block_driver_submit(co->slot, &ctx, component_device_handle(co), 0, t->requests, nr, t->segments, nr_segments);
+		a = block_driver_submit(co->slot, &ctx, component_device_handle(co), 0, t->requests,
+			nr, t->segments, nr_segments);
 		taken = a > 0 ? MIN((u32)a, nr) : 0;
 		spin_lock(&disk->obj.lock);
 		for (u32 i = nr; i > taken; i--)
 			untake(disk, &t->requests[i - 1]);
 		spin_unlock(&disk->obj.lock);
 		if (a < 0)
-			log_err("%s: the driver refuses a request: error %ld\n", disk->name, -(long)a);
+			log_err("%s: the driver refuses a request: error %ld\n", disk->name,
+				-(long)a);
 		if (taken < nr)
 			return; /* a completion makes room and submits again */
 	}
@@ -155,7 +176,8 @@ void block_device_event(struct component *co, u32 queue)
 		struct kabi_ctx ctx;
 
 		component_ctx(co, &ctx);
-		a = block_driver_poll(co->slot, &ctx, component_device_handle(co), queue, t->completions, BATCH);
+		a = block_driver_poll(co->slot, &ctx, component_device_handle(co), queue,
+			t->completions, BATCH);
 		for (u32 i = 0; a > 0 && i < MIN((u32)a, BATCH); i++) {
 			struct block_completion done = t->completions[i];
 			u32 tag = (u32)(done.tag % BLOCK_TAGS);
@@ -173,7 +195,8 @@ void block_device_event(struct component *co, u32 queue)
 			if (io)
 				block_io_complete(io, done.status > 0 ? -EIO : done.status);
 			else
-				log_err("%s: completion of a request that is not in flight\n", disk->name); /* BLK-I2 */
+				log_err("%s: completion of a request that is not in flight\n",
+					disk->name); /* BLK-I2 */
 		}
 	} while (a == BATCH);
 	if (a < 0)
@@ -182,7 +205,8 @@ void block_device_event(struct component *co, u32 queue)
 	object_put(&disk->obj);
 }
 
-/* WHY no analysis: trylock, and a deferred call when somebody else is inside (tty_push has the same shape). */
+/* WHY no analysis: trylock, and a deferred call when somebody else is inside (tty_push has the same
+ * shape). */
 void block_kick(struct block_device *disk) __no_lock_analysis
 {
 	if (!mutex_trylock(&disk->component->lock)) {

@@ -1,5 +1,6 @@
-/* Block devices by name and number, partitions. Theory in block.c. Partition tables: UEFI specification 2.10, chapter 5 (GPT, protective
- * MBR); the legacy MBR has four entries at 0x1be. A damaged table gives no partitions, never a wrong range. */
+/* Block devices by name and number, partitions. Theory in block.c. Partition tables: UEFI
+ * specification 2.10, chapter 5 (GPT, protective MBR); the legacy MBR has four entries at 0x1be. A
+ * damaged table gives no partitions, never a wrong range. */
 #include <core/block.h>
 #include <core/log.h>
 #include <core/node.h>
@@ -7,7 +8,7 @@
 #include <lib/fmt.h>
 #include <lib/string.h>
 
-#define VIRTBLK_MAJOR 254u /* Linux gives virtblk a dynamic major, 254 on Debian's kernels */
+#define VIRTBLK_MAJOR   254u /* Linux gives virtblk a dynamic major, 254 on Debian's kernels */
 #define MINORS_PER_DISK 16u
 
 static struct spinlock blocks_lock = SPINLOCK_INIT(LOCK_LEVEL_NAMESPACE + 3);
@@ -80,7 +81,8 @@ int block_sync(struct block_device *b)
 	return r ? r : f;
 }
 
-static struct block_device *block_new(struct component *co, const char *name, u32 rdev, struct block_device *whole, u64 start, u64 nr)
+static struct block_device *block_new(struct component *co, const char *name, u32 rdev,
+	struct block_device *whole, u64 start, u64 nr)
 {
 	struct block_device *b = kzalloc(sizeof(*b));
 	struct device *d;
@@ -152,7 +154,8 @@ static void add_partition(struct block_device *disk, u32 number, u64 first, u64 
 {
 	char name[16];
 
-	if (!nr || number >= MINORS_PER_DISK || first > disk->nr_sectors || nr > disk->nr_sectors - first)
+	if (!nr || number >= MINORS_PER_DISK || first > disk->nr_sectors ||
+		nr > disk->nr_sectors - first)
 		return;
 	snprintf(name, sizeof(name), "%s%u", disk->name, number);
 	if (!block_new(disk->component, name, disk->rdev + number, disk, first, nr))
@@ -165,18 +168,22 @@ static bool scan_gpt(struct block_device *disk)
 	struct gpt_header h;
 	u32 bytes;
 
-	if (read_bytes(disk, BLOCK_SECTOR_BYTES, &h, sizeof(h)) || memcmp(h.signature, "EFI PART", 8))
+	if (read_bytes(disk, BLOCK_SECTOR_BYTES, &h, sizeof(h)) ||
+		memcmp(h.signature, "EFI PART", 8))
 		return false;
 	bytes = le32_get(h.entry_bytes);
-	if (bytes < sizeof(struct gpt_entry) || bytes > 512 || bytes & (bytes - 1) || le64_get(h.entries_lba) >= disk->nr_sectors)
+	if (bytes < sizeof(struct gpt_entry) || bytes > 512 || bytes & (bytes - 1) ||
+		le64_get(h.entries_lba) >= disk->nr_sectors)
 		return true;
 	for (u32 i = 0; i < MIN(le32_get(h.nr_entries), 128u); i++) {
 		struct gpt_entry e;
 
-		if (read_bytes(disk, le64_get(h.entries_lba) * BLOCK_SECTOR_BYTES + (u64)i * bytes, &e, sizeof(e)))
+		if (read_bytes(disk, le64_get(h.entries_lba) * BLOCK_SECTOR_BYTES + (u64)i * bytes,
+			    &e, sizeof(e)))
 			break;
 		if (memcmp(e.type, unused, 16) && le64_get(e.last) >= le64_get(e.first))
-			add_partition(disk, i + 1, le64_get(e.first), le64_get(e.last) - le64_get(e.first) + 1);
+			add_partition(disk, i + 1, le64_get(e.first),
+				le64_get(e.last) - le64_get(e.first) + 1);
 	}
 	return true;
 }
@@ -185,7 +192,8 @@ static void scan_mbr(struct block_device *disk)
 {
 	u8 sector[BLOCK_SECTOR_BYTES];
 
-	if (read_bytes(disk, 0, sector, sizeof(sector)) || sector[510] != 0x55 || sector[511] != 0xaa)
+	if (read_bytes(disk, 0, sector, sizeof(sector)) || sector[510] != 0x55 ||
+		sector[511] != 0xaa)
 		return;
 	for (u32 i = 0; i < 4; i++) {
 		const u8 *e = sector + 0x1be + 16 * i;
@@ -193,14 +201,16 @@ static void scan_mbr(struct block_device *disk)
 
 		memcpy(&first, e + 8, 4);
 		memcpy(&nr, e + 12, 4);
-		/* A file system's first sector may look like a table: its "entries" have impossible status bytes. */
+		/* A file system's first sector may look like a table: its "entries" have impossible
+		 * status bytes. */
 		if ((e[0] & 0x7f) || !e[4] || e[4] == 0xee)
 			continue;
 		add_partition(disk, i + 1, le32_get(first), le32_get(nr));
 	}
 }
 
-/* In attach, with the component's lock held: only announces. Partitions are read by block_scan_new. */
+/* In attach, with the component's lock held: only announces. Partitions are read by block_scan_new.
+ */
 void block_device_added(struct component *co, const struct block_geometry *geometry)
 {
 	char name[16];
@@ -213,12 +223,14 @@ void block_device_added(struct component *co, const struct block_geometry *geome
 	}
 	co->class_data = batch;
 	snprintf(name, sizeof(name), "vd%c", 'a' + (char)(nr_disks % 26));
-	b = block_new(co, name, DEV_MAKE(VIRTBLK_MAJOR, nr_disks * MINORS_PER_DISK), nullptr, 0, geometry->nr_sectors);
+	b = block_new(co, name, DEV_MAKE(VIRTBLK_MAJOR, nr_disks * MINORS_PER_DISK), nullptr, 0,
+		geometry->nr_sectors);
 	if (!b)
 		return;
 	b->geometry = *geometry;
 	nr_disks++;
-	log_info("%s: %llu sectors of 512 bytes, block %u\n", name, (unsigned long long)geometry->nr_sectors, geometry->logical_block_bytes);
+	log_info("%s: %llu sectors of 512 bytes, block %u\n", name,
+		(unsigned long long)geometry->nr_sectors, geometry->logical_block_bytes);
 }
 
 void block_scan_partitions(void)

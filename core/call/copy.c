@@ -1,4 +1,5 @@
-/* User copies of handlers: they never fault in (task->fault_disabled), a short copy becomes NEED(user range). Theory in entry.c. */
+/* User copies of handlers: they never fault in (task->fault_disabled), a short copy becomes
+ * NEED(user range). Theory in entry.c. */
 #include <core/call.h>
 #include <core/mm.h>
 #include <core/task.h>
@@ -6,7 +7,7 @@
 #include <arch/ucopy.h>
 #include <lib/string.h>
 
-#define PATH_BYTES_MAX 4096
+#define PATH_BYTES_MAX     4096
 #define STRING_PIECE_BYTES 64u
 
 static u32 rerun_every; /* rerun=N on the command line; 0: off */
@@ -99,9 +100,11 @@ answer_t call_copy_string(struct call *c, char *dst, vaddr_t user, size_t size)
 {
 	size_t done = 0;
 
-	/* In aligned pieces: most strings are short, and one may end just before an unmapped page. */
+	/* In aligned pieces: most strings are short, and one may end just before an unmapped page.
+	 */
 	while (done < size) {
-		size_t chunk = MIN(size - done, (size_t)(STRING_PIECE_BYTES - ((user + done) & (STRING_PIECE_BYTES - 1))));
+		size_t chunk = MIN(size - done,
+			(size_t)(STRING_PIECE_BYTES - ((user + done) & (STRING_PIECE_BYTES - 1))));
 		const char *end;
 		answer_t a = call_copy_in(c, dst + done, user + done, chunk);
 
@@ -119,7 +122,8 @@ answer_t call_copy_string(struct call *c, char *dst, vaddr_t user, size_t size)
 static answer_t path_inline(struct call *c, u32 which, vaddr_t user)
 {
 	char *to = c->path_inline[which];
-	size_t bytes = MIN((size_t)CALL_PATH_INLINE_BYTES, (size_t)(PAGE_BYTES - (user & (PAGE_BYTES - 1))));
+	size_t bytes = MIN((size_t)CALL_PATH_INLINE_BYTES,
+		(size_t)(PAGE_BYTES - (user & (PAGE_BYTES - 1))));
 	const char *end;
 
 	/* Not past the page of the first byte: the string may end just before an unmapped one. */

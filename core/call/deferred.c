@@ -1,4 +1,5 @@
-/* Deferred calls: {slot, operation, object} queued from any context, run by core threads as records of core's own. Theory in entry.c. */
+/* Deferred calls: {slot, operation, object} queued from any context, run by core threads as records
+ * of core's own. Theory in entry.c. */
 #include <core/block.h>
 #include <core/call.h>
 #include <core/component.h>
@@ -83,12 +84,14 @@ static void deferred_thread(void *arg)
 		struct list_node *n;
 		word_t irq;
 
-		wait_event(&deferred_work, EV_IN, READ_ONCE(deferred_list.next) != &deferred_list, 0);
+		wait_event(&deferred_work, EV_IN, READ_ONCE(deferred_list.next) != &deferred_list,
+			0);
 		irq = spin_lock_irqsave(&deferred_lock);
 		list_for_each (n, &deferred_list) {
 			struct deferred *x = list_entry(n, struct deferred, link);
 
-			if (deferred_is_running(x)) /* one at a time per object: it will be found again */
+			if (deferred_is_running(x)) /* one at a time per object: it will be found
+						       again */
 				continue;
 			d = x;
 			list_del(&d->link);

@@ -1,6 +1,7 @@
 /*
- * DO operations: core operations that may sleep with their own frames, asked for by a handler's answer (calls.md "What is not
- * replaceable code"). No module frame is on the stack here. Arguments and results: core/do.h.
+ * DO operations: core operations that may sleep with their own frames, asked for by a handler's
+ * answer (calls.md "What is not replaceable code"). No module frame is on the stack here. Arguments
+ * and results: core/do.h.
  */
 #include <arch/cpu.h>
 #include <arch/trap.h>
@@ -33,7 +34,8 @@ static answer_t do_release_file(struct file *file)
 	return a;
 }
 
-/* close(2) loses the error of a release, not that of a flush (NFS); the number is gone in both cases. */
+/* close(2) loses the error of a release, not that of a flush (NFS); the number is gone in both
+ * cases. */
 static answer_t do_close_range(u32 first, u32 last)
 {
 	struct files *files = current->files;
@@ -97,7 +99,8 @@ static answer_t do_signal_return(struct call *c)
 	answer_t a;
 
 	c->flags |= CALLF_REGS_SET;
-	/* No frame, no NEED: the frame is read with copies that may fault in. A bad one has already become SIGSEGV. */
+	/* No frame, no NEED: the frame is read with copies that may fault in. A bad one has already
+	 * become SIGSEGV. */
 	a = personality_signal_return(SLOT(PERSONALITY_LINUX), c, arch_task_regs(current));
 	return answer_is_kind(a) ? 0 : a;
 }
@@ -137,12 +140,13 @@ static answer_t do_futex(struct call *c)
 {
 	ktime_t deadline = c->deadline_set ? c->deadline_ns : KTIME_MAX;
 
-	return futex_op(c->op_args[0], (u32)c->op_args[1], (u32)c->op_args[2], deadline, c->op_args[3],
-			c->op_args[4], (u32)c->op_args[5]);
+	return futex_op(c->op_args[0], (u32)c->op_args[1], (u32)c->op_args[2], deadline,
+		c->op_args[3], c->op_args[4], (u32)c->op_args[5]);
 }
 
-/* membarrier(2): the commands are decoded by the personality; here only the barrier itself. Every CPU in user mode of the space
- * passes a full barrier; PRIVATE forms are served by the stronger global one on few CPUs. */
+/* membarrier(2): the commands are decoded by the personality; here only the barrier itself. Every
+ * CPU in user mode of the space passes a full barrier; PRIVATE forms are served by the stronger
+ * global one on few CPUs. */
 static answer_t do_membarrier(void)
 {
 	irq_call_cpus(READ_ONCE(cpu_online_mask), IRQ_CALL_MEMBARRIER, nullptr);
@@ -235,7 +239,8 @@ static answer_t perform(struct call *c)
 	case DO_SIGNAL_WAIT: {
 		struct do_signal_wait *w = (struct do_signal_wait *)a[0];
 
-		return signal_timedwait(w->set, &w->info, c->deadline_set ? c->deadline_ns : KTIME_MAX);
+		return signal_timedwait(w->set, &w->info,
+			c->deadline_set ? c->deadline_ns : KTIME_MAX);
 	}
 	case DO_MMAP:
 	case DO_MUNMAP:
@@ -288,7 +293,8 @@ static answer_t perform(struct call *c)
 	case DO_TRUNCATE:
 	case DO_SET_CONTEXT:
 	case DO_DESCRIBE:
-		return describe_perform(c, (enum describe)c->op_args[0], (struct task *)c->op_args[1]);
+		return describe_perform(c, (enum describe)c->op_args[0],
+			(struct task *)c->op_args[1]);
 	case DO_PAGE_OUT:
 	case DO_NR:
 		break;

@@ -1,18 +1,31 @@
 /*
- * Calls: entry and the life of a record. (Theory of core/call; files: entry.c, frame.c, hold.c, serve.c, copy.c, deferred.c, describe.c, do.c.)
+ * Calls: entry and the life of a record. (Theory of core/call; files: entry.c, frame.c, hold.c,
+ * serve.c, copy.c, deferred.c, describe.c, do.c.)
  *
- * Purpose: run handlers of replaceable code as restartable transactions (docs: architecture section 2, calls.md).
- * Vocabulary: record (struct call), frame (a level's progress), answer, kind, hold (exclusion of a frame), pin.
- * Objects and lifetimes: the record of a task's system call is embedded in the task; core's own calls have theirs on the core stack,
- *   linked by `outer`. Between calls a record is clean: all counters 0, no pin, no hold, no armed entry.
+ * Purpose: run handlers of replaceable code as restartable transactions (docs: architecture section
+ * 2, calls.md).
+ *
+ * Vocabulary: record (struct call), frame (a level's progress), answer, kind, hold (exclusion of a
+ * frame), pin.
+ *
+ * Objects and lifetimes: the record of a task's system call is embedded in the task; core's own
+ * calls have theirs on the core stack, linked by `outer`. Between calls a record is clean: all
+ * counters 0, no pin, no hold, no armed entry.
+ *
  * Invariants:
  *   CALL-I1 a clean record needs no reset at entry but arguments, number and context;
  *   CALL-I2 whatever a run leaves behind sets `dirty`, and call_finish gives it back exactly once;
  *   CALL-I3 before a record waits, everything it resolved is pinned by reference;
- *   CALL-I4 no module frame is on the stack while the task sleeps (debug: task->in_module is 0 in schedule());
- *   CALL-I5 an answer of a kind loses no effect: a frame that changed something answers DONE or ERROR, or recorded it (debug).
- * Locks: none of its own. Failure and recovery: a violation by a handler (65 runs without progress) ends its call with EIO and a log line.
- * Replacement: waiting records hang on their slot (core/evolve migrates them); nothing else refers to module text.
+ *   CALL-I4 no module frame is on the stack while the task sleeps (debug: task->in_module is 0 in
+ * schedule()); CALL-I5 an answer of a kind loses no effect: a frame that changed something answers
+ * DONE or ERROR, or recorded it (debug).
+ *
+ * Locks: none of its own. Failure and recovery: a violation by a handler (65 runs without progress)
+ * ends its call with EIO and a log line.
+ *
+ * Replacement: waiting records hang on their slot (core/evolve migrates them); nothing else refers
+ * to module text.
+ *
  * Cost: a short call stores nine words and makes one indirect call.
  */
 #include <core/call.h>
@@ -81,7 +94,8 @@ void call_entry(struct arch_regs *regs)
 			task_account_exit(t);
 			return;
 		}
-		/* The way out decides about the restart, also when the signal has been taken by another thread meanwhile. */
+		/* The way out decides about the restart, also when the signal has been taken by
+		 * another thread meanwhile. */
 		if (a <= -ERESTARTSYS && a >= -ERESTART_RESTARTBLOCK)
 			__atomic_fetch_or(&t->work, TASK_WORK_SIGNAL, __ATOMIC_SEQ_CST);
 	}
@@ -103,7 +117,8 @@ void call_begin(struct call *c, u32 flags)
 	t->call_now = c;
 	for (struct call *o = c->outer; o; o = o->outer)
 		depth++;
-	BUG_ON(depth > 12); /* calls.md: at most 8 deep for what replaceable code causes; core's own callers add a few */
+	BUG_ON(depth > 12); /* calls.md: at most 8 deep for what replaceable code causes; core's own
+			       callers add a few */
 }
 
 void call_end(struct call *c)

@@ -84,8 +84,8 @@ void call_check_effects(struct call *c, answer_t a)
 {
 	for (u32 i = 0; i < CALL_LEVELS_MAX; i++)
 		if (c->frames[i].effect)
-			panic("effect lost: call %d level %u method %u answered kind %d", (s32)c->nr, i,
-				c->frames[i].method, (int)(a - ANSWER_NEED));
+			panic("effect lost: call %d level %u method %u answered kind %d",
+				(s32)c->nr, i, c->frames[i].method, (int)(a - ANSWER_NEED));
 }
 #endif
 
@@ -149,7 +149,8 @@ void call_pin_all(struct call *c)
 
 answer_t call_install(struct call *c, struct file *file, u32 flags)
 {
-	sword_t fd = files_install(c->task->files, file, 0, flags & O_CLOEXEC, task_rlimit(c->task, RLIMIT_NOFILE));
+	sword_t fd = files_install(c->task->files, file, 0, flags & O_CLOEXEC,
+		task_rlimit(c->task, RLIMIT_NOFILE));
 
 	return fd;
 }

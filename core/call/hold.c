@@ -1,4 +1,5 @@
-/* Exclusions: long locks that belong to frames. Order and rules: calls.md "Exclusions". Theory in entry.c. */
+/* Exclusions: long locks that belong to frames. Order and rules: calls.md "Exclusions". Theory in
+ * entry.c. */
 #include <core/call.h>
 #include <core/log.h>
 #include <core/task.h>
@@ -53,7 +54,8 @@ static struct call_hold *hold_find(struct call *c, const struct exclusion *e)
 	return nullptr;
 }
 
-static bool hold_one(struct call *c, enum excl_class class, struct exclusion *e, u64 object_id, bool shared)
+static bool hold_one(struct call *c, enum excl_class class, struct exclusion *e, u64 object_id,
+	bool shared)
 {
 	struct call_hold *h = hold_find(c, e);
 
@@ -77,12 +79,14 @@ static bool hold_one(struct call *c, enum excl_class class, struct exclusion *e,
 	return h->held;
 }
 
-bool call_hold(struct call *c, enum excl_class class, struct exclusion *e, u64 object_id, bool shared)
+bool call_hold(struct call *c, enum excl_class class, struct exclusion *e, u64 object_id,
+	bool shared)
 {
 	return hold_one(c, class, e, object_id, shared);
 }
 
-bool call_hold2(struct call *c, enum excl_class class, struct exclusion *a, u64 id_a, struct exclusion *b, u64 id_b)
+bool call_hold2(struct call *c, enum excl_class class, struct exclusion *a, u64 id_a,
+	struct exclusion *b, u64 id_b)
 {
 	bool first = hold_one(c, class, a, id_a, false);
 
@@ -106,7 +110,8 @@ void call_release_holds(struct call *c, u32 level)
 			exclusion_release(h->excl, h->shared);
 	}
 	c->nr_holds = (u8)kept;
-	/* Last: the end of an object may make calls of core's own, and this record must be whole by then. */
+	/* Last: the end of an object may make calls of core's own, and this record must be whole by
+	 * then. */
 	for (u32 i = 0; i < nr_dead; i++)
 		if (dead[i])
 			object_put(dead[i]);
@@ -119,7 +124,8 @@ static bool hold_before(const struct call_hold *a, const struct call_hold *b)
 
 void call_take_holds(struct call *c)
 {
-	/* Let go of all, then retake the union in order: nothing was changed yet (calls.md), handlers check again. */
+	/* Let go of all, then retake the union in order: nothing was changed yet (calls.md),
+	 * handlers check again. */
 	for (u32 i = 0; i < c->nr_holds; i++) {
 		if (c->holds[i].held)
 			exclusion_release(c->holds[i].excl, c->holds[i].shared);

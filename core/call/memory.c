@@ -1,4 +1,5 @@
-/* Record-owned memory: what a handler must find unchanged in its next run and what does not fit into a frame's progress. */
+/* Record-owned memory: what a handler must find unchanged in its next run and what does not fit
+ * into a frame's progress. */
 #include <core/call.h>
 #include <core/log.h>
 #include <core/mm.h>

@@ -10,7 +10,7 @@
 #include <kabi/slots.h>
 
 #define RUNS_WITHOUT_PROGRESS_MAX 64 /* calls.md "NEED" */
-#define PINNED_PAGES_MAX	  32
+#define PINNED_PAGES_MAX          32
 
 struct waitable call_slots_opened;
 
@@ -38,14 +38,16 @@ static struct call_need *need_add(struct call *c)
 		c->needs_stale = false;
 	}
 	c->dirty = true;
-	return c->nr_needs < CALL_NEEDS_MAX ? &c->needs[c->nr_needs++] : &c->needs[CALL_NEEDS_MAX - 1];
+	return c->nr_needs < CALL_NEEDS_MAX ? &c->needs[c->nr_needs++]
+					    : &c->needs[CALL_NEEDS_MAX - 1];
 }
 
 int call_need_error(const struct call *c, enum need_kind kind, const void *object, u64 index)
 {
 	if (c->needs_stale)
 		for (u32 i = 0; i < c->nr_needs; i++)
-			if (c->needs[i].error && c->needs[i].kind == kind && c->needs[i].object == object && c->needs[i].index == index)
+			if (c->needs[i].error && c->needs[i].kind == kind &&
+				c->needs[i].object == object && c->needs[i].index == index)
 				return c->needs[i].error;
 	return 0;
 }
@@ -64,7 +66,8 @@ answer_t call_need_user(struct call *c, struct uspan span, bool write)
 {
 	return need(c, write ? NEED_USER_WRITE : NEED_USER_READ, nullptr, span.addr, span.bytes);
 }
-answer_t call_need_pages(struct call *c, enum need_kind kind, void *memory_object, u64 index, u64 nr)
+answer_t call_need_pages(struct call *c, enum need_kind kind, void *memory_object, u64 index,
+	u64 nr)
 {
 	return need(c, kind, memory_object, index, nr);
 }
@@ -94,7 +97,8 @@ static int serve_pages(struct call *c, const struct call_need *n)
 
 		if (r)
 			return i ? 0 : r; /* the handler meets the error at that page itself */
-		if (p->nr == PINNED_PAGES_MAX) /* the newest matter: these are what it will touch next */
+		if (p->nr ==
+			PINNED_PAGES_MAX) /* the newest matter: these are what it will touch next */
 			frame_unpin(p->frame[--p->nr]);
 		p->frame[p->nr++] = f;
 	}
@@ -108,7 +112,8 @@ static int serve_need(struct call *c, const struct call_need *n)
 	case NEED_USER_WRITE:
 		if (!c->task->space)
 			return -EFAULT;
-		return space_populate(c->task->space, (vaddr_t)n->index, (size_t)n->nr, n->kind == NEED_USER_WRITE);
+		return space_populate(c->task->space, (vaddr_t)n->index, (size_t)n->nr,
+			n->kind == NEED_USER_WRITE);
 	case NEED_PAGES:
 	case NEED_PAGES_WRITE:
 	case NEED_PAGES_STABLE:
@@ -129,12 +134,14 @@ static answer_t serve_needs(struct call *c)
 	bool failed = false, wanted = false;
 
 	if (++c->runs > RUNS_WITHOUT_PROGRESS_MAX) {
-		log_err("call %d: %u runs without progress (need kind %u)\n", (s32)c->nr, c->runs, c->nr_needs ? c->needs[0].kind : 0);
+		log_err("call %d: %u runs without progress (need kind %u)\n", (s32)c->nr, c->runs,
+			c->nr_needs ? c->needs[0].kind : 0);
 		return -EIO;
 	}
 	if (c->needs_stale)
 		c->nr_needs = 0;
-	/* Memory before exclusions is the rule for memory; user ranges and pages may be had while inode classes are held. */
+	/* Memory before exclusions is the rule for memory; user ranges and pages may be had while
+	 * inode classes are held. */
 	for (u32 i = 0; i < c->nr_needs; i++) {
 		c->needs[i].error = serve_need(c, &c->needs[i]);
 		failed |= c->needs[i].error != 0;
@@ -173,7 +180,12 @@ static int wait_add(struct call *c, struct waitable *w, u32 mask, u32 seq, u8 fl
 		}
 		e = &c->waits_more[i];
 	}
-	*e = (struct wait_entry){.on = w, .mask = mask, .fired = seq, .flags = flags, .action = WAKE_TASK, .target = c->task};
+	*e = (struct wait_entry){.on = w,
+		.mask = mask,
+		.fired = seq,
+		.flags = flags,
+		.action = WAKE_TASK,
+		.target = c->task};
 	c->nr_waits++;
 	return 0;
 }
@@ -235,12 +247,14 @@ static enum call_reason wait_armed(struct call *c)
 		timer_start(&timer, c->deadline_ns);
 	}
 	for (;;) {
-		task_set_state(c->flags & CALLF_UNINTERRUPTIBLE ? TASK_SLEEPING_KILLABLE : TASK_SLEEPING);
+		task_set_state(c->flags & CALLF_UNINTERRUPTIBLE ? TASK_SLEEPING_KILLABLE
+								: TASK_SLEEPING);
 		reason = CALL_READY;
 		if (any_fired(c))
 			break;
 		reason = CALL_INTERRUPTED;
-		if (c->flags & CALLF_UNINTERRUPTIBLE ? task_kill_pending(c->task) : task_signal_pending(c->task))
+		if (c->flags & CALLF_UNINTERRUPTIBLE ? task_kill_pending(c->task)
+						     : task_signal_pending(c->task))
 			break;
 		reason = CALL_EXPIRED;
 		if (c->deadline_ns != KTIME_MAX && time_monotonic_ns() >= c->deadline_ns)
@@ -296,7 +310,8 @@ static answer_t serve_wait(struct call *c)
 		signal_mask_temporary(c->sigmask);
 		c->sigmask_applied = true;
 	}
-	if (before == CALL_INTERRUPTED && !(c->flags & CALLF_UNINTERRUPTIBLE) && task_signal_pending(c->task)) {
+	if (before == CALL_INTERRUPTED && !(c->flags & CALLF_UNINTERRUPTIBLE) &&
+		task_signal_pending(c->task)) {
 		log_err("call %d waits again after it was interrupted\n", (s32)c->nr);
 		return -EINTR;
 	}
@@ -355,7 +370,8 @@ answer_t call_serve(struct call *c, answer_t a)
 		cond_resched();
 		return ANSWER_MORE;
 	default:
-		log_err("call %d: answer %ld is of no kind that core serves\n", (s32)c->nr, (long)a);
+		log_err("call %d: answer %ld is of no kind that core serves\n", (s32)c->nr,
+			(long)a);
 		return -EIO;
 	}
 }

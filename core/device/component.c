@@ -14,9 +14,10 @@
 #include <lib/fmt.h>
 #include <lib/string.h>
 
-#define DEVICE_MEMORY_BYTES 65536u /* lifetime `device`; contracts state what attach may use (need memory) */
-#define SCRATCH_BYTES	    4096u
-#define ENTROPY_BYTES	    64u
+#define DEVICE_MEMORY_BYTES                                                                        \
+	65536u /* lifetime `device`; contracts state what attach may use (need memory) */
+#define SCRATCH_BYTES 4096u
+#define ENTROPY_BYTES 64u
 
 static struct spinlock components_lock = SPINLOCK_INIT(LOCK_LEVEL_NAMESPACE + 2);
 static struct list_node components = LIST_INIT(components);
@@ -27,7 +28,8 @@ __attribute__((weak)) void char_device_added(struct component *co, u16 nr_ports,
 __attribute__((weak)) void char_device_event(struct component *co, u32 port, u32 events)
 {
 }
-__attribute__((weak)) void block_device_added(struct component *co, const struct block_geometry *geometry)
+__attribute__((weak)) void block_device_added(struct component *co,
+	const struct block_geometry *geometry)
 {
 }
 __attribute__((weak)) void block_device_event(struct component *co, u32 queue)
@@ -88,16 +90,19 @@ static void entropy_interrupt(struct component *co, struct kabi_ctx *ctx, u32 qu
 	component_ctx(co, ctx);
 	n = entropy_driver_read(co->slot, ctx, component_device_handle(co), data, sizeof(data));
 	if (n > 0)
-		random_mix(data, MIN((size_t)n, sizeof(data)), (u32)MIN((size_t)n, sizeof(data)) * 8);
+		random_mix(data, MIN((size_t)n, sizeof(data)),
+			(u32)MIN((size_t)n, sizeof(data)) * 8);
 }
 
 #define CHAR_CAUSES_MAX 64u
-/* Until the device names no more causes: on an edge-triggered line a cause that arose while another still held the line makes no new edge. */
+/* Until the device names no more causes: on an edge-triggered line a cause that arose while another
+ * still held the line makes no new edge. */
 static void char_interrupt(struct component *co, struct kabi_ctx *ctx, u32 queue)
 {
 	for (u32 i = 0; i < CHAR_CAUSES_MAX; i++) {
 		enum char_events events = 0;
-		answer_t port = char_driver_interrupt(co->slot, ctx, component_device_handle(co), queue, &events);
+		answer_t port = char_driver_interrupt(co->slot, ctx, component_device_handle(co),
+			queue, &events);
 
 		if (port < 0 || !events)
 			return;
@@ -170,7 +175,8 @@ static int start_class(struct component *co)
 		break;
 	case COMPONENT_RTC:
 		a = rtc_driver_attach(co->slot, &ctx, device);
-		for (u32 i = 0; !a && i < 1000; i++) { /* -EAGAIN while the clock updates: less than 2 ms */
+		for (u32 i = 0; !a && i < 1000;
+			i++) { /* -EAGAIN while the clock updates: less than 2 ms */
 			component_ctx(co, &ctx);
 			a = rtc_driver_read_time(co->slot, &ctx, device, &seconds);
 			if (!a)
@@ -224,7 +230,8 @@ static void component_drop(struct component *co)
 	kfree(co);
 }
 
-static struct component *component_new(struct module *m, const struct module_vtable *vt, struct device *d)
+static struct component *component_new(struct module *m, const struct module_vtable *vt,
+	struct device *d)
 {
 	struct component *co = kzalloc(sizeof(*co));
 	u32 number = atomic32_fetch_add(&m->nr_instances, 1);
@@ -243,11 +250,14 @@ static struct component *component_new(struct module *m, const struct module_vta
 	co->class = class_of(vt->contract->name);
 	for (u32 i = 0; i < COMPONENT_VECTORS; i++) {
 		co->vectors[i].irq = -1;
-		co->vectors[i].event = (struct deferred){.op = DEFERRED_INTERRUPT, .object = &co->obj, .argument = i};
+		co->vectors[i].event = (struct deferred){.op = DEFERRED_INTERRUPT,
+			.object = &co->obj,
+			.argument = i};
 		list_init(&co->vectors[i].event.link);
 	}
 	/* architecture.md section 12: MODULE + number, with `_` after a digit */
-	snprintf(co->name, sizeof(co->name), "%s%s%u", m->name, len && m->name[len - 1] >= '0' && m->name[len - 1] <= '9' ? "_" : "", number);
+	snprintf(co->name, sizeof(co->name), "%s%s%u", m->name,
+		len && m->name[len - 1] >= '0' && m->name[len - 1] <= '9' ? "_" : "", number);
 	co->handle = object_grant(&co->obj, CAP_RIGHT_READ);
 	co->device_handle = object_grant(&d->obj, CAP_RIGHTS_ALL & ~CAP_RIGHT_GRANT);
 	/* What the module's KABI_MEMORY asks for, and never less than this. */
@@ -256,7 +266,8 @@ static struct component *component_new(struct module *m, const struct module_vta
 	co->device_memory = kzalloc(co->device_bytes);
 	co->scratch = kzalloc(co->scratch_bytes);
 	co->slot = instance_slot_create(vt->contract, m->unit);
-	if (!co->device_memory || !co->scratch || !co->slot || !co->handle || !co->device_handle || !slot_open(co->slot, vt->vtable)) {
+	if (!co->device_memory || !co->scratch || !co->slot || !co->handle || !co->device_handle ||
+		!slot_open(co->slot, vt->vtable)) {
 		component_drop(co);
 		return nullptr;
 	}
@@ -301,10 +312,12 @@ static bool try_bind(struct device *d, const struct module_match *want)
 	return false;
 }
 
-/* Virtio over PCI: vendor 1af4, device 1040 + type, or the transitional numbers (virtio 1.2, section 4.1.2). */
+/* Virtio over PCI: vendor 1af4, device 1040 + type, or the transitional numbers (virtio 1.2,
+ * section 4.1.2). */
 static u32 virtio_type(const struct device *d)
 {
-	static const u8 transitional[] = {1 /* net */, 2 /* block */, 5, 3 /* console */, 8, 4 /* entropy */, 0, 0, 0, 9};
+	static const u8 transitional[] = {1 /* net */, 2 /* block */, 5, 3 /* console */, 8,
+		4 /* entropy */, 0, 0, 0, 9};
 
 	if (d->bus != DEVICE_PCI || d->vendor != 0x1af4)
 		return 0;
@@ -317,7 +330,10 @@ static u32 virtio_type(const struct device *d)
 
 void component_bind(struct device *d)
 {
-	struct module_match want = {.vendor = d->vendor, .device = d->product, .class_code = d->class_code, .compatible = d->compatible};
+	struct module_match want = {.vendor = d->vendor,
+		.device = d->product,
+		.class_code = d->class_code,
+		.compatible = d->compatible};
 	u32 type = virtio_type(d);
 
 	if (d->bus == DEVICE_PLATFORM) {
@@ -329,7 +345,9 @@ void component_bind(struct device *d)
 		return;
 	pci_enable(d, true);
 	if (type) {
-		const struct module_match virtio = {.bus = KABI_BUS_VIRTIO, .device = type, .compatible = ""};
+		const struct module_match virtio = {.bus = KABI_BUS_VIRTIO,
+			.device = type,
+			.compatible = ""};
 
 		if (try_bind(d, &virtio))
 			return;

@@ -1,12 +1,21 @@
 /*
- * Devices (device.c), PCI (pci.c), component instances (component.c), services for components (services.c).
+ * Devices (device.c), PCI (pci.c), component instances (component.c), services for components
+ * (services.c).
  *
- * Purpose: the table of devices that buses fill, that components are bound to and that /sys and devtmpfs render.
- * Objects and lifetimes: a device lives from device_add to device_remove, and longer while referenced; a component instance holds its device.
- * Invariants: DEV-I1 every device on the list has a name unique on its bus; DEV-I2 a component touches only its own device's registers,
- *   configuration space and interrupts: every service compares the handle with the instance's device.
+ * Purpose: the table of devices that buses fill, that components are bound to and that /sys and
+ * devtmpfs render.
+ *
+ * Objects and lifetimes: a device lives from device_add to device_remove, and longer while
+ * referenced; a component instance holds its device.
+ *
+ * Invariants: DEV-I1 every device on the list has a name unique on its bus; DEV-I2 a component
+ * touches only its own device's registers, configuration space and interrupts: every service
+ * compares the handle with the instance's device.
+ *
  * Locks: devices_lock for the list; a component's mutex around every call into it.
- * Failure and recovery: a driver that refuses a device leaves it unbound. Replacement: instances have slots of their own.
+ *
+ * Failure and recovery: a driver that refuses a device leaves it unbound. Replacement: instances
+ * have slots of their own.
  */
 #include <core/component.h>
 #include <core/block.h>
@@ -121,12 +130,15 @@ static void add_platform_devices(void)
 		char name[32];
 		struct device *d;
 
-		snprintf(name, sizeof(name), "%s.%llx", found[i].compatible, (unsigned long long)found[i].base);
+		snprintf(name, sizeof(name), "%s.%llx", found[i].compatible,
+			(unsigned long long)found[i].base);
 		d = device_create(DEVICE_PLATFORM, name, nullptr);
 		if (!d)
 			return;
 		strlcpy(d->compatible, found[i].compatible, sizeof(d->compatible));
-		d->res[0] = (struct device_resource){.base = found[i].base, .size_bytes = found[i].size_bytes, .io_ports = found[i].io_ports};
+		d->res[0] = (struct device_resource){.base = found[i].base,
+			.size_bytes = found[i].size_bytes,
+			.io_ports = found[i].io_ports};
 		d->nr_res = 1;
 		d->line = found[i].line;
 		d->line_level = found[i].line_level;
@@ -137,13 +149,15 @@ static void add_platform_devices(void)
 	}
 }
 
-/* Memory devices (Linux's Documentation/admin-guide/devices.txt, major 1); behaviour is the node contract's slot `char`. */
+/* Memory devices (Linux's Documentation/admin-guide/devices.txt, major 1); behaviour is the node
+ * contract's slot `char`. */
 static void add_memory_devices(void)
 {
 	static const struct {
 		const char *name;
 		u32 mode, minor;
-	} nodes[] = {{"null", 0666, 3}, {"zero", 0666, 5}, {"full", 0666, 7}, {"random", 0666, 8}, {"urandom", 0666, 9}, {"kmsg", 0644, 11}};
+	} nodes[] = {{"null", 0666, 3}, {"zero", 0666, 5}, {"full", 0666, 7}, {"random", 0666, 8},
+		{"urandom", 0666, 9}, {"kmsg", 0644, 11}};
 
 	for (u32 i = 0; i < ARRAY_SIZE(nodes); i++) {
 		struct device *d = device_create(DEVICE_VIRTUAL, nodes[i].name, nullptr);

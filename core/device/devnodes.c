@@ -1,4 +1,5 @@
-/* The tree of /dev. Theory in device.c. One list under one lock: /dev has some dozens of entries and is walked through the name cache. */
+/* The tree of /dev. Theory in device.c. One list under one lock: /dev has some dozens of entries
+ * and is walked through the name cache. */
 #include <core/devnodes.h>
 #include <core/log.h>
 #include <core/mm.h>
@@ -27,7 +28,8 @@ static struct entry *find_name(u64 parent, const char *name, u32 len)
 	struct entry *e;
 
 	list_for_each_entry (e, &entries, link)
-		if (e->node.parent == parent && !strncmp(e->node.name, name, len) && !e->node.name[len])
+		if (e->node.parent == parent && !strncmp(e->node.name, name, len) &&
+			!e->node.name[len])
 			return e;
 	return nullptr;
 }
@@ -80,8 +82,8 @@ bool devnode_next(u64 parent, u64 after_id, struct devnode *out)
 	return found;
 }
 
-int devnode_create(u64 parent, const char *name, u32 len, u32 mode, u32 rdev, kuid_t uid, kgid_t gid, const char *target, u32 target_len,
-	struct devnode *out)
+int devnode_create(u64 parent, const char *name, u32 len, u32 mode, u32 rdev, kuid_t uid,
+	kgid_t gid, const char *target, u32 target_len, struct devnode *out)
 {
 	struct entry *e;
 
@@ -90,7 +92,11 @@ int devnode_create(u64 parent, const char *name, u32 len, u32 mode, u32 rdev, ku
 	e = kzalloc(sizeof(*e));
 	if (!e)
 		return -ENOMEM;
-	e->node = (struct devnode){.parent = parent, .mode = mode, .rdev = rdev, .uid = uid, .gid = gid};
+	e->node = (struct devnode){.parent = parent,
+		.mode = mode,
+		.rdev = rdev,
+		.uid = uid,
+		.gid = gid};
 	memcpy(e->node.name, name, len);
 	if (target_len) {
 		e->node.target = kzalloc(target_len + 1);
@@ -131,7 +137,8 @@ int devnode_remove(u64 parent, const char *name, u32 len)
 		list_del(&e->link);
 	spin_unlock(&devnodes_lock);
 	if (!r)
-		kfree(e); /* a link's text stays: an inode may still show it (some bytes per removed link in /dev) */
+		kfree(e); /* a link's text stays: an inode may still show it (some bytes per removed
+			     link in /dev) */
 	return r;
 }
 
@@ -161,7 +168,8 @@ static u64 directory_of(const char **path)
 		u32 len = (u32)(slash - *path);
 
 		if (!devnode_find(parent, *path, len, &n) &&
-			devnode_create(parent, *path, len, S_IFDIR | 0755, 0, KUID(0), KGID(0), nullptr, 0, &n))
+			devnode_create(parent, *path, len, S_IFDIR | 0755, 0, KUID(0), KGID(0),
+				nullptr, 0, &n))
 			return 0;
 		parent = n.id;
 	}
@@ -173,7 +181,8 @@ void devnode_add_device(const char *path, u32 mode, u32 rdev)
 	struct devnode n;
 	u64 parent = directory_of(&path);
 
-	if (!parent || devnode_create(parent, path, (u32)strlen(path), mode, rdev, KUID(0), KGID(0), nullptr, 0, &n))
+	if (!parent || devnode_create(parent, path, (u32)strlen(path), mode, rdev, KUID(0), KGID(0),
+			       nullptr, 0, &n))
 		log_warn("/dev/%s cannot be made\n", path);
 }
 

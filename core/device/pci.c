@@ -1,4 +1,5 @@
-/* PCI over ECAM. Theory in device.c; offsets: PCI Express Base Specification 5.0, sections 7.5.1 (header), 7.7.2 (MSI-X). */
+/* PCI over ECAM. Theory in device.c; offsets: PCI Express Base Specification 5.0, sections 7.5.1
+ * (header), 7.7.2 (MSI-X). */
 #include <core/component.h>
 #include <core/irq.h>
 #include <core/log.h>
@@ -9,22 +10,22 @@
 #include <lib/string.h>
 #include <arch/irq.h>
 
-#define PCI_VENDOR	  0x00
-#define PCI_COMMAND	  0x04
-#define PCI_CLASS	  0x08
-#define PCI_HEADER_TYPE	  0x0e
-#define PCI_BAR0	  0x10
-#define PCI_SECONDARY_BUS 0x19
-#define PCI_SUBSYSTEM	  0x2c
-#define PCI_CAPABILITIES  0x34
-#define PCI_INTERRUPT_PIN 0x3d
-#define PCI_COMMAND_IO	   1u
-#define PCI_COMMAND_MEMORY 2u
-#define PCI_COMMAND_MASTER 4u
-#define PCI_COMMAND_INTX_OFF 0x400u
-#define PCI_CAP_MSIX 0x11
-#define MSIX_ENABLE   0x8000u
-#define MSIX_MASK_ALL 0x4000u
+#define PCI_VENDOR            0x00
+#define PCI_COMMAND           0x04
+#define PCI_CLASS             0x08
+#define PCI_HEADER_TYPE       0x0e
+#define PCI_BAR0              0x10
+#define PCI_SECONDARY_BUS     0x19
+#define PCI_SUBSYSTEM         0x2c
+#define PCI_CAPABILITIES      0x34
+#define PCI_INTERRUPT_PIN     0x3d
+#define PCI_COMMAND_IO        1u
+#define PCI_COMMAND_MEMORY    2u
+#define PCI_COMMAND_MASTER    4u
+#define PCI_COMMAND_INTX_OFF  0x400u
+#define PCI_CAP_MSIX          0x11
+#define MSIX_ENABLE           0x8000u
+#define MSIX_MASK_ALL         0x4000u
 #define FUNCTION_CONFIG_BYTES 4096u
 
 struct ecam {
@@ -40,8 +41,10 @@ static u8 *config_address(u16 segment, u8 bus, u8 devfn, u32 offset)
 	for (u32 i = 0; i < nr_ecams; i++) {
 		struct ecam *e = &ecams[i];
 
-		if (e->info.segment == segment && bus >= e->info.bus_first && bus <= e->info.bus_last)
-			return e->map + (((size_t)(bus - e->info.bus_first) << 20) | ((size_t)devfn << 12) | offset);
+		if (e->info.segment == segment && bus >= e->info.bus_first &&
+			bus <= e->info.bus_last)
+			return e->map + (((size_t)(bus - e->info.bus_first) << 20) |
+						((size_t)devfn << 12) | offset);
 	}
 	return nullptr;
 }
@@ -62,7 +65,8 @@ u32 pci_config_read(const struct device *d, u32 offset, u32 width)
 {
 	const u8 *p = config_address(d->segment, d->bus_nr, d->devfn, offset);
 
-	if (!p || offset >= FUNCTION_CONFIG_BYTES || (width != 1 && width != 2 && width != 4) || offset & (width - 1))
+	if (!p || offset >= FUNCTION_CONFIG_BYTES || (width != 1 && width != 2 && width != 4) ||
+		offset & (width - 1))
 		return ~0u;
 	return read_at(p, width);
 }
@@ -71,7 +75,8 @@ void pci_config_write(const struct device *d, u32 offset, u32 width, u32 value)
 {
 	u8 *p = config_address(d->segment, d->bus_nr, d->devfn, offset);
 
-	if (!p || offset >= FUNCTION_CONFIG_BYTES || (width != 1 && width != 2 && width != 4) || offset & (width - 1))
+	if (!p || offset >= FUNCTION_CONFIG_BYTES || (width != 1 && width != 2 && width != 4) ||
+		offset & (width - 1))
 		return;
 	if (width == 1)
 		*(volatile u8 *)p = (u8)value;
@@ -123,7 +128,8 @@ static void read_bars(struct ecam *e, struct device *d, u32 nr_bars)
 
 	pci_config_write(d, PCI_COMMAND, 2, command & ~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY));
 	for (u32 bar = 0; bar < nr_bars; bar++) {
-		u32 offset = PCI_BAR0 + 4 * bar, low = pci_config_read(d, offset, 4), mask, high = 0, mask_high = ~0u;
+		u32 offset = PCI_BAR0 + 4 * bar, low = pci_config_read(d, offset, 4), mask,
+		    high = 0, mask_high = ~0u;
 		bool io = low & 1, wide = !io && (low & 6) == 4 && bar + 1 < nr_bars;
 		u64 size, base;
 
@@ -142,7 +148,10 @@ static void read_bars(struct ecam *e, struct device *d, u32 nr_bars)
 		if (io)
 			size = (u16)size;
 		base = (u64)high << 32 | (low & (io ? ~3u : ~15u));
-		d->res[bar] = (struct device_resource){.base = base, .size_bytes = size, .io_ports = io, .prefetchable = !io && low & 8};
+		d->res[bar] = (struct device_resource){.base = base,
+			.size_bytes = size,
+			.io_ports = io,
+			.prefetchable = !io && low & 8};
 		d->nr_res = bar + 1;
 		if (!base && !io && size)
 			assign_bar(e, d, bar, wide, size);
@@ -158,7 +167,8 @@ static void add_function(struct ecam *e, u8 bus, u8 devfn, u32 id, u8 header)
 	struct device *d;
 	u32 class, pin;
 
-	snprintf(name, sizeof(name), "%04x:%02x:%02x.%u", e->info.segment, bus, devfn >> 3, devfn & 7);
+	snprintf(name, sizeof(name), "%04x:%02x:%02x.%u", e->info.segment, bus, devfn >> 3,
+		devfn & 7);
 	d = device_create(DEVICE_PCI, name, nullptr);
 	if (!d)
 		return;
@@ -220,10 +230,13 @@ void pci_probe(void)
 		struct ecam *e = &ecams[nr_ecams];
 
 		e->info = found[i];
-		e->map = vmap_device(found[i].base, ((size_t)(found[i].bus_last - found[i].bus_first) + 1) << 20, 0);
+		e->map = vmap_device(found[i].base,
+			((size_t)(found[i].bus_last - found[i].bus_first) + 1) << 20, 0);
 		e->next = found[i].memory_base;
 		if (!e->map) {
-			log_err("pci: no address space for the configuration window of segment %u\n", found[i].segment);
+			log_err("pci: no address space for the configuration window of segment "
+				"%u\n",
+				found[i].segment);
 			continue;
 		}
 		nr_ecams++;
@@ -252,7 +265,8 @@ static volatile le32_t *msix_entry(struct device *d, u32 vector, u32 *cap)
 	control = pci_config_read(d, *cap + 2, 2);
 	table = pci_config_read(d, *cap + 4, 4);
 	bar = device_region_map(d, table & 7);
-	if (vector > (control & 0x7ff) || !bar || (table & ~7u) + (u64)(vector + 1) * 16 > d->res[table & 7].size_bytes)
+	if (vector > (control & 0x7ff) || !bar ||
+		(table & ~7u) + (u64)(vector + 1) * 16 > d->res[table & 7].size_bytes)
 		return nullptr;
 	return (volatile le32_t *)(bar + (table & ~7u) + vector * 16);
 }
@@ -269,14 +283,16 @@ int pci_msix_enable(struct device *d, u32 vector)
 	irq = irq_alloc();
 	if (irq < 0)
 		return irq;
-	r = arch_irq_bind_msi((u32)irq, 0, (u32)d->segment << 16 | (u32)d->bus_nr << 8 | d->devfn, &msi);
+	r = arch_irq_bind_msi((u32)irq, 0, (u32)d->segment << 16 | (u32)d->bus_nr << 8 | d->devfn,
+		&msi);
 	if (r) {
 		irq_free((u32)irq);
 		return r;
 	}
 	control = pci_config_read(d, cap + 2, 2);
 	pci_config_write(d, cap + 2, 2, (control | MSIX_ENABLE) & ~MSIX_MASK_ALL);
-	pci_config_write(d, PCI_COMMAND, 2, pci_config_read(d, PCI_COMMAND, 2) | PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF);
+	pci_config_write(d, PCI_COMMAND, 2,
+		pci_config_read(d, PCI_COMMAND, 2) | PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_OFF);
 	entry[0] = le32_make((u32)msi.address);
 	entry[1] = le32_make((u32)(msi.address >> 32));
 	entry[2] = le32_make(msi.data);

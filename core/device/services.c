@@ -1,5 +1,6 @@
-/* kernel_services: what a component may ask of core (kabi/kernel_services.kabi). Every service checks that the handle names the
- * instance's own device (DEV-I2) and ends here or queues; none waits. Theory in device.c. */
+/* kernel_services: what a component may ask of core (kabi/kernel_services.kabi). Every service
+ * checks that the handle names the instance's own device (DEV-I2) and ends here or queues; none
+ * waits. Theory in device.c. */
 #include <core/component.h>
 #include <core/irq.h>
 #include <core/log.h>
@@ -18,7 +19,8 @@ struct dma_block {
 	u64 handle;
 };
 
-/* The instance that makes the call: its id comes from the context, which a wild component can write; so the device must agree. */
+/* The instance that makes the call: its id comes from the context, which a wild component can
+ * write; so the device must agree. */
 static struct component *caller(struct kabi_ctx *ctx, handle_t device)
 {
 	struct object *o = object_by_handle(ctx->instance, OBJECT_COMPONENT, CAP_RIGHT_READ);
@@ -40,13 +42,15 @@ static void service_log(struct kabi_ctx *ctx, enum severity level, const void *t
 	struct object *o = object_by_handle(ctx->instance, OBJECT_COMPONENT, CAP_RIGHT_READ);
 
 	/* A file system is no device's instance: its lines say themselves whose they are. */
-	log_printf((enum log_level)(level & 7), "%s%s%.*s\n", o ? container_of(o, struct component, obj)->name : "", o ? ": " : "",
+	log_printf((enum log_level)(level & 7), "%s%s%.*s\n",
+		o ? container_of(o, struct component, obj)->name : "", o ? ": " : "",
 		(int)MIN(len, 256u), (const char *)text);
 	if (o)
 		object_put(o);
 }
 
-static answer_t service_device_region(struct kabi_ctx *ctx, handle_t device, u32 number, struct register_region *region)
+static answer_t service_device_region(struct kabi_ctx *ctx, handle_t device, u32 number,
+	struct register_region *region)
 {
 	struct component *co = caller(ctx, device);
 	struct device_resource *r;
@@ -58,23 +62,30 @@ static answer_t service_device_region(struct kabi_ctx *ctx, handle_t device, u32
 		return -ENXIO;
 	r = &co->device->res[number];
 	if (r->io_ports) {
-		*region = (struct register_region){.address = r->base, .bytes = r->size_bytes, .space = REGISTER_SPACE_PORTS};
+		*region = (struct register_region){.address = r->base,
+			.bytes = r->size_bytes,
+			.space = REGISTER_SPACE_PORTS};
 		return 0;
 	}
 	map = device_region_map(co->device, number);
 	if (!map)
 		return -ENOMEM;
-	*region = (struct register_region){.address = (word_t)map, .bytes = r->size_bytes, .space = REGISTER_SPACE_MEMORY};
+	*region = (struct register_region){.address = (word_t)map,
+		.bytes = r->size_bytes,
+		.space = REGISTER_SPACE_MEMORY};
 	return 0;
 }
 
 static bool access_ok(const struct component *co, u32 number, u64 offset, u32 width)
 {
-	return co && number < co->device->nr_res && (width == 1 || width == 2 || width == 4 || width == 8) &&
-		offset <= co->device->res[number].size_bytes && width <= co->device->res[number].size_bytes - offset;
+	return co && number < co->device->nr_res &&
+	       (width == 1 || width == 2 || width == 4 || width == 8) &&
+	       offset <= co->device->res[number].size_bytes &&
+	       width <= co->device->res[number].size_bytes - offset;
 }
 
-static answer_t service_device_read(struct kabi_ctx *ctx, handle_t device, u32 number, u64 offset, u32 width, u64 *value)
+static answer_t service_device_read(struct kabi_ctx *ctx, handle_t device, u32 number, u64 offset,
+	u32 width, u64 *value)
 {
 	struct component *co = caller(ctx, device);
 	const volatile u8 *p;
@@ -82,18 +93,24 @@ static answer_t service_device_read(struct kabi_ctx *ctx, handle_t device, u32 n
 	if (!access_ok(co, number, offset, width))
 		return -EINVAL;
 	if (co->device->res[number].io_ports) {
-		*value = width == 8 ? 0 : arch_io_read((u16)(co->device->res[number].base + offset), width);
+		*value = width == 8 ? 0
+				    : arch_io_read((u16)(co->device->res[number].base + offset),
+					      width);
 		return 0;
 	}
 	p = device_region_map(co->device, number);
 	if (!p)
 		return -ENOMEM;
 	p += offset;
-	*value = width == 1 ? *p : width == 2 ? *(const volatile u16 *)p : width == 4 ? *(const volatile u32 *)p : *(const volatile u64 *)p;
+	*value = width == 1   ? *p
+		 : width == 2 ? *(const volatile u16 *)p
+		 : width == 4 ? *(const volatile u32 *)p
+			      : *(const volatile u64 *)p;
 	return 0;
 }
 
-static answer_t service_device_write(struct kabi_ctx *ctx, handle_t device, u32 number, u64 offset, u32 width, u64 value)
+static answer_t service_device_write(struct kabi_ctx *ctx, handle_t device, u32 number, u64 offset,
+	u32 width, u64 value)
 {
 	struct component *co = caller(ctx, device);
 	volatile u8 *p;
@@ -119,7 +136,8 @@ static answer_t service_device_write(struct kabi_ctx *ctx, handle_t device, u32 
 	return 0;
 }
 
-static answer_t service_dma_allocate(struct kabi_ctx *ctx, handle_t device, u64 bytes, u64 alignment, struct dma_memory *memory)
+static answer_t service_dma_allocate(struct kabi_ctx *ctx, handle_t device, u64 bytes,
+	u64 alignment, struct dma_memory *memory)
 {
 	struct component *co = caller(ctx, device);
 	struct dma_block *b;
@@ -143,7 +161,9 @@ static answer_t service_dma_allocate(struct kabi_ctx *ctx, handle_t device, u64 
 	b->handle = object_new_id();
 	list_add(&co->dma, &b->link);
 	*memory = (struct dma_memory){
-		.address = (word_t)arch_phys_to_virt(frame_paddr(b->frame)), /* DMA memory is in the direct map on every 64-bit port */
+		.address = (word_t)
+			arch_phys_to_virt(frame_paddr(b->frame)), /* DMA memory is in the direct map
+								     on every 64-bit port */
 		.device_address = frame_paddr(b->frame),
 		.bytes = (u64)PAGE_BYTES << order,
 		.memory = b->handle,
@@ -190,7 +210,8 @@ static answer_t service_irq_enable(struct kabi_ctx *ctx, handle_t device, u32 ve
 		if (irq < 0)
 			return irq;
 		v->level = co->device->line_level;
-		r = arch_irq_bind_line((u32)irq, co->device->line, co->device->line_level, co->device->line_active_low);
+		r = arch_irq_bind_line((u32)irq, co->device->line, co->device->line_level,
+			co->device->line_active_low);
 		if (r) {
 			irq_free((u32)irq);
 			return r;
@@ -228,7 +249,8 @@ static answer_t service_irq_done(struct kabi_ctx *ctx, handle_t device, u32 vect
 	return 0;
 }
 
-static answer_t service_pci_config_read(struct kabi_ctx *ctx, handle_t device, u32 offset, u32 width, u32 *value)
+static answer_t service_pci_config_read(struct kabi_ctx *ctx, handle_t device, u32 offset,
+	u32 width, u32 *value)
 {
 	struct component *co = caller(ctx, device);
 
@@ -238,7 +260,8 @@ static answer_t service_pci_config_read(struct kabi_ctx *ctx, handle_t device, u
 	return 0;
 }
 
-static answer_t service_pci_config_write(struct kabi_ctx *ctx, handle_t device, u32 offset, u32 width, u32 value)
+static answer_t service_pci_config_write(struct kabi_ctx *ctx, handle_t device, u32 offset,
+	u32 width, u32 value)
 {
 	struct component *co = caller(ctx, device);
 	u32 msix;
@@ -247,7 +270,8 @@ static answer_t service_pci_config_write(struct kabi_ctx *ctx, handle_t device, 
 		return -EBADF;
 	msix = pci_capability(co->device, 0x11, 0);
 	/* base addresses (0x10..0x27), expansion ROM and MSI-X control are core's */
-	if ((offset >= 0x10 && offset < 0x34) || (msix && offset + width > msix && offset < msix + 12))
+	if ((offset >= 0x10 && offset < 0x34) ||
+		(msix && offset + width > msix && offset < msix + 12))
 		return -EPERM;
 	pci_config_write(co->device, offset, width, value);
 	return 0;
@@ -262,9 +286,11 @@ static answer_t service_pci_capability(struct kabi_ctx *ctx, handle_t device, u3
 	return (answer_t)pci_capability(co->device, id, start);
 }
 
-static answer_t service_property_u32(struct kabi_ctx *ctx, handle_t device, const void *name, u32 name_len, u32 index, u32 *value)
+static answer_t service_property_u32(struct kabi_ctx *ctx, handle_t device, const void *name,
+	u32 name_len, u32 index, u32 *value)
 {
-	return -ENOENT; /* no bus here describes devices by properties yet: a driver takes its default */
+	return -ENOENT; /* no bus here describes devices by properties yet: a driver takes its
+			   default */
 }
 
 static u64 service_time_ns(struct kabi_ctx *ctx)
@@ -289,7 +315,8 @@ static void service_memory_barrier(struct kabi_ctx *ctx)
 {
 	static atomic32_t word;
 
-	atomic32_fetch_add(&word, 0); /* sequentially consistent: a full barrier on every port; DMA here is coherent */
+	atomic32_fetch_add(&word, 0); /* sequentially consistent: a full barrier on every port; DMA
+					 here is coherent */
 }
 
 static const struct kernel_services_vtable services = {

@@ -1,6 +1,7 @@
 /*
- * Reading a module file. Every number comes from the file and is taken as hostile: offsets are checked with overflow before use,
- * indices against their tables, strings against the end of theirs.
+ * Reading a module file. Every number comes from the file and is taken as hostile: offsets are
+ * checked with overflow before use, indices against their tables, strings against the end of
+ * theirs.
  */
 #include <stdarg.h>
 #include <lib/errno.h>
@@ -15,14 +16,14 @@
 #define SHT_RELA       4u
 #define SHT_NOTE       7u
 #define SHT_NOBITS     8u
-#define SHT_REL	       9u
+#define SHT_REL        9u
 #define SHT_INIT_ARRAY 14u
 #define SHT_PREINIT    16u
 #define SHF_WRITE      1u
 #define SHF_ALLOC      2u
 #define SHF_EXECINSTR  4u
-#define SHF_TLS	       0x400u
-#define ET_REL	       1u
+#define SHF_TLS        0x400u
+#define ET_REL         1u
 #define MAX_SECTIONS   256u
 
 int module_refuse(struct module_elf *elf, const char *format, ...)
@@ -56,14 +57,16 @@ static const char *name_in_section(const struct module_elf *elf, u32 section)
 
 	for (u32 i = 1; i < elf->nr_symbols; i++)
 		if (module_elf_symbol(elf, i, &symbol) && symbol.section == section &&
-		    symbol.type != ELF_SYMBOL_SECTION && symbol.name[0] && symbol.name[0] != '$')
+			symbol.type != ELF_SYMBOL_SECTION && symbol.name[0] &&
+			symbol.name[0] != '$')
 			return symbol.name;
 	return "(no symbol)";
 }
 
 static int check_section(struct module_elf *elf, u32 index)
 {
-	static const char *const part_names[PART_NR] = {".text", ".rodata", ".kabi.vtable", ".note.kabi"};
+	static const char *const part_names[PART_NR] = {".text", ".rodata", ".kabi.vtable",
+		".note.kabi"};
 	const struct elf_section *s = &elf->sections[index];
 	const char *name = section_name(elf, s);
 
@@ -72,11 +75,13 @@ static int check_section(struct module_elf *elf, u32 index)
 	if (!(s->flags & SHF_ALLOC) || s->size == 0)
 		return 0;
 	if (s->type >= SHT_INIT_ARRAY && s->type <= SHT_PREINIT)
-		return module_refuse(elf, "constructor or destructor: %s", name_in_section(elf, index));
+		return module_refuse(elf, "constructor or destructor: %s",
+			name_in_section(elf, index));
 	if (s->flags & SHF_TLS)
 		return module_refuse(elf, "thread-local variable: %s", name_in_section(elf, index));
 	if (s->flags & SHF_WRITE || s->type == SHT_NOBITS)
-		return module_refuse(elf, "writable section %s: %s", name, name_in_section(elf, index));
+		return module_refuse(elf, "writable section %s: %s", name,
+			name_in_section(elf, index));
 	if (s->align & (s->align - 1) || s->align > 4096)
 		return module_refuse(elf, "section %s: alignment", name);
 	for (u32 part = 0; part < PART_NR; part++) {
@@ -160,10 +165,12 @@ static int parse_header(struct module_elf *elf)
 	if (elf->size < sizeof(*h) || memcmp(h->ident, "\177ELF", 4) != 0)
 		return module_refuse(elf, "not an ELF file");
 	if (h->ident[4] != (sizeof(word_t) == 8 ? 2 : 1) ||
-		h->ident[5] != (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 1 : 2) || h->ident[6] != 1)
+		h->ident[5] != (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 1 : 2) ||
+		h->ident[6] != 1)
 		return module_refuse(elf, "ELF class or byte order of another machine");
 	if (h->type != ET_REL || h->machine != ARCH_ELF_MACHINE)
-		return module_refuse(elf, "type %u for machine %u, not a module for this one", h->type, h->machine);
+		return module_refuse(elf, "type %u for machine %u, not a module for this one",
+			h->type, h->machine);
 	if (h->shentsize != sizeof(struct elf_section) || h->shnum < 2 || h->shnum > MAX_SECTIONS ||
 		!IS_ALIGNED(h->shoff, sizeof(word_t)) ||
 		!range_ok(elf, h->shoff, (word_t)h->shnum * sizeof(struct elf_section)))
@@ -173,9 +180,13 @@ static int parse_header(struct module_elf *elf)
 	return parse_strings(elf, h->shstrndx, &elf->names, &elf->names_bytes);
 }
 
-int module_elf_parse(struct module_elf *elf, const void *data, size_t bytes, char *error, size_t error_bytes)
+int module_elf_parse(struct module_elf *elf, const void *data, size_t bytes, char *error,
+	size_t error_bytes)
 {
-	*elf = (struct module_elf){.data = data, .size = bytes, .error = error, .error_bytes = error_bytes};
+	*elf = (struct module_elf){.data = data,
+		.size = bytes,
+		.error = error,
+		.error_bytes = error_bytes};
 	if (!IS_ALIGNED((word_t)data, sizeof(word_t)))
 		return module_refuse(elf, "file is not aligned in memory");
 	int result = parse_header(elf);
@@ -235,14 +246,16 @@ enum module_part module_elf_part(const struct module_elf *elf, u32 section)
 	return PART_NONE;
 }
 
-const char *module_elf_name_at(const struct module_elf *elf, enum module_part part, word_t offset, word_t *start)
+const char *module_elf_name_at(const struct module_elf *elf, enum module_part part, word_t offset,
+	word_t *start)
 {
 	const char *best = nullptr;
 	struct elf_symbol symbol;
 
 	*start = 0;
 	for (u32 i = 1; i < elf->nr_symbols; i++) {
-		if (!module_elf_symbol(elf, i, &symbol) || module_elf_part(elf, symbol.section) != part)
+		if (!module_elf_symbol(elf, i, &symbol) ||
+			module_elf_part(elf, symbol.section) != part)
 			continue;
 		if (symbol.type == ELF_SYMBOL_SECTION || !symbol.name[0] || symbol.name[0] == '$' ||
 			symbol.value > offset || (best && symbol.value < *start))
@@ -253,13 +266,15 @@ const char *module_elf_name_at(const struct module_elf *elf, enum module_part pa
 	return best;
 }
 
-const struct elf_rela *module_elf_relocations(const struct module_elf *elf, enum module_part part, size_t *nr)
+const struct elf_rela *module_elf_relocations(const struct module_elf *elf, enum module_part part,
+	size_t *nr)
 {
 	*nr = 0;
 	for (u32 i = 1; i < elf->nr_sections; i++) {
 		const struct elf_section *s = &elf->sections[i];
 
-		if (s->type != SHT_RELA || module_elf_part(elf, s->info) != part || !table_ok(elf, s))
+		if (s->type != SHT_RELA || module_elf_part(elf, s->info) != part ||
+			!table_ok(elf, s))
 			continue;
 		*nr = s->size / sizeof(struct elf_rela);
 		return (const void *)(elf->data + s->offset);

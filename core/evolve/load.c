@@ -1,4 +1,5 @@
-/* From a file to a module: place, copy, relocate, check what it claims, protect. Theory: registry.c. */
+/* From a file to a module: place, copy, relocate, check what it claims, protect. Theory:
+ * registry.c. */
 #include <lib/errno.h>
 #include <lib/fmt.h>
 #include <lib/string.h>
@@ -23,7 +24,8 @@ static int lay_out(struct module_elf *elf, struct module_place *place, struct mo
 		if (elf->part[part] && elf->part[part]->align > 1)
 			at = ALIGN_UP(at, (size_t)elf->part[part]->align);
 		offset[part] = at;
-		if (!checked_add(at, part_bytes(elf, (enum module_part)part), &at) || at > MODULE_BYTES_MAX)
+		if (!checked_add(at, part_bytes(elf, (enum module_part)part), &at) ||
+			at > MODULE_BYTES_MAX)
 			return module_refuse(elf, "larger than %u MiB", MODULE_BYTES_MAX >> 20);
 		if (part == PART_TEXT) {
 			at = ALIGN_UP(at, PAGE_BYTES);
@@ -55,7 +57,8 @@ static bool name_ok(const char *name)
 	if (!terminated(name))
 		return false;
 	for (; *name; name++)
-		if (!(*name >= 'a' && *name <= 'z') && !(*name >= '0' && *name <= '9') && *name != '_')
+		if (!(*name >= 'a' && *name <= 'z') && !(*name >= '0' && *name <= '9') &&
+			*name != '_')
 			return false;
 	return true;
 }
@@ -68,7 +71,8 @@ static int read_module_note(struct module_elf *elf, struct module *m, const void
 		return module_refuse(elf, "malformed module note");
 	memcpy(&note, raw, sizeof(note));
 	if (note.note_version != KABI_NOTE_VERSION || note.kind >= KABI_NR_KINDS ||
-		note.kind == KABI_KIND_SERVICES || !name_ok(note.module) || !terminated(note.licence))
+		note.kind == KABI_KIND_SERVICES || !name_ok(note.module) ||
+		!terminated(note.licence))
 		return module_refuse(elf, "malformed module note");
 	memcpy(m->name, note.module, sizeof(m->name));
 	memcpy(m->licence, note.licence, sizeof(m->licence));
@@ -98,9 +102,10 @@ static const void *find_vtable(struct module_elf *elf, const struct module_place
 	char name[16 + 2 * KABI_NAME_SIZE];
 	struct elf_symbol symbol;
 
-	(void)snprintf(name, sizeof(name), "kabi_vtable_%s%s%s", note->contract, note->slot[0] ? "_" : "",
-		note->slot);
-	if (!module_elf_find(elf, name, &symbol) || module_elf_part(elf, symbol.section) != PART_VTABLE ||
+	(void)snprintf(name, sizeof(name), "kabi_vtable_%s%s%s", note->contract,
+		note->slot[0] ? "_" : "", note->slot);
+	if (!module_elf_find(elf, name, &symbol) ||
+		module_elf_part(elf, symbol.section) != PART_VTABLE ||
 		!IS_ALIGNED(symbol.value, alignof(void *)) || symbol.size < note->size ||
 		symbol.value > part_bytes(elf, PART_VTABLE) ||
 		note->size > part_bytes(elf, PART_VTABLE) - symbol.value)
@@ -109,10 +114,13 @@ static const void *find_vtable(struct module_elf *elf, const struct module_place
 }
 
 static int check_methods(struct module_elf *elf, const struct module_place *place,
-	const struct kabi_contract *contract, const struct kabi_note_vtable *note, const void *vtable)
+	const struct kabi_contract *contract, const struct kabi_note_vtable *note,
+	const void *vtable)
 {
-	const word_t *methods = (const void *)((const u8 *)vtable + sizeof(struct kabi_vtable_head));
-	const vaddr_t text = place->address[PART_TEXT], text_end = text + part_bytes(elf, PART_TEXT);
+	const word_t *methods =
+		(const void *)((const u8 *)vtable + sizeof(struct kabi_vtable_head));
+	const vaddr_t text = place->address[PART_TEXT],
+		      text_end = text + part_bytes(elf, PART_TEXT);
 
 	for (u32 row = 0; row < contract->nr_rows; row++) {
 		const struct kabi_method *method = &contract->methods[row];
@@ -122,18 +130,19 @@ static int check_methods(struct module_elf *elf, const struct module_place *plac
 
 			if (address == 0 && !(method->flags & KABI_METHOD_OPTIONAL) &&
 				method->since <= note->version)
-				return module_refuse(elf, "contract %s: method %s is missing", contract->name,
-					method->name);
+				return module_refuse(elf, "contract %s: method %s is missing",
+					contract->name, method->name);
 			if (address != 0 && (address < text || address >= text_end))
-				return module_refuse(elf, "contract %s: method %s is not in the module's text",
+				return module_refuse(elf,
+					"contract %s: method %s is not in the module's text",
 					contract->name, method->name);
 		}
 	}
 	return 0;
 }
 
-static int read_vtable_note(struct module_elf *elf, struct module *m, const struct module_place *place,
-	const void *raw, u32 bytes)
+static int read_vtable_note(struct module_elf *elf, struct module *m,
+	const struct module_place *place, const void *raw, u32 bytes)
 {
 	struct kabi_note_vtable note;
 
@@ -147,13 +156,18 @@ static int read_vtable_note(struct module_elf *elf, struct module *m, const stru
 	if (!contract)
 		return module_refuse(elf, "contract %s is unknown", note.contract);
 	if (!kind_may_implement(m->kind, contract))
-		return module_refuse(elf, "a %s may not implement contract %s", module_kind_name(m->kind),
-			note.contract);
-	if (note.version == 0 || note.version > contract->version || note.nr_methods > contract->nr_methods ||
+		return module_refuse(elf, "a %s may not implement contract %s",
+			module_kind_name(m->kind), note.contract);
+	if (note.version == 0 || note.version > contract->version ||
+		note.nr_methods > contract->nr_methods ||
 		(note.version == contract->version && note.nr_methods != contract->nr_methods) ||
-		note.size != sizeof(struct kabi_vtable_head) + (u64)note.nr_methods * sizeof(void *))
-		return module_refuse(elf, "contract %s: version %u with %u methods, this kernel has version %u with %u",
-			note.contract, note.version, note.nr_methods, contract->version, contract->nr_methods);
+		note.size !=
+			sizeof(struct kabi_vtable_head) + (u64)note.nr_methods * sizeof(void *))
+		return module_refuse(elf,
+			"contract %s: version %u with %u methods, this kernel has version %u with "
+			"%u",
+			note.contract, note.version, note.nr_methods, contract->version,
+			contract->nr_methods);
 	const void *vtable = find_vtable(elf, place, &note);
 	const struct kabi_vtable_head *head = vtable;
 
@@ -175,7 +189,8 @@ static int read_match_note(struct module_elf *elf, struct module *m, const void 
 	struct kabi_note_match *match = &m->matches[m->nr_matches];
 
 	if (bytes != sizeof(*match) || m->nr_matches == MODULE_MATCHES_MAX)
-		return module_refuse(elf, "malformed match note, or more than %u", MODULE_MATCHES_MAX);
+		return module_refuse(elf, "malformed match note, or more than %u",
+			MODULE_MATCHES_MAX);
 	memcpy(match, raw, sizeof(*match));
 	if (match->bus > KABI_BUS_NONE || !memchr(match->compatible, '\0', KABI_NAME_SIZE))
 		return module_refuse(elf, "malformed match note");
@@ -189,7 +204,8 @@ static int read_memory_note(struct module_elf *elf, struct module *m, const void
 		return module_refuse(elf, "malformed memory note, or a second one");
 	memcpy(&m->memory, raw, sizeof(m->memory));
 	if (m->kind != KABI_KIND_COMPONENT || m->memory.state_bytes > INSTANCE_BYTES_MAX ||
-		m->memory.device_bytes > INSTANCE_BYTES_MAX || m->memory.scratch_bytes > INSTANCE_BYTES_MAX ||
+		m->memory.device_bytes > INSTANCE_BYTES_MAX ||
+		m->memory.scratch_bytes > INSTANCE_BYTES_MAX ||
 		m->memory.answer_bytes > INSTANCE_BYTES_MAX)
 		return module_refuse(elf, "memory note: not a component, or more than %u MiB",
 			INSTANCE_BYTES_MAX >> 20);
@@ -197,7 +213,8 @@ static int read_memory_note(struct module_elf *elf, struct module *m, const void
 }
 
 /* One pass for each type: the module's own note says what the others may claim. */
-static int read_notes(struct module_elf *elf, struct module *m, const struct module_place *place, u32 type)
+static int read_notes(struct module_elf *elf, struct module *m, const struct module_place *place,
+	u32 type)
 {
 	const u8 *raw = place->write[PART_NOTE];
 	const size_t size = part_bytes(elf, PART_NOTE);
@@ -249,8 +266,8 @@ static int protect(const struct module_memory *memory)
 	return error;
 }
 
-int module_place_and_check(struct module *m, const void *image, size_t bytes, char error[MODULE_ERROR_BYTES],
-	struct module_memory *memory)
+int module_place_and_check(struct module *m, const void *image, size_t bytes,
+	char error[MODULE_ERROR_BYTES], struct module_memory *memory)
 {
 	struct module_place place;
 	struct module_elf elf;
@@ -265,7 +282,8 @@ int module_place_and_check(struct module *m, const void *image, size_t bytes, ch
 	if (!result && !m->name[0])
 		result = module_refuse(&elf, "no KABI_MODULE note");
 	if (!result)
-		result = module_elf_relocate(&elf, &place, m->kind != KABI_KIND_COMPONENT && m->kind != KABI_KIND_POLICY);
+		result = module_elf_relocate(&elf, &place,
+			m->kind != KABI_KIND_COMPONENT && m->kind != KABI_KIND_POLICY);
 	if (!result)
 		result = read_notes(&elf, m, &place, KABI_NOTE_VTABLE);
 	if (!result)

@@ -1,12 +1,13 @@
 #pragma once
 /*
- * Reading a relocatable ELF module. Pure: no allocation, no locks, no globals; host tests and the fuzzer call it.
- * The format is the System V gABI's, in the port's own class and byte order.
+ * Reading a relocatable ELF module. Pure: no allocation, no locks, no globals; host tests and the
+ * fuzzer call it. The format is the System V gABI's, in the port's own class and byte order.
  */
 #include <lib/types.h>
 #include <kabi/base.h>
 
-/* One struct serves both classes: word_t is Elf32_Word or Elf64_Xword where the two differ (gABI ch. 4). */
+/* One struct serves both classes: word_t is Elf32_Word or Elf64_Xword where the two differ (gABI
+ * ch. 4). */
 struct elf_header {
 	u8 ident[16];
 	u16 type, machine;
@@ -32,9 +33,9 @@ struct elf_symbol { /* decoded */
 	u16 section;
 };
 #define ELF_SECTION_UNDEF  0u
-#define ELF_SECTION_ABS	   0xfff1u
+#define ELF_SECTION_ABS    0xfff1u
 #define ELF_SECTION_COMMON 0xfff2u
-#define ELF_SYMBOL_FUNC	   2u
+#define ELF_SYMBOL_FUNC    2u
 #define ELF_SYMBOL_SECTION 3u
 #define ELF_SYMBOL_IFUNC   10u
 
@@ -56,15 +57,19 @@ struct module_elf {
 	size_t error_bytes;
 };
 
-/* Checks the whole file; 0 or -ENOEXEC with the reason in `error`. Data must be aligned to a word. */
-int module_elf_parse(struct module_elf *elf, const void *data, size_t bytes, char *error, size_t error_bytes);
+/* Checks the whole file; 0 or -ENOEXEC with the reason in `error`. Data must be aligned to a word.
+ */
+int module_elf_parse(struct module_elf *elf, const void *data, size_t bytes, char *error,
+	size_t error_bytes);
 bool module_elf_symbol(const struct module_elf *elf, u32 index, struct elf_symbol *out);
 bool module_elf_find(const struct module_elf *elf, const char *name, struct elf_symbol *out);
 enum module_part module_elf_part(const struct module_elf *elf, u32 section);
 /* Name of the function or object that covers `offset` of a part, or nullptr. */
-const char *module_elf_name_at(const struct module_elf *elf, enum module_part part, word_t offset, word_t *start);
+const char *module_elf_name_at(const struct module_elf *elf, enum module_part part, word_t offset,
+	word_t *start);
 /* Relocations that change `part`; nullptr when there are none. */
-const struct elf_rela *module_elf_relocations(const struct module_elf *elf, enum module_part part, size_t *nr);
+const struct elf_rela *module_elf_relocations(const struct module_elf *elf, enum module_part part,
+	size_t *nr);
 static inline u32 elf_rela_symbol(const struct elf_rela *r)
 {
 	return (u32)(sizeof(word_t) == 8 ? (u64)r->info >> 32 : r->info >> 8);

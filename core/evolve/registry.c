@@ -1,23 +1,34 @@
 /*
  * Modules, and the slots they are bound to.
  *
- * Purpose: everything replaceable enters the kernel here: NAME.uko files are checked, placed and relocated (elf.c, relocate.c,
- *   load.c), kept in one list, and their vtables put into slots.
- * Vocabulary: module = one NAME.uko in memory; unit = the slots that are exchanged together: a module's; instance = one use of
- *   a component (a device, a mount) with a slot of its own; parked = the slot's callers get WAIT(slot).
- * Objects and lifetimes: a module is published once, whole, and stays (replacement adds a newer one; freeing old text after a
- *   grace period is the Evolution issue's). Its file stays resident: a crashed component starts again from it.
+ * Purpose: everything replaceable enters the kernel here: NAME.uko files are checked, placed and
+ * relocated (elf.c, relocate.c, load.c), kept in one list, and their vtables put into slots.
+ *
+ * Vocabulary: module = one NAME.uko in memory; unit = the slots that are exchanged together: a
+ * module's; instance = one use of a component (a device, a mount) with a slot of its own; parked =
+ * the slot's callers get WAIT(slot).
+ *
+ * Objects and lifetimes: a module is published once, whole, and stays (replacement adds a newer
+ * one; freeing old text after a grace period is the Evolution issue's). Its file stays resident: a
+ * crashed component starts again from it.
+ *
  * Invariants:
- *   MODULE-I1 nothing writable: text is mapped read+execute, everything else read-only, before the module is published;
- *   MODULE-I2 a component or policy refers to no symbol outside itself;
- *   MODULE-I3 no code address in data, the vtable section excepted; each of its entries points into the module's own text;
- *   MODULE-I4 a slot's vtable belongs to the slot's contract, and has every mandatory method;
- *   MODULE-I5 list and module are immutable for readers; the list grows at its end by one release store.
- * Locks: registry_lock (mutex) serialises loading, binding and the slot table's writers. Readers take none.
+ *   MODULE-I1 nothing writable: text is mapped read+execute, everything else read-only, before the
+ * module is published; MODULE-I2 a component or policy refers to no symbol outside itself;
+ *   MODULE-I3 no code address in data, the vtable section excepted; each of its entries points into
+ * the module's own text; MODULE-I4 a slot's vtable belongs to the slot's contract, and has every
+ * mandatory method; MODULE-I5 list and module are immutable for readers; the list grows at its end
+ * by one release store.
+ *
+ * Locks: registry_lock (mutex) serialises loading, binding and the slot table's writers. Readers
+ * take none.
+ *
  * Failure and recovery: a refusal names the symbol, frees the memory and leaves slots as they were.
+ *
  * Replacement: this is it; slots of a unit are exchanged under registry_lock.
- * Cost: loading is linear in the file times symbols for names in refusals only; lookup of a text address is linear in the
- *   number of modules, and meant for backtraces.
+ *
+ * Cost: loading is linear in the file times symbols for names in refusals only; lookup of a text
+ * address is linear in the number of modules, and meant for backtraces.
  */
 #include <lib/cpio.h>
 #include <lib/errno.h>
@@ -144,7 +155,8 @@ const struct module_vtable *module_vtable_find(const struct module *m, const cha
 	return nullptr;
 }
 
-int module_load(const void *image, size_t bytes, struct module **out, char error[MODULE_ERROR_BYTES])
+int module_load(const void *image, size_t bytes, struct module **out,
+	char error[MODULE_ERROR_BYTES])
 {
 	struct module_memory memory;
 	struct module *m = kzalloc(sizeof(*m));
@@ -181,7 +193,8 @@ int module_load(const void *image, size_t bytes, struct module **out, char error
 static s32 fixed_slot_of(const struct module_vtable *v)
 {
 	for (u32 i = 0; i < nr_kabi_fixed_slots; i++)
-		if (kabi_fixed_slots[i].contract == v->contract && strcmp(kabi_fixed_slots[i].name, v->slot) == 0)
+		if (kabi_fixed_slots[i].contract == v->contract &&
+			strcmp(kabi_fixed_slots[i].name, v->slot) == 0)
 			return (s32)i;
 	return -1;
 }
@@ -197,8 +210,8 @@ int module_bind(struct module *m, char error[MODULE_ERROR_BYTES])
 
 		if (id < 0 || !slot_swap((u32)id, v->contract->parked, v->vtable)) {
 			mutex_unlock(&registry_lock);
-			(void)snprintf(error, MODULE_ERROR_BYTES, "contract %s has no free slot '%s'",
-				v->contract->name, v->slot);
+			(void)snprintf(error, MODULE_ERROR_BYTES,
+				"contract %s has no free slot '%s'", v->contract->name, v->slot);
 			return -EEXIST;
 		}
 		nucleus.slots[id].unit = m->unit;
@@ -289,12 +302,13 @@ static bool boot_one(const void *blob, size_t blob_bytes, const char *file)
 	if (!result)
 		result = module_bind(m, error);
 	if (result) {
-		log_err("module %s refused: %s (error %d)", file, error[0] ? error : "no memory", -result);
+		log_err("module %s refused: %s (error %d)", file, error[0] ? error : "no memory",
+			-result);
 		return false;
 	}
-	log_debug("module %s: %s, version %u, build %llx, text %lx-%lx", m->name, module_kind_name(m->kind),
-		m->version, (unsigned long long)m->build_id, (unsigned long)m->text,
-		(unsigned long)m->text_end);
+	log_debug("module %s: %s, version %u, build %llx, text %lx-%lx", m->name,
+		module_kind_name(m->kind), m->version, (unsigned long long)m->build_id,
+		(unsigned long)m->text, (unsigned long)m->text_end);
 	return true;
 }
 

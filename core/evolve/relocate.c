@@ -1,4 +1,5 @@
-/* Relocating a module: portable checks here, the machine's relocation types in arch/NAME/reloc.c. */
+/* Relocating a module: portable checks here, the machine's relocation types in arch/NAME/reloc.c.
+ */
 #include <lib/errno.h>
 #include <lib/string.h>
 #include <arch/elf.h>
@@ -13,14 +14,14 @@ static const char *place_name(const struct module_elf *elf, enum module_part par
 }
 
 /* MODULE-I3: a code address in data is allowed in .kabi.vtable only. */
-static int check_data_target(struct module_elf *elf, enum module_part part, const struct elf_rela *r,
-	const struct elf_symbol *symbol, enum module_part target)
+static int check_data_target(struct module_elf *elf, enum module_part part,
+	const struct elf_rela *r, const struct elf_symbol *symbol, enum module_part target)
 {
 	word_t at;
 
 	if (symbol->section == ELF_SECTION_UNDEF)
-		return module_refuse(elf, "data refers to core: %s to %s", place_name(elf, part, r->offset),
-			symbol->name);
+		return module_refuse(elf, "data refers to core: %s to %s",
+			place_name(elf, part, r->offset), symbol->name);
 	if (target == PART_TEXT || symbol->type == ELF_SYMBOL_FUNC) {
 		if (part == PART_VTABLE)
 			return 0;
@@ -50,8 +51,10 @@ static int symbol_value(struct module_elf *elf, const struct module_place *place
 		if (trusted || is_instrumentation(symbol->name))
 			core = symbol_address(symbol->name);
 		if (!core)
-			return module_refuse(elf, trusted ? "undefined symbol %s: core has none"
-							  : "undefined symbol %s: a component sees only its contracts",
+			return module_refuse(elf,
+				trusted ? "undefined symbol %s: core has none"
+					: "undefined symbol %s: a component sees only its "
+					  "contracts",
 				symbol->name);
 		*value = core;
 		return 0;
@@ -77,7 +80,8 @@ static int relocate_one(struct module_elf *elf, const struct module_place *place
 	u64 value;
 
 	if (bytes == 0)
-		return module_refuse(elf, "relocation type %u in %s", type, place_name(elf, part, r->offset));
+		return module_refuse(elf, "relocation type %u in %s", type,
+			place_name(elf, part, r->offset));
 	if (!checked_add(r->offset, (word_t)bytes, &end) || end > elf->part[part]->size)
 		return module_refuse(elf, "relocation outside of its section");
 	if (!module_elf_symbol(elf, elf_rela_symbol(r), &symbol))
@@ -85,13 +89,14 @@ static int relocate_one(struct module_elf *elf, const struct module_place *place
 	int error = 0;
 
 	if (part != PART_TEXT)
-		error = check_data_target(elf, part, r, &symbol, module_elf_part(elf, symbol.section));
+		error = check_data_target(elf, part, r, &symbol,
+			module_elf_part(elf, symbol.section));
 	if (!error)
 		error = symbol_value(elf, place, trusted, &symbol, &value);
 	if (error)
 		return error;
-	error = arch_reloc_apply(type, place->write[part] + r->offset, place->address[part] + r->offset, value,
-		r->addend);
+	error = arch_reloc_apply(type, place->write[part] + r->offset,
+		place->address[part] + r->offset, value, r->addend);
 	if (error)
 		return module_refuse(elf, "%s is out of reach of %s, or misaligned", symbol.name,
 			place_name(elf, part, r->offset));
@@ -105,7 +110,8 @@ int module_elf_relocate(struct module_elf *elf, const struct module_place *place
 		const struct elf_rela *r = module_elf_relocations(elf, (enum module_part)part, &nr);
 
 		for (size_t i = 0; i < nr; i++) {
-			int error = relocate_one(elf, place, trusted, (enum module_part)part, &r[i]);
+			int error =
+				relocate_one(elf, place, trusted, (enum module_part)part, &r[i]);
 
 			if (error)
 				return error;

@@ -1,5 +1,6 @@
-/* Command line: Linux's words (kernel-parameters.txt in Linux's documentation) and our rerun= and isolation=. Bad values are named in the
- * log and ignored, as Linux does; unknown words go to init as arguments or environment. */
+/* Command line: Linux's words (kernel-parameters.txt in Linux's documentation) and our rerun= and
+ * isolation=. Bad values are named in the log and ignored, as Linux does; unknown words go to init
+ * as arguments or environment. */
 #include <core/cmdline.h>
 #include <core/log.h>
 #include <core/cpu.h>
@@ -126,7 +127,8 @@ static bool parse_flag_word(const char *word)
 /* Words of Linux that mean nothing here but must not reach init's arguments. */
 static bool known_elsewhere(const char *name)
 {
-	static const char *const names[] = {"BOOT_IMAGE", "initrd", "earlycon", "earlyprintk", "printk.time", "tsc", "mitigations", "nopti"};
+	static const char *const names[] = {"BOOT_IMAGE", "initrd", "earlycon", "earlyprintk",
+		"printk.time", "tsc", "mitigations", "nopti"};
 
 	for (u32 i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(name, names[i]))
@@ -150,7 +152,8 @@ void cmdline_parse(const char *line)
 		if (!*p)
 			break;
 		word = p;
-		for (bool quoted = false; *p && (quoted || (*p != ' ' && *p != '\n' && *p != '\t')); p++)
+		for (bool quoted = false; *p && (quoted || (*p != ' ' && *p != '\n' && *p != '\t'));
+			p++)
 			if (*p == '"')
 				quoted = !quoted;
 		if (*p)
@@ -166,12 +169,14 @@ void cmdline_parse(const char *line)
 		}
 		value = strchr(word, '=');
 		if (!value) {
-			if (!parse_flag_word(word) && !known_elsewhere(word) && b->nr_user < ARRAY_SIZE(b->user))
+			if (!parse_flag_word(word) && !known_elsewhere(word) &&
+				b->nr_user < ARRAY_SIZE(b->user))
 				b->user[b->nr_user++] = word;
 			continue;
 		}
 		*value = 0;
-		if (parse_text_word(word, value + 1) || parse_number_word(word, value + 1) || known_elsewhere(word))
+		if (parse_text_word(word, value + 1) || parse_number_word(word, value + 1) ||
+			known_elsewhere(word))
 			continue;
 		*value = '=';
 		if (b->nr_user_env < ARRAY_SIZE(b->user_env))

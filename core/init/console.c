@@ -1,4 +1,5 @@
-/* What Linux's built-in initramfs holds (/dev, /dev/console, /root) and the first program's three descriptors. */
+/* What Linux's built-in initramfs holds (/dev, /dev/console, /root) and the first program's three
+ * descriptors. */
 #include <core/call.h>
 #include <core/console.h>
 #include <core/init.h>
@@ -20,7 +21,8 @@ void init_default_files(void)
 	call_end(&c);
 	call_begin(&c, CALLF_KERNEL);
 	if (!a)
-		a = call_run(&c, vfs_mknod(SLOT(VFS), &c, AT_FDCWD, (word_t) "/dev/console", S_IFCHR | 0600, DEV_MAKE(5, 1)));
+		a = call_run(&c, vfs_mknod(SLOT(VFS), &c, AT_FDCWD, (word_t) "/dev/console",
+					 S_IFCHR | 0600, DEV_MAKE(5, 1)));
 	call_end(&c);
 	call_begin(&c, CALLF_KERNEL);
 	if (!a)
@@ -38,7 +40,8 @@ void init_open_console(void)
 	answer_t a;
 
 	call_begin(&c, CALLF_KERNEL);
-	a = call_run(&c, vfs_open_kernel(SLOT(VFS), &c, (word_t)request.kernel_path, O_RDWR, &request));
+	a = call_run(&c,
+		vfs_open_kernel(SLOT(VFS), &c, (word_t)request.kernel_path, O_RDWR, &request));
 	call_end(&c);
 	if (a < 0) {
 		log_warn("Warning: unable to open an initial console.\n");

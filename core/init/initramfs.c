@@ -1,9 +1,12 @@
 /*
- * Unpacking of the initramfs into the root file system, as linux's Documentation/driver-api/early-userspace/buffer-format.rst describes it:
- * cpio archives of format "newc" (070701, 070702), one after another, with zero bytes between them, each of them perhaps compressed.
+ * Unpacking of the initramfs into the root file system, as linux's
+ * Documentation/driver-api/early-userspace/buffer-format.rst describes it: cpio archives of format
+ * "newc" (070701, 070702), one after another, with zero bytes between them, each of them perhaps
+ * compressed.
  *
- * All changes go through vfs with records of core's own, so the root may be any file system. The input is hostile: every length is
- * checked against what is left before it is used; a bad archive ends with what was unpacked so far.
+ * All changes go through vfs with records of core's own, so the root may be any file system. The
+ * input is hostile: every length is checked against what is left before it is used; a bad archive
+ * ends with what was unpacked so far.
  */
 #include <core/call.h>
 #include <core/init.h>
@@ -16,10 +19,10 @@
 #include <kabi/vfs.h>
 #include <lib/string.h>
 
-#define AT_CWD	     -100
+#define AT_CWD       -100
 #define HEADER_BYTES 110u
 #define PATH_BYTES   4096u
-#define LINKS	     256u
+#define LINKS        256u
 
 /* Page-aligned: call_path copies up to the end of a page. */
 static char path[PATH_BYTES] __aligned(4096);
@@ -43,9 +46,10 @@ struct unpack {
 	u32 nr_files, nr_errors;
 };
 
-/* Decompressors put themselves here (core/init/decompress.c): one compressed member at `in` -> kmalloc'd or vmap'd output. 0, -ENOSYS (not a
- * format that is built in), -EINVAL (corrupt). */
-__attribute__((weak)) int decompress_member(const void *in, size_t bytes, void **out, size_t *out_bytes, size_t *used)
+/* Decompressors put themselves here (core/init/decompress.c): one compressed member at `in` ->
+ * kmalloc'd or vmap'd output. 0, -ENOSYS (not a format that is built in), -EINVAL (corrupt). */
+__attribute__((weak)) int decompress_member(const void *in, size_t bytes, void **out,
+	size_t *out_bytes, size_t *used)
 {
 	(void)in;
 	(void)bytes;
@@ -92,7 +96,8 @@ static bool hex8(const u8 *p, u32 *out)
 
 static bool header_decode(const u8 *p, struct entry *e)
 {
-	u32 *const field[13] = {&e->ino, &e->mode, &e->uid, &e->gid, &e->nlink, &e->mtime, &e->bytes, &e->major, &e->minor, &e->rmajor, &e->rminor, &e->name_bytes};
+	u32 *const field[13] = {&e->ino, &e->mode, &e->uid, &e->gid, &e->nlink, &e->mtime,
+		&e->bytes, &e->major, &e->minor, &e->rmajor, &e->rminor, &e->name_bytes};
 
 	if (memcmp(p, "070701", 6) && memcmp(p, "070702", 6))
 		return false;
@@ -109,7 +114,8 @@ static int entry_next(struct unpack *u, struct entry *e)
 
 	if (u->bytes - at < HEADER_BYTES || !header_decode(u->base + at, e))
 		return -EINVAL;
-	if (!e->name_bytes || e->name_bytes > PATH_BYTES || e->name_bytes > u->bytes - at - HEADER_BYTES)
+	if (!e->name_bytes || e->name_bytes > PATH_BYTES ||
+		e->name_bytes > u->bytes - at - HEADER_BYTES)
 		return -EINVAL;
 	e->name = (const char *)u->base + at + HEADER_BYTES;
 	if (e->name[e->name_bytes - 1])
@@ -131,7 +137,8 @@ static struct link **link_bucket(struct unpack *u, const struct entry *e)
 static struct link *link_find(struct unpack *u, const struct entry *e)
 {
 	for (struct link *l = *link_bucket(u, e); l; l = l->next)
-		if (l->ino == e->ino && l->major == e->major && l->minor == e->minor && l->type == S_TYPE(e->mode))
+		if (l->ino == e->ino && l->major == e->major && l->minor == e->minor &&
+			l->type == S_TYPE(e->mode))
 			return l;
 	return nullptr;
 }
@@ -188,7 +195,9 @@ static answer_t write_all(struct unpack *u, struct file *f, const u8 *data, size
 static answer_t make_file(struct unpack *u, const struct entry *e, bool fresh)
 {
 	struct open_request request = {.kernel_path = path, .mode = e->mode & 07777};
-	answer_t a = RUN(u, vfs_open_kernel(SLOT(VFS), c, 0, O_WRONLY | (fresh ? O_CREAT | O_TRUNC : 0) | O_LARGEFILE, &request));
+	answer_t a =
+		RUN(u, vfs_open_kernel(SLOT(VFS), c, 0,
+			       O_WRONLY | (fresh ? O_CREAT | O_TRUNC : 0) | O_LARGEFILE, &request));
 
 	if (a < 0)
 		return a;
@@ -218,7 +227,8 @@ static answer_t make_node(struct unpack *u, const struct entry *e)
 	case S_IFBLK:
 	case S_IFIFO:
 	case S_IFSOCK:
-		return RUN(u, vfs_mknod(SLOT(VFS), c, AT_CWD, p, e->mode, DEV_MAKE(e->rmajor, e->rminor)));
+		return RUN(u, vfs_mknod(SLOT(VFS), c, AT_CWD, p, e->mode,
+				      DEV_MAKE(e->rmajor, e->rminor)));
 	default:
 		return -EINVAL;
 	}
@@ -243,7 +253,8 @@ static void set_attributes(struct unpack *u, const struct entry *e)
 		(void)RUN(u, vfs_chown(SLOT(VFS), c, AT_CWD, p, e->uid, e->gid, 0x100));
 	if (S_TYPE(e->mode) != S_IFLNK)
 		(void)RUN(u, vfs_chmod(SLOT(VFS), c, AT_CWD, p, e->mode & 07777, 0));
-	(void)RUN(u, vfs_utimes_set(SLOT(VFS), c, AT_CWD, p, (s64)e->mtime, 0, (s64)e->mtime, 0, 0x100));
+	(void)RUN(u,
+		vfs_utimes_set(SLOT(VFS), c, AT_CWD, p, (s64)e->mtime, 0, (s64)e->mtime, 0, 0x100));
 }
 
 static answer_t entry_make(struct unpack *u, const struct entry *e)
@@ -257,7 +268,8 @@ static answer_t entry_make(struct unpack *u, const struct entry *e)
 	clean_path(u, e);
 	if (first) {
 		put_path(other, first->name);
-		a = RUN(u, vfs_link(SLOT(VFS), c, AT_CWD, (u64)(vaddr_t)other, AT_CWD, (u64)(vaddr_t)path, 0));
+		a = RUN(u, vfs_link(SLOT(VFS), c, AT_CWD, (u64)(vaddr_t)other, AT_CWD,
+				   (u64)(vaddr_t)path, 0));
 		/* The data of a linked file comes with any one of its names. */
 		if (a == 0 && e->bytes && S_TYPE(e->mode) == S_IFREG)
 			a = make_file(u, e, false);
@@ -334,9 +346,14 @@ static int unpack_all(struct unpack *u, u32 depth)
 			return error;
 		if (u->at != before && memcmp(u->base + u->at, "0707", 4) == 0)
 			continue;
-		error = depth ? -EINVAL : decompress_member(u->base + u->at, u->bytes - u->at, &out, &out_bytes, &used);
+		error = depth ? -EINVAL
+			      : decompress_member(u->base + u->at, u->bytes - u->at, &out,
+					&out_bytes, &used);
 		if (error) {
-			log_err("initramfs: %s at byte %zu\n", error == -ENOSYS ? "unknown or unsupported compression" : "corrupt archive", u->at);
+			log_err("initramfs: %s at byte %zu\n",
+				error == -ENOSYS ? "unknown or unsupported compression"
+						 : "corrupt archive",
+				u->at);
 			return error;
 		}
 		error = unpack_member(u, out, out_bytes, depth);

@@ -1,9 +1,12 @@
 /*
  * Boot: from the port's hand-over to the first program.
  *
- * Order (each step may use those before it): per-CPU data, command line, log | memory | symbols, slots, objects | tasks, time, scheduler
- * | other CPUs | in the init thread: core threads, modules, root file system, initramfs, devices | exec of the first program.
- * Failure: what cannot work without (memory, modules of the root, a first program) ends in a panic that names the cause.
+ * Order (each step may use those before it): per-CPU data, command line, log | memory | symbols,
+ * slots, objects | tasks, time, scheduler | other CPUs | in the init thread: core threads, modules,
+ * root file system, initramfs, devices | exec of the first program.
+ *
+ * Failure: what cannot work without (memory, modules of the root, a first program) ends in a panic
+ * that names the cause.
  */
 #include <core/call.h>
 #include <core/cmdline.h>
@@ -112,7 +115,8 @@ static void unpack_initrd(void)
 	if (!boot.initrd.size_bytes)
 		return;
 	if (initramfs_unpack(arch_phys_to_virt(boot.initrd.base), (size_t)boot.initrd.size_bytes))
-		log_err("initramfs unpacking failed\n"); /* Linux goes on too: what was unpacked is there */
+		log_err("initramfs unpacking failed\n"); /* Linux goes on too: what was unpacked is
+							    there */
 	mm_boot_free_range(boot.initrd.base, boot.initrd.size_bytes);
 }
 
@@ -120,7 +124,10 @@ static bool try_exec(const char *path)
 {
 	const char *argv[ARRAY_SIZE(boot_parameters.user) + 2] = {path};
 	const char *envp[ARRAY_SIZE(boot_parameters.user_env) + 3] = {"HOME=/", "TERM=linux"};
-	struct exec_args args = {.kernel_path = path, .kernel_argv = argv, .kernel_envp = envp, .dirfd = -100};
+	struct exec_args args = {.kernel_path = path,
+		.kernel_argv = argv,
+		.kernel_envp = envp,
+		.dirfd = -100};
 	int r;
 
 	for (u32 i = 0; i < boot_parameters.nr_user; i++)
@@ -135,7 +142,8 @@ static bool try_exec(const char *path)
 	return false;
 }
 
-/* As Linux's kernel_init: rdinit from the initramfs when it is there, else root= is mounted and init= or the usual four are tried. */
+/* As Linux's kernel_init: rdinit from the initramfs when it is there, else root= is mounted and
+ * init= or the usual four are tried. */
 static void run_first_program(void)
 {
 	static const char *const usual[] = {"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"};
@@ -144,7 +152,9 @@ static void run_first_program(void)
 	if (boot.initrd.size_bytes && try_exec(rdinit))
 		return;
 	if (!boot_parameters.root)
-		panic("No root file system: no root= on the command line, and no %s in the initramfs.", rdinit);
+		panic("No root file system: no root= on the command line, and no %s in the "
+		      "initramfs.",
+			rdinit);
 	root_mount();
 	if (boot_parameters.init) {
 		if (try_exec(boot_parameters.init))
@@ -186,8 +196,8 @@ __noreturn void core_main(struct boot_info *info)
 	arch_cpu_data_set(&boot_cpu);
 	cmdline_parse(boot.command_line);
 	call_rerun_set(boot_parameters.rerun);
-	log_printf(LOG_NOTICE, "UmkaOS, loaded by %s, kernel at slide %#llx\n", boot.loader ? boot.loader : "?",
-		(unsigned long long)boot.kaslr_slide_bytes);
+	log_printf(LOG_NOTICE, "UmkaOS, loaded by %s, kernel at slide %#llx\n",
+		boot.loader ? boot.loader : "?", (unsigned long long)boot.kaslr_slide_bytes);
 	log_info("Command line: %s\n", boot_command_line);
 	mm_boot_init(&boot);
 	log_init();

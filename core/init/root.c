@@ -1,4 +1,5 @@
-/* root=: the real root file system, mounted over the initramfs root as Linux's prepare_namespace does. */
+/* root=: the real root file system, mounted over the initramfs root as Linux's prepare_namespace
+ * does. */
 #include <core/call.h>
 #include <core/cmdline.h>
 #include <core/fs_call.h>
@@ -60,10 +61,12 @@ void root_mount(void)
 		call_end(&c);
 		if (!boot_parameters.rootwait || (a != -ENOENT && a != -ENODEV && a != -ENXIO))
 			break;
-		wait_sleep(&current->wake, EV_ANY, waitable_seq(&current->wake), time_monotonic_ns() + ROOT_WAIT_NS, 0);
+		wait_sleep(&current->wake, EV_ANY, waitable_seq(&current->wake),
+			time_monotonic_ns() + ROOT_WAIT_NS, 0);
 	}
 	if (a)
-		panic("VFS: Unable to mount root fs \"%s\" (type %s): error %ld", boot_parameters.root, type, -(long)a);
+		panic("VFS: Unable to mount root fs \"%s\" (type %s): error %ld",
+			boot_parameters.root, type, -(long)a);
 	if (mount_root_switch(sb))
 		panic("no memory for the root mount");
 }

@@ -1,11 +1,13 @@
-/* Cross calls: a closed set of operations that other CPUs run in interrupt context. Theory in irq.c. */
+/* Cross calls: a closed set of operations that other CPUs run in interrupt context. Theory in
+ * irq.c. */
 #include <core/irq.h>
 #include <core/lock.h>
 #include <core/log.h>
 #include <arch/mmu.h>
 #include <arch/trap.h>
 
-/* One request at a time: cross calls are rare, and waiting for the lock keeps answering others' requests (see below). */
+/* One request at a time: cross calls are rare, and waiting for the lock keeps answering others'
+ * requests (see below). */
 static struct spinlock call_lock = SPINLOCK_INIT(LOCK_LEVEL_NONE);
 static enum irq_call call_op;
 static void *call_arg;
@@ -16,10 +18,12 @@ static void call_execute(void)
 	if (!atomic32_load_acquire(&call_pending[arch_this_cpu()]))
 		return;
 	switch (call_op) {
-	case IRQ_CALL_FLUSH: /* ports flush by their own IPIs; here only full serialisation is meant */
+	case IRQ_CALL_FLUSH: /* ports flush by their own IPIs; here only full serialisation is meant
+			      */
 	case IRQ_CALL_MEMBARRIER:
 	case IRQ_CALL_GRACE:
-		/* The interrupt itself is the barrier (membarrier(2), MEMBARRIER_CMD_PRIVATE_EXPEDITED). */
+		/* The interrupt itself is the barrier (membarrier(2),
+		 * MEMBARRIER_CMD_PRIVATE_EXPEDITED). */
 		break;
 	}
 	atomic32_store_release(&call_pending[arch_this_cpu()], 0);
@@ -52,8 +56,10 @@ void irq_ipi(u32 kind)
 	u32 locks;
 
 	switch ((enum arch_ipi)kind) {
-	case ARCH_IPI_RESCHEDULE: /* the sender set need_resched; the interrupt's exit looks at it */
-		if (*arch_preempt_count_ptr() == 0) /* what was interrupted is in no read section: a user loop owes nothing */
+	case ARCH_IPI_RESCHEDULE: /* the sender set need_resched; the interrupt's exit looks at it
+				   */
+		if (*arch_preempt_count_ptr() == 0) /* what was interrupted is in no read section: a
+						       user loop owes nothing */
 			this_cpu()->quiescent++;
 		break;
 	case ARCH_IPI_CALL:

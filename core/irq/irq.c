@@ -1,10 +1,16 @@
 /*
  * Interrupts (irq.c), cross calls (ipi.c), traps (trap.c).
  *
- * Purpose: number interrupts, turn those of devices into deferred calls ("interrupts reach components as events in a core thread").
- * Objects: one descriptor per core interrupt number. Invariants: IRQ-I1 a level line is masked from its interrupt until the component's
- *   irq_done; IRQ-I2 the handler side takes no lock but the descriptor's. Locks: descriptor lock, LOCK_LEVEL_IRQ.
- * Failure and recovery: an interrupt nobody attached is masked and counted. Replacement: events name slot and object, never code.
+ * Purpose: number interrupts, turn those of devices into deferred calls ("interrupts reach
+ * components as events in a core thread").
+ *
+ * Objects: one descriptor per core interrupt number. Invariants: IRQ-I1 a level line is masked from
+ * its interrupt until the component's irq_done; IRQ-I2 the handler side takes no lock but the
+ * descriptor's. Locks: descriptor lock, LOCK_LEVEL_IRQ.
+ *
+ * Failure and recovery: an interrupt nobody attached is masked and counted. Replacement: events
+ * name slot and object, never code.
+ *
  * Cost: one table access and one queue insertion.
  */
 #include <core/irq.h>

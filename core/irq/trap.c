@@ -6,7 +6,8 @@
 
 #define SEGV_MAPERR 1
 
-bool trap_page_fault(struct arch_regs *regs, vaddr_t addr, enum trap_access access, bool user, bool present)
+bool trap_page_fault(struct arch_regs *regs, vaddr_t addr, enum trap_access access, bool user,
+	bool present)
 {
 	struct task *t = current;
 	s32 signo = SIGSEGV, code = SEGV_MAPERR;
@@ -42,10 +43,12 @@ void trap_user_exception(struct arch_regs *regs, int signo, int code, vaddr_t ad
 	arch_irq_disable();
 }
 
-__noreturn void trap_kernel_exception(struct arch_regs *regs, const char *what, word_t error, vaddr_t addr)
+__noreturn void trap_kernel_exception(struct arch_regs *regs, const char *what, word_t error,
+	vaddr_t addr)
 {
 	lock_debug_disable();
-	log_printf(LOG_EMERG, "%s in kernel mode, error %#lx, address %#lx\n", what, (unsigned long)error, (unsigned long)addr);
+	log_printf(LOG_EMERG, "%s in kernel mode, error %#lx, address %#lx\n", what,
+		(unsigned long)error, (unsigned long)addr);
 	arch_regs_print(regs);
 	panic("%s", what);
 }

@@ -1,17 +1,24 @@
 /*
  * Private pages: sharing families.
  *
- * Purpose: which frame a private page of a space is. Vocabulary: family: the spaces that came from one another by fork; they share the
- * nodes of their trees until one of them writes.
- * Objects and lifetimes: a node counts its parents (inner nodes and roots). A word in a leaf pins its frame once, however many spaces
- * share the leaf.
- * Invariants: A1 a node with more than one parent is never changed: who wants to write copies the path from the root, which raises the
- * counts of the copied nodes' children (of a leaf: the pins of its frames) by one.  A2 a frame may be written in place by a space iff every
- * node on the way to its word has one parent and the frame has one pin.  A3 a space's writable translations are to such frames only: fork
- * takes write rights from all of them.
- * Locks: the space's page lock for its own tree; nodes shared with others are read-only, their counts atomic.
- * Failure: no memory for a copy: nothing changed. Replacement: core. Cost: fork: one increment, however large the space; a first write
- * after it: one leaf (64 words) and rarely its parents; exit of a child that wrote little: little.
+ * Purpose: which frame a private page of a space is. Vocabulary: family: the spaces that came from
+ * one another by fork; they share the nodes of their trees until one of them writes.
+ *
+ * Objects and lifetimes: a node counts its parents (inner nodes and roots). A word in a leaf pins
+ * its frame once, however many spaces share the leaf.
+ *
+ * Invariants: A1 a node with more than one parent is never changed: who wants to write copies the
+ * path from the root, which raises the counts of the copied nodes' children (of a leaf: the pins of
+ * its frames) by one.  A2 a frame may be written in place by a space iff every node on the way to
+ * its word has one parent and the frame has one pin.  A3 a space's writable translations are to
+ * such frames only: fork takes write rights from all of them.
+ *
+ * Locks: the space's page lock for its own tree; nodes shared with others are read-only, their
+ * counts atomic.
+ *
+ * Failure: no memory for a copy: nothing changed. Replacement: core. Cost: fork: one increment,
+ * however large the space; a first write after it: one leaf (64 words) and rarely its parents; exit
+ * of a child that wrote little: little.
  */
 #include "anon.h"
 

@@ -1,14 +1,16 @@
 #pragma once
 /*
- * Private memory: one tree of slot words per address space, indexed by virtual page number, shared copy-on-write over fork.
- * Pure but for the two frame functions; the caller holds the space's page lock. Theory: anon.c.
+ * Private memory: one tree of slot words per address space, indexed by virtual page number, shared
+ * copy-on-write over fork. Pure but for the two frame functions; the caller holds the space's page
+ * lock. Theory: anon.c.
  */
 #include <core/frame.h>
 #include "slots.h"
 
 struct anon_word {
 	u64 word;
-	bool exclusive; /* nobody else's tree holds this leaf: the frame is ours alone if its pins say so */
+	bool exclusive; /* nobody else's tree holds this leaf: the frame is ours alone if its pins
+			   say so */
 };
 /* The word of page `vpn`; 0: none. */
 struct anon_word anon_get(struct slot_node *root, u64 vpn);
@@ -23,7 +25,8 @@ static inline struct slot_node *anon_share(struct slot_node *root)
 		refcount_inc(&root->refs);
 	return root;
 }
-/* Empties [first, last]; frames lose a pin. Returns how many pages went, -1: no memory to copy a shared node (some may have gone). */
+/* Empties [first, last]; frames lose a pin. Returns how many pages went, -1: no memory to copy a
+ * shared node (some may have gone). */
 s64 anon_clear(struct slot_node **root, u64 first, u64 last);
 void anon_drop(struct slot_node *root);
 /* Pages in the tree. */

@@ -1,6 +1,8 @@
 /*
- * Buddy allocator (Knowlton 1965). Invariants: 1. a frame has FRAME_FREE iff it heads a block on free[order], order being its own;
- * 2. two buddies of one order are never both free; 3. free_frames = sum over orders of nr_free << order.
+ * Buddy allocator (Knowlton 1965). Invariants: 1. a frame has FRAME_FREE iff it heads a block on
+ * free[order], order being its own;
+ * 2. two buddies of one order are never both free; 3. free_frames = sum over orders of nr_free <<
+ * order.
  */
 #include "buddy.h"
 

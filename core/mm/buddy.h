@@ -1,7 +1,7 @@
 #pragma once
 /*
- * The buddy core: pure, without locks (core/mm/frame.c serialises), provable and tested on the host.
- * A block of order k is 2^k frames, aligned to its size by physical frame number.
+ * The buddy core: pure, without locks (core/mm/frame.c serialises), provable and tested on the
+ * host. A block of order k is 2^k frames, aligned to its size by physical frame number.
  */
 #include <core/frame.h>
 #define BUDDY_ORDERS 11u

@@ -1,12 +1,13 @@
 /*
- * Page faults. The fault looks at the region under space->lock; what can be done without waiting for I/O is done there, otherwise the page is
- * brought in with no lock held and the fault starts again (the page is then found, or the region has changed). Theory in space.c.
+ * Page faults. The fault looks at the region under space->lock; what can be done without waiting
+ * for I/O is done there, otherwise the page is brought in with no lock held and the fault starts
+ * again (the page is then found, or the region has changed). Theory in space.c.
  */
 #include "space.h"
 
-#define FAULT_AROUND_FILE 16u /* pages, aligned */
-#define FAULT_AROUND_ANON 8u
-#define FAULT_TRIES_MAX	  64u
+#define FAULT_AROUND_FILE      16u /* pages, aligned */
+#define FAULT_AROUND_ANON      8u
+#define FAULT_TRIES_MAX        64u
 #define MEMORY_FOR_FAULT_BYTES 65536u
 
 /* What a fault needs before it can go on: an object page, prepared for a write or not. */
@@ -50,12 +51,15 @@ static void code_sync(struct frame *frame)
 /* --- private pages --- */
 
 /* One translation; va had none, or one to the same frame. */
-static int map_private(struct fault *f, vaddr_t va, struct frame *frame, bool writable) __requires(f->as->page_lock)
+static int map_private(struct fault *f, vaddr_t va, struct frame *frame, bool writable)
+	__requires(f->as->page_lock)
 {
-	return arch_map(&f->as->arch, va, frame_paddr(frame), 1, region_prot(f->region->flags, writable));
+	return arch_map(&f->as->arch, va, frame_paddr(frame), 1,
+		region_prot(f->region->flags, writable));
 }
 
-/* Translations to neighbours that are in the tree already: after fork a child gets its pages this way. */
+/* Translations to neighbours that are in the tree already: after fork a child gets its pages this
+ * way. */
 static void map_private_around(struct fault *f) __requires(f->as->page_lock)
 {
 	vaddr_t start = ALIGN_DOWN(f->va, FAULT_AROUND_ANON * PAGE_BYTES);
@@ -81,7 +85,8 @@ static bool private_alone(struct anon_word w)
 	return w.exclusive && atomic32_load_seq(&word_frame(w.word)->pins) == 1;
 }
 
-/* The new frame becomes the private page at va, whatever was mapped there before. Consumes the caller's pin on success. */
+/* The new frame becomes the private page at va, whatever was mapped there before. Consumes the
+ * caller's pin on success. */
 static int private_install(struct fault *f, struct frame *frame) __requires(f->as->page_lock)
 {
 	u64 vpn = vpn_of(f->va), old;
@@ -133,7 +138,8 @@ static int fault_private_present(struct fault *f, struct anon_word w)
 	around = !arch_query(&f->as->arch, f->va, &info);
 	if (!w.word || (!around && info.writable)) {
 		spin_unlock(&f->as->page_lock);
-		return w.word ? 0 : -EAGAIN; /* served by another thread; or gone with the end of the file below */
+		return w.word ? 0 : -EAGAIN; /* served by another thread; or gone with the end of
+						the file below */
 	}
 	if (!write || private_alone(w)) {
 		r = map_private(f, f->va, word_frame(w.word), private_alone(w));
@@ -148,8 +154,10 @@ static int fault_private_present(struct fault *f, struct anon_word w)
 		return -ENOMEM;
 	spin_lock(&f->as->page_lock);
 	w = anon_get(f->as->anon.root, vpn_of(f->va));
-	if (!w.word || private_alone(w) || (arch_query(&f->as->arch, f->va, &info) && info.writable)) {
-		r = -EAGAIN; /* another thread was here meanwhile, and may be writing to its copy: look again */
+	if (!w.word || private_alone(w) ||
+		(arch_query(&f->as->arch, f->va, &info) && info.writable)) {
+		r = -EAGAIN; /* another thread was here meanwhile, and may be writing to its copy:
+				look again */
 	} else {
 		from = page_begin(word_frame(w.word));
 		to = page_begin(copy);
@@ -193,9 +201,10 @@ static int fault_anonymous(struct fault *f)
 
 /* --- object pages --- */
 
-/* P1, O3: counted first, then the word is looked at again. -EAGAIN: the page has left the object. */
-static int map_object_page(struct fault *f, vaddr_t va, struct memory_object *o, u64 index, struct frame *frame, bool writable)
-	__requires(f->as->page_lock)
+/* P1, O3: counted first, then the word is looked at again. -EAGAIN: the page has left the object.
+ */
+static int map_object_page(struct fault *f, vaddr_t va, struct memory_object *o, u64 index,
+	struct frame *frame, bool writable) __requires(f->as->page_lock)
 {
 	struct arch_pte_info info;
 	bool counted = false;
@@ -214,7 +223,8 @@ static int map_object_page(struct fault *f, vaddr_t va, struct memory_object *o,
 	if (unlikely(object_word(o, index) != frame_word(frame)))
 		r = -EAGAIN;
 	else
-		r = arch_map(&f->as->arch, va, frame_paddr(frame), 1, region_prot(f->region->flags, writable));
+		r = arch_map(&f->as->arch, va, frame_paddr(frame), 1,
+			region_prot(f->region->flags, writable));
 	if (counted)
 		return r;
 	if (unlikely(r)) {
@@ -233,7 +243,9 @@ static void map_object_around(struct fault *f, struct memory_object *o) __requir
 {
 	struct region *r = f->region;
 	vaddr_t start = MAX(ALIGN_DOWN(f->va, FAULT_AROUND_FILE * PAGE_BYTES), r->start);
-	vaddr_t end = MIN(ALIGN_DOWN(f->va, FAULT_AROUND_FILE * PAGE_BYTES) + FAULT_AROUND_FILE * PAGE_BYTES, r->end);
+	vaddr_t end = MIN(ALIGN_DOWN(f->va, FAULT_AROUND_FILE * PAGE_BYTES) +
+				  FAULT_AROUND_FILE * PAGE_BYTES,
+		r->end);
 	u64 nr_pages = memory_object_pages(o);
 
 	for (vaddr_t va = start; va < end; va += PAGE_BYTES) {
@@ -244,21 +256,26 @@ static void map_object_around(struct fault *f, struct memory_object *o) __requir
 		if (index >= nr_pages)
 			break;
 		word = object_word(o, index);
-		if (slot_kind_of(word) != SLOT_RESIDENT || va == f->va || arch_query(&f->as->arch, va, &info))
+		if (slot_kind_of(word) != SLOT_RESIDENT || va == f->va ||
+			arch_query(&f->as->arch, va, &info))
 			continue;
 		frame = word_frame(word);
-		if (!(frame_flags(frame) & FRAME_UPTODATE) || (region_private(r) && anon_get(f->as->anon.root, vpn_of(va)).word))
+		if (!(frame_flags(frame) & FRAME_UPTODATE) ||
+			(region_private(r) && anon_get(f->as->anon.root, vpn_of(va)).word))
 			continue;
-		/* the spinlock is a grace section: the frame may change hands but map_object_page notices */
+		/* the spinlock is a grace section: the frame may change hands but map_object_page
+		 * notices */
 		if (map_object_page(f, va, o, index, frame, r->flags & VM_SHARED && !o->evictable))
 			break;
 	}
 }
 
 /* The object page for this fault, pinned; -EAGAIN: f->want says what to bring in first. */
-static int object_page(struct fault *f, struct memory_object *o, u64 index, bool prepared, struct frame **out)
+static int object_page(struct fault *f, struct memory_object *o, u64 index, bool prepared,
+	struct frame **out)
 {
-	if (f->have && f->have_object == o && f->have_index == index && (f->have_prepared || !prepared) && f->have->object == o) {
+	if (f->have && f->have_object == o && f->have_index == index &&
+		(f->have_prepared || !prepared) && f->have->object == o) {
 		frame_pin(f->have);
 		*out = f->have;
 		return 0;
@@ -280,7 +297,8 @@ static int fault_device(struct fault *f, struct memory_object *o, u64 index)
 	int r;
 
 	spin_lock(&f->as->page_lock);
-	r = arch_map(&f->as->arch, f->va, pa, 1, (enum mmu_prot)(region_prot(f->region->flags, true) | o->device_prot));
+	r = arch_map(&f->as->arch, f->va, pa, 1,
+		(enum mmu_prot)(region_prot(f->region->flags, true) | o->device_prot));
 	spin_unlock(&f->as->page_lock);
 	return r;
 }
@@ -366,7 +384,8 @@ bool region_grow(struct region *r, vaddr_t addr)
 		return false;
 	if (prev && prev->end > start)
 		return false;
-	if (prev && prev->flags & VM_ACCESS && !(prev->flags & VM_GROWSDOWN) && start - prev->end < STACK_GUARD_BYTES)
+	if (prev && prev->flags & VM_ACCESS && !(prev->flags & VM_GROWSDOWN) &&
+		start - prev->end < STACK_GUARD_BYTES)
 		return false;
 	pages = (r->start - start) >> PAGE_SHIFT;
 	if (space_may_expand(as, pages, r->flags))
@@ -386,15 +405,18 @@ static bool access_allowed(u32 vm_flags, u32 access)
 	return vm_flags & VM_ACCESS;
 }
 
-/* 0, -EAGAIN (f->want: bring it in; none: look again), -EFAULT no region, -EACCES, -ENXIO behind the end, -ENOMEM. */
-static int fault_locked(struct fault *f, vaddr_t addr, bool force) TSA(requires_shared_capability(f->as->lock))
+/* 0, -EAGAIN (f->want: bring it in; none: look again), -EFAULT no region, -EACCES, -ENXIO behind
+ * the end, -ENOMEM. */
+static int fault_locked(struct fault *f, vaddr_t addr, bool force)
+	TSA(requires_shared_capability(f->as->lock))
 {
 	struct region *r = space_find(f->as, addr);
 
 	if (!r || addr < r->start)
 		return -EFAULT;
 	f->region = r;
-	if (!access_allowed(r->flags, f->access) && !(force && (region_private(r) || !(f->access & TRAP_WRITE))))
+	if (!access_allowed(r->flags, f->access) &&
+		!(force && (region_private(r) || !(f->access & TRAP_WRITE))))
 		return -EACCES;
 	f->va = addr & PAGE_MASK;
 	return r->object ? fault_object(f) : fault_anonymous(f);
@@ -444,7 +466,8 @@ static int fault_run(struct address_space *as, vaddr_t addr, u32 access, bool fo
 		space_unlock_shared(&f.as->lock);
 		if (r == -EFAULT && fault_grow(as, addr))
 			continue;
-		if (r == -ENOMEM && !mm_reclaim_for(MEMORY_FOR_FAULT_BYTES) && !task_kill_pending(current))
+		if (r == -ENOMEM && !mm_reclaim_for(MEMORY_FOR_FAULT_BYTES) &&
+			!task_kill_pending(current))
 			continue;
 		if (r != -EAGAIN)
 			break;
@@ -509,7 +532,8 @@ static bool translation_serves(struct address_space *as, vaddr_t va, bool write)
 	bool ok;
 
 	spin_lock(&as->page_lock);
-	ok = arch_query(&as->arch, va, &info) && info.user && info.present && (info.writable || !write);
+	ok = arch_query(&as->arch, va, &info) && info.user && info.present &&
+	     (info.writable || !write);
 	spin_unlock(&as->page_lock);
 	return ok;
 }
@@ -523,7 +547,8 @@ int space_populate(struct address_space *as, vaddr_t addr, size_t bytes, bool wr
 	if (!bytes)
 		return 0;
 	for (vaddr_t va = addr & PAGE_MASK; va < addr + bytes; va += PAGE_BYTES) {
-		/* A translation without any right (PROT_NONE) is not readable; the fault finds out. */
+		/* A translation without any right (PROT_NONE) is not readable; the fault finds out.
+		 */
 		if (write && translation_serves(as, va, true))
 			continue;
 		if (space_fault(as, va, write ? TRAP_WRITE : TRAP_READ, &signo, &code))
@@ -551,7 +576,8 @@ int space_populate_range(struct address_space *as, vaddr_t start, vaddr_t end)
 			return -ENOMEM;
 		if (!(flags & VM_ACCESS))
 			continue;
-		error = fault_run(as, va, flags & VM_WRITE && (!(flags & VM_SHARED)) ? TRAP_WRITE : TRAP_READ, false);
+		error = fault_run(as, va,
+			flags & VM_WRITE && (!(flags & VM_SHARED)) ? TRAP_WRITE : TRAP_READ, false);
 		if (error)
 			return error == -EINTR ? -EINTR : -ENOMEM;
 	}
@@ -583,7 +609,8 @@ static struct frame *frame_at(struct address_space *as, vaddr_t va, bool write)
 	return f;
 }
 
-int space_page_get(struct address_space *as, vaddr_t addr, bool write, bool force, struct frame **out)
+int space_page_get(struct address_space *as, vaddr_t addr, bool write, bool force,
+	struct frame **out)
 {
 	if (!user_range_ok(addr, 1))
 		return -EFAULT;

@@ -1,17 +1,27 @@
 /*
  * Frames: the frame table, the zone with its buddy lists, per-CPU caches.
  *
- * Purpose: who owns each page frame. Vocabulary: frame: one page of memory and its entry in the table; block: 2^order frames; pin: a user
- * that keeps the contents; reserve: what only allocations that cannot wait may take.
- * Objects and lifetimes: the table is carved from usable memory at boot and covers everything from the lowest to the highest frame that may
- * be directly mapped. A frame comes with one pin and goes when the last pin does, whoever drops it: a lock-free reader (memory_page_try) may
- * hold a pin on a frame that has just changed hands, so nobody but the last unpin may free.
- * Invariants: F1 a frame with pins 0 is in the buddy lists or a CPU's cache; F2 frames of a CPU's cache are order 0 and not FRAME_FREE;
- * F3 the head of an allocated block knows its order, its tails have pins 0.
- * Locks: the zone lock (interrupts off) around the buddy core; CPU caches need interrupts off only. No lock is held while the policy is asked:
- * its answer is checked again under the lock.
+ * Purpose: who owns each page frame. Vocabulary: frame: one page of memory and its entry in the
+ * table; block: 2^order frames; pin: a user that keeps the contents; reserve: what only allocations
+ * that cannot wait may take.
+ *
+ * Objects and lifetimes: the table is carved from usable memory at boot and covers everything from
+ * the lowest to the highest frame that may be directly mapped. A frame comes with one pin and goes
+ * when the last pin does, whoever drops it: a lock-free reader (memory_page_try) may hold a pin on
+ * a frame that has just changed hands, so nobody but the last unpin may free.
+ *
+ * Invariants: F1 a frame with pins 0 is in the buddy lists or a CPU's cache; F2 frames of a CPU's
+ * cache are order 0 and not FRAME_FREE; F3 the head of an allocated block knows its order, its
+ * tails have pins 0.
+ *
+ * Locks: the zone lock (interrupts off) around the buddy core; CPU caches need interrupts off only.
+ * No lock is held while the policy is asked: its answer is checked again under the lock.
+ *
  * Failure: nullptr; the caller may have waited for reclaim before (not with FRAME_ALLOC_ATOMIC).
- * Replacement: the policy (policy/page_alloc) chooses the block; core falls back to the smallest that fits.
+ *
+ * Replacement: the policy (policy/page_alloc) chooses the block; core falls back to the smallest
+ * that fits.
+ *
  * Cost: order 0 from the CPU's cache: about 30 instructions, and the clearing.
  */
 #include "mm_priv.h"
@@ -87,7 +97,9 @@ static void cache_refill(struct mm_cpu *c, bool atomic)
 		return;
 	spin_lock(&zone_lock);
 	while (c->nr_frames < batch) {
-		u32 from = d.order < BUDDY_ORDERS && mm_zone.nr_free[d.order] ? d.order : buddy_smallest(&mm_zone, 0);
+		u32 from = d.order < BUDDY_ORDERS && mm_zone.nr_free[d.order]
+				   ? d.order
+				   : buddy_smallest(&mm_zone, 0);
 
 		if (from >= BUDDY_ORDERS)
 			break;
@@ -132,7 +144,8 @@ static bool make_room(u64 frames, bool may_kill)
 	return writeback_wait_progress() || (may_kill && oom_kill());
 }
 
-/* What is left: reclaim, waiting for write-back, then the OOM killer, a bounded number of times; at last the reserve. */
+/* What is left: reclaim, waiting for write-back, then the OOM killer, a bounded number of times; at
+ * last the reserve. */
 static __noinline __cold struct frame *alloc_slow(u32 order, u32 flags)
 {
 	bool wait = !(flags & FRAME_ALLOC_ATOMIC) && mm_may_sleep() && !writeback_is_self();
@@ -271,7 +284,8 @@ static paddr_t table_place(const struct boot_info *info, u64 bytes, u32 *which)
 		const struct boot_mem *m = &info->mem[i];
 		paddr_t end = ALIGN_DOWN(m->base + m->size_bytes, (u64)PAGE_BYTES);
 
-		if (m->kind == BOOT_MEM_USABLE && m->size_bytes >= bytes + 64 * PAGE_BYTES && m->base >= 1u << 20) {
+		if (m->kind == BOOT_MEM_USABLE && m->size_bytes >= bytes + 64 * PAGE_BYTES &&
+			m->base >= 1u << 20) {
 			*which = i;
 			return end - bytes;
 		}
@@ -319,7 +333,8 @@ void mm_boot_init(const struct boot_info *info)
 	vmap_boot_init();
 	mm_objects_init();
 	mm_spaces_init();
-	log_info("memory: %llu MiB in %llu frames, frame table %llu KiB\n", (unsigned long long)(mm_zone.total_frames >> (20 - PAGE_SHIFT)),
+	log_info("memory: %llu MiB in %llu frames, frame table %llu KiB\n",
+		(unsigned long long)(mm_zone.total_frames >> (20 - PAGE_SHIFT)),
 		(unsigned long long)mm_zone.total_frames, (unsigned long long)bytes >> 10);
 }
 
@@ -343,7 +358,8 @@ void mm_threads_init(void)
 
 void mm_boot_free_range(paddr_t base, u64 size_bytes)
 {
-	u64 first = ALIGN_UP(base, (u64)PAGE_BYTES) >> PAGE_SHIFT, end = (base + size_bytes) >> PAGE_SHIFT;
+	u64 first = ALIGN_UP(base, (u64)PAGE_BYTES) >> PAGE_SHIFT,
+	    end = (base + size_bytes) >> PAGE_SHIFT;
 	word_t irq;
 
 	if (first >= end || first < mm_zone.base || end > mm_zone.base + mm_zone.nr)
@@ -357,7 +373,8 @@ u64 mm_free_pages(void)
 {
 	u64 nr = READ_ONCE(mm_zone.free_frames);
 
-	for_each_online_cpu (i) {
+	for_each_online_cpu(i)
+	{
 		struct mm_cpu *c = cpu_data[i] ? cpu_data[i]->mm_cache : nullptr;
 
 		if (c)

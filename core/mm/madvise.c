@@ -1,15 +1,31 @@
-/* madvise, msync, mlock, mincore: madvise(2), msync(2), mlock(2), mincore(2), and Linux 6.12 where they are silent. */
+/* madvise, msync, mlock, mincore: madvise(2), msync(2), mlock(2), mincore(2), and Linux 6.12 where
+ * they are silent. */
 #include <core/ucopy.h>
 #include "space.h"
 
 enum { /* asm-generic/mman-common.h */
-	MADV_NORMAL = 0, MADV_RANDOM = 1, MADV_SEQUENTIAL = 2, MADV_WILLNEED = 3, MADV_DONTNEED = 4, MADV_FREE = 8, MADV_REMOVE = 9,
-	MADV_DONTFORK = 10, MADV_DOFORK = 11, MADV_DONTDUMP = 16, MADV_DODUMP = 17, MADV_WIPEONFORK = 18, MADV_KEEPONFORK = 19,
-	MADV_COLD = 20, MADV_PAGEOUT = 21, MADV_POPULATE_READ = 22, MADV_POPULATE_WRITE = 23, MADV_DONTNEED_LOCKED = 24,
+	MADV_NORMAL = 0,
+	MADV_RANDOM = 1,
+	MADV_SEQUENTIAL = 2,
+	MADV_WILLNEED = 3,
+	MADV_DONTNEED = 4,
+	MADV_FREE = 8,
+	MADV_REMOVE = 9,
+	MADV_DONTFORK = 10,
+	MADV_DOFORK = 11,
+	MADV_DONTDUMP = 16,
+	MADV_DODUMP = 17,
+	MADV_WIPEONFORK = 18,
+	MADV_KEEPONFORK = 19,
+	MADV_COLD = 20,
+	MADV_PAGEOUT = 21,
+	MADV_POPULATE_READ = 22,
+	MADV_POPULATE_WRITE = 23,
+	MADV_DONTNEED_LOCKED = 24,
 };
 #define MS_ASYNC      1u
 #define MS_INVALIDATE 2u
-#define MS_SYNC	      4u
+#define MS_SYNC       4u
 #define MCL_CURRENT   1u
 #define MCL_FUTURE    2u
 #define MCL_ONFAULT   4u
@@ -59,7 +75,8 @@ static int advise_flags(struct region *r, s32 advice, u32 *flags)
 	}
 }
 
-static int advise_set_flags(struct address_space *as, struct region *r, vaddr_t start, vaddr_t end, s32 advice) __requires(as->lock)
+static int advise_set_flags(struct address_space *as, struct region *r, vaddr_t start, vaddr_t end,
+	s32 advice) __requires(as->lock)
 {
 	u32 flags;
 	int error = advise_flags(r, advice, &flags);
@@ -76,7 +93,8 @@ static int advise_set_flags(struct address_space *as, struct region *r, vaddr_t 
 }
 
 /* Frees private pages; object pages only lose their translations. */
-static int advise_discard(struct address_space *as, struct region *r, vaddr_t start, vaddr_t end, s32 advice)
+static int advise_discard(struct address_space *as, struct region *r, vaddr_t start, vaddr_t end,
+	s32 advice)
 {
 	if (r->flags & VM_DEVICE || (r->flags & VM_LOCKED && advice != MADV_DONTNEED_LOCKED))
 		return -EINVAL;
@@ -101,7 +119,8 @@ static int advise_remove(struct region *r, vaddr_t start, vaddr_t end)
 	return 0;
 }
 
-static int advise_region(struct address_space *as, struct region *r, vaddr_t start, vaddr_t end, s32 advice) __requires(as->lock)
+static int advise_region(struct address_space *as, struct region *r, vaddr_t start, vaddr_t end,
+	s32 advice) __requires(as->lock)
 {
 	switch (advice) {
 	case MADV_DONTNEED:
@@ -112,7 +131,8 @@ static int advise_region(struct address_space *as, struct region *r, vaddr_t sta
 		return advise_remove(r, start, end);
 	case MADV_COLD:
 	case MADV_PAGEOUT:
-		/* Nothing to swap to: only translations of file pages go, so that reclaim finds them idle. */
+		/* Nothing to swap to: only translations of file pages go, so that reclaim finds
+		 * them idle. */
 		if (r->flags & (VM_DEVICE | VM_LOCKED))
 			return -EINVAL;
 		if (r->object && r->object->evictable) {
@@ -171,7 +191,8 @@ static int advise_populate(struct address_space *as, vaddr_t start, vaddr_t end,
 		space_lock_shared(&as->lock);
 		r = region_find(&as->regions, va);
 		mapped = r && r->start <= va;
-		allowed = mapped && !(r->flags & VM_DEVICE) && (write ? r->flags & VM_WRITE : r->flags & VM_ACCESS);
+		allowed = mapped && !(r->flags & VM_DEVICE) &&
+			  (write ? r->flags & VM_WRITE : r->flags & VM_ACCESS);
 		space_unlock_shared(&as->lock);
 		if (!mapped)
 			return -ENOMEM;
@@ -188,9 +209,24 @@ static int advise_populate(struct address_space *as, vaddr_t start, vaddr_t end,
 static bool advice_known(s32 advice)
 {
 	switch (advice) {
-	case MADV_NORMAL: case MADV_RANDOM: case MADV_SEQUENTIAL: case MADV_WILLNEED: case MADV_DONTNEED: case MADV_FREE: case MADV_REMOVE:
-	case MADV_DONTFORK: case MADV_DOFORK: case MADV_DONTDUMP: case MADV_DODUMP: case MADV_WIPEONFORK: case MADV_KEEPONFORK:
-	case MADV_COLD: case MADV_PAGEOUT: case MADV_POPULATE_READ: case MADV_POPULATE_WRITE: case MADV_DONTNEED_LOCKED:
+	case MADV_NORMAL:
+	case MADV_RANDOM:
+	case MADV_SEQUENTIAL:
+	case MADV_WILLNEED:
+	case MADV_DONTNEED:
+	case MADV_FREE:
+	case MADV_REMOVE:
+	case MADV_DONTFORK:
+	case MADV_DOFORK:
+	case MADV_DONTDUMP:
+	case MADV_DODUMP:
+	case MADV_WIPEONFORK:
+	case MADV_KEEPONFORK:
+	case MADV_COLD:
+	case MADV_PAGEOUT:
+	case MADV_POPULATE_READ:
+	case MADV_POPULATE_WRITE:
+	case MADV_DONTNEED_LOCKED:
 		return true;
 	default: /* MERGEABLE, HUGEPAGE and friends: as a kernel built without KSM and THP */
 		return false;
@@ -245,7 +281,8 @@ int space_msync(struct address_space *as, vaddr_t addr, size_t bytes, u32 flags)
 	vaddr_t end = addr + size;
 	int result = 0;
 
-	if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) || addr & ~PAGE_MASK || (flags & MS_ASYNC && flags & MS_SYNC))
+	if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) || addr & ~PAGE_MASK ||
+		(flags & MS_ASYNC && flags & MS_SYNC))
 		return -EINVAL;
 	if (end < addr || end > USER_ADDR_END)
 		return -ENOMEM;
@@ -267,7 +304,8 @@ int space_msync(struct address_space *as, vaddr_t addr, size_t bytes, u32 flags)
 			space_unlock_shared(&as->lock);
 			return -EBUSY;
 		}
-		if (flags & MS_SYNC && r->file && r->flags & VM_SHARED && r->object && r->object->kind == MEMORY_FILE) {
+		if (flags & MS_SYNC && r->file && r->flags & VM_SHARED && r->object &&
+			r->object->kind == MEMORY_FILE) {
 			file = r->file;
 			file_get(file);
 		}
@@ -286,7 +324,8 @@ int space_msync(struct address_space *as, vaddr_t addr, size_t bytes, u32 flags)
 
 /* --- mlock --- */
 
-static int lock_range(struct address_space *as, vaddr_t start, vaddr_t end, bool lock) __requires(as->lock)
+static int lock_range(struct address_space *as, vaddr_t start, vaddr_t end, bool lock)
+	__requires(as->lock)
 {
 	for (vaddr_t at = start; at < end;) {
 		struct region *r = region_find(&as->regions, at);
@@ -313,7 +352,8 @@ static u64 not_locked_pages(struct address_space *as, vaddr_t start, vaddr_t end
 {
 	u64 nr = 0;
 
-	for (struct region *r = region_find(&as->regions, start); r && r->start < end; r = region_next(r))
+	for (struct region *r = region_find(&as->regions, start); r && r->start < end;
+		r = region_next(r))
 		if (!(r->flags & VM_LOCKED))
 			nr += (MIN(end, r->end) - MAX(start, r->start)) >> PAGE_SHIFT;
 	return nr;
@@ -337,7 +377,8 @@ int space_mlock(struct address_space *as, vaddr_t addr, size_t bytes, u32 flags,
 	if (end > USER_ADDR_END)
 		return -ENOMEM;
 	space_lock(&as->lock);
-	if (lock && !free_hand && limit != RLIM_INFINITY && (as->locked_pages + not_locked_pages(as, start, end)) << PAGE_SHIFT > limit)
+	if (lock && !free_hand && limit != RLIM_INFINITY &&
+		(as->locked_pages + not_locked_pages(as, start, end)) << PAGE_SHIFT > limit)
 		error = -ENOMEM;
 	else
 		error = lock_range(as, start, end, lock);
@@ -357,7 +398,8 @@ int space_mlockall(struct address_space *as, u32 flags)
 	if (flags && !context_capable(current->context, CAP_IPC_LOCK)) {
 		if (!limit)
 			return -EPERM;
-		if (flags & MCL_CURRENT && limit != RLIM_INFINITY && as->total_pages << PAGE_SHIFT > limit)
+		if (flags & MCL_CURRENT && limit != RLIM_INFINITY &&
+			as->total_pages << PAGE_SHIFT > limit)
 			return -ENOMEM;
 	}
 	space_lock(&as->lock);
@@ -402,7 +444,8 @@ static u8 page_resident(struct address_space *as, struct region *r, vaddr_t va)
 	spin_lock(&as->page_lock);
 	here = anon_get(as->anon.root, vpn_of(va)).word || arch_query(&as->arch, va, &info);
 	if (!here && r->object && r->object->kind != MEMORY_DEVICE)
-		here = slot_kind_of(object_word(r->object, region_object_index(r, va))) == SLOT_RESIDENT;
+		here = slot_kind_of(object_word(r->object, region_object_index(r, va))) ==
+		       SLOT_RESIDENT;
 	spin_unlock(&as->page_lock);
 	return here;
 }

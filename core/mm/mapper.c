@@ -1,8 +1,10 @@
 /*
- * Mappers: who may have translations to an object's pages. Reclaim, truncation and write-back speak to these functions, never to page tables.
- * Only address spaces map so far (MAPPER_SPACE); windows and IOMMU domains get their case here.
- * Locks: mapper_lock, then the page lock of each space. Waits for other CPUs' flushes with interrupts on, so no caller holds a lock that is
- * taken with interrupts off.
+ * Mappers: who may have translations to an object's pages. Reclaim, truncation and write-back speak
+ * to these functions, never to page tables. Only address spaces map so far (MAPPER_SPACE); windows
+ * and IOMMU domains get their case here.
+ *
+ * Locks: mapper_lock, then the page lock of each space. Waits for other CPUs' flushes with
+ * interrupts on, so no caller holds a lock that is taken with interrupts off.
  */
 #include "object.h"
 #include "space.h"
@@ -31,7 +33,8 @@ static bool mapper_address(const struct mapper *m, u64 index, vaddr_t *va)
 }
 
 /* The translation at va, if it is to f. */
-static bool maps_frame(struct address_space *as, vaddr_t va, const struct frame *f, struct arch_pte_info *info)
+static bool maps_frame(struct address_space *as, vaddr_t va, const struct frame *f,
+	struct arch_pte_info *info)
 {
 	return arch_query(&as->arch, va, info) && info->paddr == frame_paddr(f);
 }
@@ -65,11 +68,13 @@ void mappers_unmap_range(struct memory_object *o, u64 first, u64 last, bool priv
 	list_for_each_entry (m, &o->mappers, link) {
 		u64 from, to;
 
-		if (m->kind != MAPPER_SPACE || first >= m->first_page + m->nr_pages || last < m->first_page)
+		if (m->kind != MAPPER_SPACE || first >= m->first_page + m->nr_pages ||
+			last < m->first_page)
 			continue;
 		from = MAX(first, m->first_page) - m->first_page;
 		to = MIN(last, m->first_page + m->nr_pages - 1) - m->first_page;
-		space_invalidate(container_of(m, struct region, mapper), m->base + (vaddr_t)(from << PAGE_SHIFT), (size_t)(to - from + 1),
+		space_invalidate(container_of(m, struct region, mapper),
+			m->base + (vaddr_t)(from << PAGE_SHIFT), (size_t)(to - from + 1),
 			private_too);
 	}
 	spin_unlock(&o->mapper_lock);
@@ -90,7 +95,8 @@ void mappers_protect_frame(struct memory_object *o, struct frame *f)
 			continue;
 		spin_lock(&m->space->page_lock);
 		if (maps_frame(m->space, va, f, &info) && info.writable) {
-			arch_protect(&m->space->arch, va, 1, MMU_USER | MMU_READ | (info.executable ? MMU_EXEC : 0));
+			arch_protect(&m->space->arch, va, 1,
+				MMU_USER | MMU_READ | (info.executable ? MMU_EXEC : 0));
 			arch_flush(&m->space->arch, va, 1);
 		}
 		spin_unlock(&m->space->page_lock);

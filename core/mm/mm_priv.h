@@ -9,8 +9,8 @@
 #include "buddy.h"
 
 /* --- per-CPU caches: touched with interrupts off by their own CPU --- */
-#define FRAME_CACHE_MAX	  64u
-#define SLAB_CACHES_MAX	  96u
+#define FRAME_CACHE_MAX   64u
+#define SLAB_CACHES_MAX   96u
 #define SLAB_MAGAZINE_MAX 30u
 struct slab_magazine {
 	u32 nr;
@@ -31,7 +31,8 @@ static inline struct mm_cpu *mm_this_cpu(void)
 /* --- frame.c --- */
 extern struct zone mm_zone;
 extern struct memory_stats_counters {
-	atomic_word_t cached, anon, shmem, mapped, slab, slab_reclaimable, dirty, writeback, stacks, pagetables, buffers, committed;
+	atomic_word_t cached, anon, shmem, mapped, slab, slab_reclaimable, dirty, writeback, stacks,
+		pagetables, buffers, committed;
 } mm_counters;
 static inline void mm_count(atomic_word_t *counter, sword_t delta)
 {

@@ -1,17 +1,21 @@
-/* mmap, munmap, mprotect, brk: argument checks as mmap(2), mprotect(2), brk(2) and Linux 6.12 order them. Theory in space.c. */
+/* mmap, munmap, mprotect, brk: argument checks as mmap(2), mprotect(2), brk(2) and Linux 6.12 order
+ * them. Theory in space.c. */
 #include "space.h"
 #include <core/slots.h>
 #include <kabi/node.h>
 
-#define CAP_SYS_RAWIO	17
+#define CAP_SYS_RAWIO     17
 #define READ_IMPLIES_EXEC 0x0400000u /* personality(2) */
-#define MAP_KNOWN (MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_LOCKED | MAP_NORESERVE | \
-	MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | 0x40u /* x86: MAP_32BIT */)
+#define MAP_KNOWN                                                                                  \
+	(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE |   \
+		MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK |             \
+		MAP_HUGETLB | 0x40u /* x86: MAP_32BIT */)
 #define ADDR_32BIT_END 0x80000000ul
 
 static u32 prot_to_vm(u32 prot)
 {
-	return (prot & PROT_READ ? VM_READ : 0) | (prot & PROT_WRITE ? VM_WRITE : 0) | (prot & PROT_EXEC ? VM_EXEC : 0);
+	return (prot & PROT_READ ? VM_READ : 0) | (prot & PROT_WRITE ? VM_WRITE : 0) |
+	       (prot & PROT_EXEC ? VM_EXEC : 0);
 }
 
 /* --- where --- */
@@ -32,13 +36,16 @@ static vaddr_t find_gap(struct address_space *as, size_t bytes, u32 flags)
 	vaddr_t at;
 
 	if (flags & 0x40u && !(flags & MAP_FIXED))
-		return region_gap_above(&as->regions, ADDR_32BIT_END / 2, ADDR_32BIT_END, bytes, PAGE_BYTES);
+		return region_gap_above(&as->regions, ADDR_32BIT_END / 2, ADDR_32BIT_END, bytes,
+			PAGE_BYTES);
 	at = region_gap_below(&as->regions, USER_ADDR_MIN, as->mmap_base, bytes, PAGE_BYTES);
-	return at ? at : region_gap_above(&as->regions, as->mmap_base, USER_ADDR_END, bytes, PAGE_BYTES);
+	return at ? at
+		  : region_gap_above(&as->regions, as->mmap_base, USER_ADDR_END, bytes, PAGE_BYTES);
 }
 
 /* Address for a new mapping, or -errno. */
-static sword_t place(struct address_space *as, const struct mmap_args *a, size_t bytes) __requires(as->lock)
+static sword_t place(struct address_space *as, const struct mmap_args *a, size_t bytes)
+	__requires(as->lock)
 {
 	vaddr_t addr = a->addr, at;
 
@@ -134,7 +141,8 @@ static int mapping_of_file(const struct mmap_args *a, struct mapping *m)
 		return r;
 	if (m->reply.zero_fill) { /* /dev/zero: anonymous memory */
 		if (m->vm_flags & VM_SHARED && !m->reply.object)
-			m->reply.object = memory_object_create(MEMORY_SHMEM, ALIGN_UP(a->bytes, PAGE_BYTES), &account_root);
+			m->reply.object = memory_object_create(MEMORY_SHMEM,
+				ALIGN_UP(a->bytes, PAGE_BYTES), &account_root);
 		if (m->vm_flags & VM_SHARED && !m->reply.object)
 			return -ENOMEM;
 	} else if (!m->reply.object) {
@@ -162,7 +170,8 @@ static int mapping_anonymous(const struct mmap_args *a, struct mapping *m)
 		if (a->flags & MAP_GROWSDOWN)
 			return -EINVAL;
 		m->vm_flags |= VM_SHARED;
-		m->reply.object = memory_object_create(MEMORY_SHMEM, ALIGN_UP(a->bytes, PAGE_BYTES), &account_root);
+		m->reply.object = memory_object_create(MEMORY_SHMEM, ALIGN_UP(a->bytes, PAGE_BYTES),
+			&account_root);
 		return m->reply.object ? 0 : -ENOMEM;
 	default:
 		return -EINVAL;
@@ -198,7 +207,8 @@ static int mapping_of(const struct mmap_args *a, struct mapping *m)
 	return r;
 }
 
-static sword_t map_locked(struct address_space *as, const struct mmap_args *a, struct mapping *m, size_t bytes) __requires(as->lock)
+static sword_t map_locked(struct address_space *as, const struct mmap_args *a, struct mapping *m,
+	size_t bytes) __requires(as->lock)
 {
 	sword_t at = place(as, a, bytes);
 	struct region *r;
@@ -218,7 +228,9 @@ static sword_t map_locked(struct address_space *as, const struct mmap_args *a, s
 	if (!r)
 		return -ENOMEM;
 	r->object = m->reply.object;
-	r->object_page = m->reply.object ? m->reply.first_page + (a->file ? a->offset_bytes >> PAGE_SHIFT : 0) : 0;
+	r->object_page = m->reply.object ? m->reply.first_page +
+						   (a->file ? a->offset_bytes >> PAGE_SHIFT : 0)
+					 : 0;
 	r->file = m->file;
 	region_attach(r);
 	return at;
@@ -248,7 +260,8 @@ sword_t space_mmap(struct address_space *as, const struct mmap_args *a)
 	}
 	if (m.reply.object)
 		object_put(&m.reply.object->obj); /* the region has its own */
-	if (at >= 0 && (m.vm_flags & VM_LOCKED || (a->flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE))
+	if (at >= 0 && (m.vm_flags & VM_LOCKED ||
+			       (a->flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE))
 		space_populate_range(as, (vaddr_t)at, (vaddr_t)at + bytes);
 	return at;
 }
@@ -294,7 +307,8 @@ static int map_fixed(struct address_space *as, vaddr_t addr, size_t bytes, struc
 	return error;
 }
 
-int space_map_file(struct address_space *as, vaddr_t addr, size_t bytes, u32 vm_flags, struct file *file, u64 offset_bytes)
+int space_map_file(struct address_space *as, vaddr_t addr, size_t bytes, u32 vm_flags,
+	struct file *file, u64 offset_bytes)
 {
 	struct mapping m = {};
 	int r = file_object(file, &m);
@@ -303,21 +317,29 @@ int space_map_file(struct address_space *as, vaddr_t addr, size_t bytes, u32 vm_
 		return r;
 	if (!m.reply.object)
 		return -ENODEV;
-	r = map_fixed(as, addr, bytes, (struct region){.flags = vm_flags, .object = m.reply.object, .file = file,
-		.object_page = m.reply.first_page + (offset_bytes >> PAGE_SHIFT)});
+	r = map_fixed(as, addr, bytes,
+		(struct region){.flags = vm_flags,
+			.object = m.reply.object,
+			.file = file,
+			.object_page = m.reply.first_page + (offset_bytes >> PAGE_SHIFT)});
 	object_put(&m.reply.object->obj);
 	return r;
 }
 
-int space_map_anon(struct address_space *as, vaddr_t addr, size_t bytes, u32 vm_flags, const char *name)
+int space_map_anon(struct address_space *as, vaddr_t addr, size_t bytes, u32 vm_flags,
+	const char *name)
 {
 	return map_fixed(as, addr, bytes, (struct region){.flags = vm_flags, .name = name});
 }
 
-int space_map_object(struct address_space *as, vaddr_t addr, size_t bytes, u32 vm_flags, struct memory_object *o, u64 first_page,
-	const char *name)
+int space_map_object(struct address_space *as, vaddr_t addr, size_t bytes, u32 vm_flags,
+	struct memory_object *o, u64 first_page, const char *name)
 {
-	return map_fixed(as, addr, bytes, (struct region){.flags = vm_flags, .object = o, .object_page = first_page, .name = name});
+	return map_fixed(as, addr, bytes,
+		(struct region){.flags = vm_flags,
+			.object = o,
+			.object_page = first_page,
+			.name = name});
 }
 
 /* --- mprotect --- */
@@ -338,7 +360,8 @@ static int protect_region(struct region *r, u32 access)
 	return 0;
 }
 
-static int protect_range(struct address_space *as, vaddr_t start, vaddr_t end, u32 access) __requires(as->lock)
+static int protect_range(struct address_space *as, vaddr_t start, vaddr_t end, u32 access)
+	__requires(as->lock)
 {
 	vaddr_t at = start;
 
@@ -349,7 +372,8 @@ static int protect_range(struct address_space *as, vaddr_t start, vaddr_t end, u
 
 		if (!r || r->start > at)
 			return -ENOMEM;
-		if ((access & VM_READ && !(r->flags & VM_MAYREAD)) || (access & VM_WRITE && !(r->flags & VM_MAYWRITE)) ||
+		if ((access & VM_READ && !(r->flags & VM_MAYREAD)) ||
+			(access & VM_WRITE && !(r->flags & VM_MAYWRITE)) ||
 			(access & VM_EXEC && !(r->flags & VM_MAYEXEC)))
 			return -EACCES;
 		stop = MIN(end, r->end);
@@ -414,13 +438,16 @@ int space_mprotect(struct address_space *as, vaddr_t addr, size_t bytes, u32 pro
 
 static bool brk_grow(struct address_space *as, vaddr_t from, vaddr_t to) __requires(as->lock)
 {
-	u32 flags = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_HEAP | (as->lock_future ? VM_LOCKED : 0);
+	u32 flags = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_HEAP |
+		    (as->lock_future ? VM_LOCKED : 0);
 	struct region *r;
 
-	if (!range_free(as, from, to - from) || as->nr_regions > REGIONS_MAX || space_may_expand(as, (to - from) >> PAGE_SHIFT, flags))
+	if (!range_free(as, from, to - from) || as->nr_regions > REGIONS_MAX ||
+		space_may_expand(as, (to - from) >> PAGE_SHIFT, flags))
 		return false;
 	r = region_below(&as->regions, from);
-	if (r && r->end == from && r->flags == flags && !r->object && r->name && r->name[0] == '[') {
+	if (r && r->end == from && r->flags == flags && !r->object && r->name &&
+		r->name[0] == '[') {
 		space_account_region(as, r, -1);
 		region_set_bounds(r, r->start, to);
 		space_account_region(as, r, 1);
@@ -447,7 +474,8 @@ sword_t space_brk(struct address_space *as, vaddr_t brk)
 	if (brk < as->brk_start || brk >= USER_ADDR_END)
 		goto out;
 	if (task_rlimit(current, RLIMIT_DATA) != RLIM_INFINITY &&
-		brk - as->brk_start + (as->data_end - as->data_start) > task_rlimit(current, RLIMIT_DATA))
+		brk - as->brk_start + (as->data_end - as->data_start) >
+			task_rlimit(current, RLIMIT_DATA))
 		goto out;
 	if (new_end > old_end) {
 		if (!brk_grow(as, old_end, new_end))

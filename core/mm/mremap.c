@@ -1,12 +1,14 @@
-/* mremap(2). Private pages move by moving their words; translations to object pages are dropped and come back by faults. */
+/* mremap(2). Private pages move by moving their words; translations to object pages are dropped and
+ * come back by faults. */
 #include "space.h"
 
-#define MREMAP_MAYMOVE	 1u
-#define MREMAP_FIXED	 2u
+#define MREMAP_MAYMOVE   1u
+#define MREMAP_FIXED     2u
 #define MREMAP_DONTUNMAP 4u
 
 /* Moves private pages of [from, +nr) to `to`. Page lock held, translations of both ranges gone. */
-static int move_private(struct address_space *as, vaddr_t from, vaddr_t to, u64 nr) __requires(as->page_lock)
+static int move_private(struct address_space *as, vaddr_t from, vaddr_t to, u64 nr)
+	__requires(as->page_lock)
 {
 	u64 vpn = vpn_of(from), last = vpn_of(from) + nr - 1, word;
 
@@ -20,7 +22,8 @@ static int move_private(struct address_space *as, vaddr_t from, vaddr_t to, u64 
 		source = anon_own(&as->anon.root, vpn);
 		if (!source)
 			return -ENOMEM;
-		/* owning the source's path cannot have moved the target's leaf: both are ours now */
+		/* owning the source's path cannot have moved the target's leaf: both are ours now
+		 */
 		slot = anon_own(&as->anon.root, target);
 		*slot = *source;
 		anon_used(&as->anon.root, target, 1);
@@ -43,7 +46,8 @@ static int move_pages(struct address_space *as, vaddr_t from, vaddr_t to, u64 nr
 	return r;
 }
 
-static struct region *region_like(const struct region *r, vaddr_t start, vaddr_t end, vaddr_t source)
+static struct region *region_like(const struct region *r, vaddr_t start, vaddr_t end,
+	vaddr_t source)
 {
 	struct region *copy = region_new(r->space, start, end, r->flags);
 
@@ -65,7 +69,8 @@ struct remap {
 };
 
 /* The region at `old` becomes one of new_bytes at `to`, which is free. */
-static sword_t move_region(struct address_space *as, const struct remap *m, vaddr_t to) __requires(as->lock)
+static sword_t move_region(struct address_space *as, const struct remap *m, vaddr_t to)
+	__requires(as->lock)
 {
 	struct region *r = region_find(&as->regions, m->old), *fresh;
 	u64 moved = MIN(m->old_bytes, m->new_bytes) >> PAGE_SHIFT;
@@ -78,7 +83,8 @@ static sword_t move_region(struct address_space *as, const struct remap *m, vadd
 	fresh = region_attach(fresh);
 	error = m->old_bytes ? move_pages(as, m->old, to, moved) : 0;
 	if (error)
-		return error; /* what was moved reads at the new place, the rest at the old one: as after a partial munmap */
+		return error; /* what was moved reads at the new place, the rest at the old one: as
+				 after a partial munmap */
 	if (m->old_bytes && !(m->flags & MREMAP_DONTUNMAP)) {
 		error = space_unmap_locked(as, m->old, m->old + m->old_bytes);
 		if (error)
@@ -88,7 +94,8 @@ static sword_t move_region(struct address_space *as, const struct remap *m, vadd
 }
 
 /* In place: the end moves up if the range behind is free. */
-static bool grow_in_place(struct address_space *as, struct region *r, const struct remap *m) __requires(as->lock)
+static bool grow_in_place(struct address_space *as, struct region *r, const struct remap *m)
+	__requires(as->lock)
 {
 	struct region *next = region_next(r);
 	vaddr_t end = m->old + m->new_bytes, limit = next ? next->start : USER_ADDR_END;
@@ -106,7 +113,8 @@ static bool grow_in_place(struct address_space *as, struct region *r, const stru
 
 static int remap_fixed_check(const struct remap *m)
 {
-	if (m->new_addr & ~PAGE_MASK || m->new_bytes > USER_ADDR_END || m->new_addr > USER_ADDR_END - m->new_bytes)
+	if (m->new_addr & ~PAGE_MASK || m->new_bytes > USER_ADDR_END ||
+		m->new_addr > USER_ADDR_END - m->new_bytes)
 		return -EINVAL;
 	if (m->new_addr < m->old + m->old_bytes && m->old < m->new_addr + m->new_bytes)
 		return -EINVAL;
@@ -124,7 +132,8 @@ static sword_t remap_target(struct address_space *as, const struct remap *m) __r
 	}
 	at = region_gap_below(&as->regions, USER_ADDR_MIN, as->mmap_base, m->new_bytes, PAGE_BYTES);
 	if (!at)
-		at = region_gap_above(&as->regions, as->mmap_base, USER_ADDR_END, m->new_bytes, PAGE_BYTES);
+		at = region_gap_above(&as->regions, as->mmap_base, USER_ADDR_END, m->new_bytes,
+			PAGE_BYTES);
 	return at ? (sword_t)at : -ENOMEM;
 }
 
@@ -152,13 +161,16 @@ static sword_t remap_locked(struct address_space *as, struct remap *m) __require
 	if (m->new_bytes == m->old_bytes && !(m->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)))
 		return (sword_t)m->old;
 	if (m->new_bytes > m->old_bytes || m->flags & MREMAP_DONTUNMAP) {
-		u64 more = (m->flags & MREMAP_DONTUNMAP ? m->new_bytes : m->new_bytes - m->old_bytes) >> PAGE_SHIFT;
+		u64 more = (m->flags & MREMAP_DONTUNMAP ? m->new_bytes
+							: m->new_bytes - m->old_bytes) >>
+			   PAGE_SHIFT;
 
 		error = space_may_expand(as, more, r->flags);
 		if (error)
 			return error;
 	}
-	if (!(m->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) && m->old_bytes && grow_in_place(as, r, m))
+	if (!(m->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) && m->old_bytes &&
+		grow_in_place(as, r, m))
 		return (sword_t)m->old;
 	if (!(m->flags & MREMAP_MAYMOVE))
 		return -ENOMEM;
@@ -168,9 +180,11 @@ static sword_t remap_locked(struct address_space *as, struct remap *m) __require
 	return to < 0 ? to : move_region(as, m, (vaddr_t)to);
 }
 
-sword_t space_mremap(struct address_space *as, vaddr_t old, size_t old_bytes, size_t new_bytes, u32 flags, vaddr_t new_addr)
+sword_t space_mremap(struct address_space *as, vaddr_t old, size_t old_bytes, size_t new_bytes,
+	u32 flags, vaddr_t new_addr)
 {
-	struct remap m = {old, new_addr, ALIGN_UP(old_bytes, PAGE_BYTES), ALIGN_UP(new_bytes, PAGE_BYTES), flags};
+	struct remap m = {old, new_addr, ALIGN_UP(old_bytes, PAGE_BYTES),
+		ALIGN_UP(new_bytes, PAGE_BYTES), flags};
 	bool locked = false;
 	sword_t r;
 

@@ -1,24 +1,34 @@
 /*
  * Memory objects: pages of files, shared memory, devices, behind one tree of slot words.
  *
- * Purpose: the one record of where a page of an object is. Vocabulary: resident: a word names a frame; pager: who brings an absent page
- * (zero fill, file system and block I/O); mapper: who may have translations to the object's pages; prepared: the file system has reserved
- * what writing the page back will need.
- * Objects and lifetimes: the object lives by references (inode, regions). A resident page has one pin by the tree; translations have none:
- * who takes a word out invalidates the mappers before the tree's pin goes.
- * Invariants: O1 f->object == o and f->index == i iff o's word i names f, or f is being taken out by the one who cleared the word.
- * O2 FRAME_DIRTY iff the tag of its slot, counted in nr_dirty (objects with a pager behind them; shared memory has no write-back).
- * O3 a translation is entered under the space's page lock after mapcount was raised and the word looked at again; a word is cleared before
- * mapcount is looked at: one of the two sees the other.
- * Locks: obj.lock for words, tags, counts; readers of words are lock-free in a grace section and pin before they trust.
- * Failure: -ENOMEM, -EIO (the page leaves the cache so that the next use tries again). Replacement: pagers are components behind fs_map.
+ * Purpose: the one record of where a page of an object is. Vocabulary: resident: a word names a
+ * frame; pager: who brings an absent page (zero fill, file system and block I/O); mapper: who may
+ * have translations to the object's pages; prepared: the file system has reserved what writing the
+ * page back will need.
+ *
+ * Objects and lifetimes: the object lives by references (inode, regions). A resident page has one
+ * pin by the tree; translations have none: who takes a word out invalidates the mappers before the
+ * tree's pin goes.
+ *
+ * Invariants: O1 f->object == o and f->index == i iff o's word i names f, or f is being taken out
+ * by the one who cleared the word. O2 FRAME_DIRTY iff the tag of its slot, counted in nr_dirty
+ * (objects with a pager behind them; shared memory has no write-back). O3 a translation is entered
+ * under the space's page lock after mapcount was raised and the word looked at again; a word is
+ * cleared before mapcount is looked at: one of the two sees the other.
+ *
+ * Locks: obj.lock for words, tags, counts; readers of words are lock-free in a grace section and
+ * pin before they trust.
+ *
+ * Failure: -ENOMEM, -EIO (the page leaves the cache so that the next use tries again). Replacement:
+ * pagers are components behind fs_map.
+ *
  * Cost: a lookup of a 2-level tree: about 40 instructions with the pin.
  */
 #include "object.h"
 #include <core/node.h>
 
-#define PAGE_WAITABLES 64u
-#define DROP_BATCH     32u
+#define PAGE_WAITABLES        64u
+#define DROP_BATCH            32u
 #define MEMORY_FOR_PAGE_BYTES 65536u
 
 static struct waitable page_waitables[PAGE_WAITABLES];
@@ -257,10 +267,13 @@ bool object_evict(struct frame *f)
 	struct memory_object *o = f->object;
 	bool ok = false;
 
-	/* Pins: the tree's and the caller's. The caller's pin keeps the frame, the look at f->object under the lock tells that o lives. */
+	/* Pins: the tree's and the caller's. The caller's pin keeps the frame, the look at
+	 * f->object under the lock tells that o lives. */
 	spin_lock(&o->obj.lock);
-	if (f->object == o && atomic32_load_seq(&f->pins) == 2 && !atomic32_load_seq(&f->mapcount) &&
-		!(frame_flags(f) & (FRAME_DIRTY | FRAME_WRITEBACK | FRAME_LOCKED | FRAME_PREPARED))) {
+	if (f->object == o && atomic32_load_seq(&f->pins) == 2 &&
+		!atomic32_load_seq(&f->mapcount) &&
+		!(frame_flags(f) &
+			(FRAME_DIRTY | FRAME_WRITEBACK | FRAME_LOCKED | FRAME_PREPARED))) {
 		u64 *slot = slots_find(&o->slots.root, f->index, false);
 
 		slot_store(slot, 0);
@@ -306,7 +319,8 @@ static int page_bring(struct memory_object *o, u64 index, bool write, bool overw
 	case MEMORY_DEVICE:
 		return -EFAULT;
 	case MEMORY_FILE:
-		/* Behind the end there is nothing on disk; a write that extends the file begins with zeros. */
+		/* Behind the end there is nothing on disk; a write that extends the file begins
+		 * with zeros. */
 		if (index >= memory_object_pages(o) || overwrite) {
 			struct frame *f = object_page_any(o, index);
 
@@ -323,7 +337,8 @@ static int page_bring(struct memory_object *o, u64 index, bool write, bool overw
 	return -EINVAL;
 }
 
-static int page_get(struct memory_object *o, u64 index, bool write, bool overwrite, struct frame **out)
+static int page_get(struct memory_object *o, u64 index, bool write, bool overwrite,
+	struct frame **out)
 {
 	u32 tries = 0;
 
@@ -392,7 +407,8 @@ void memory_page_mark_dirty(struct memory_object *o, struct frame *f)
 
 /* --- sizes --- */
 
-/* Bytes [from, to) of one page become zero; a page that is not here is the pager's (it clears what lies behind the end). */
+/* Bytes [from, to) of one page become zero; a page that is not here is the pager's (it clears what
+ * lies behind the end). */
 static void zero_in_page(struct memory_object *o, u64 index, size_t from, size_t to)
 {
 	struct frame *f = memory_page_try(o, index);
@@ -419,7 +435,8 @@ void memory_object_truncate(struct memory_object *o, u64 new_size)
 		return;
 	object_drop(o, memory_object_pages(o), ~0ull, true);
 	if (new_size & (PAGE_BYTES - 1))
-		zero_in_page(o, new_size >> PAGE_SHIFT, (size_t)(new_size & (PAGE_BYTES - 1)), PAGE_BYTES);
+		zero_in_page(o, new_size >> PAGE_SHIFT, (size_t)(new_size & (PAGE_BYTES - 1)),
+			PAGE_BYTES);
 }
 
 void memory_object_drop_range(struct memory_object *o, u64 first, u64 nr)
@@ -442,11 +459,13 @@ void memory_object_zero_range(struct memory_object *o, u64 offset, u64 bytes)
 	first = (offset + PAGE_BYTES - 1) >> PAGE_SHIFT;
 	last = end >> PAGE_SHIFT;
 	if (offset >> PAGE_SHIFT == last) {
-		zero_in_page(o, last, (size_t)(offset & (PAGE_BYTES - 1)), (size_t)(end & (PAGE_BYTES - 1)));
+		zero_in_page(o, last, (size_t)(offset & (PAGE_BYTES - 1)),
+			(size_t)(end & (PAGE_BYTES - 1)));
 		return;
 	}
 	if (offset & (PAGE_BYTES - 1))
-		zero_in_page(o, offset >> PAGE_SHIFT, (size_t)(offset & (PAGE_BYTES - 1)), PAGE_BYTES);
+		zero_in_page(o, offset >> PAGE_SHIFT, (size_t)(offset & (PAGE_BYTES - 1)),
+			PAGE_BYTES);
 	if (end & (PAGE_BYTES - 1))
 		zero_in_page(o, last, 0, (size_t)(end & (PAGE_BYTES - 1)));
 	if (last > first)

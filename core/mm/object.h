@@ -21,9 +21,11 @@ static inline u64 object_word(struct memory_object *o, u64 index)
 }
 /* Page under any state (locked, not valid), pinned; nullptr: absent. */
 struct frame *object_page_any(struct memory_object *o, u64 index);
-/* A fresh frame, FRAME_LOCKED or valid, becomes page `index`: the cache takes a pin. -EEXIST, -ENOMEM. */
+/* A fresh frame, FRAME_LOCKED or valid, becomes page `index`: the cache takes a pin. -EEXIST,
+ * -ENOMEM. */
 int object_insert(struct memory_object *o, u64 index, struct frame *f);
-/* Drops pages [first, last]; even dirty ones. private_too: also private copies in mappings (truncate). Never sleeps. */
+/* Drops pages [first, last]; even dirty ones. private_too: also private copies in mappings
+ * (truncate). Never sleeps. */
 void object_drop(struct memory_object *o, u64 first, u64 last, bool private_too);
 /* Drops one clean, unmapped, unused page; false: it is in use. Reclaim. */
 bool object_evict(struct frame *f);
@@ -45,7 +47,8 @@ struct page_run { /* consecutive pages, pinned */
 	u32 nr;
 };
 enum fs_map_intent : u8;
-int pager_run_io(struct memory_object *o, struct page_run *run, enum block_op op, enum fs_map_intent intent);
+int pager_run_io(struct memory_object *o, struct page_run *run, enum block_op op,
+	enum fs_map_intent intent);
 /* One request, zeroed. */
 struct block_io *page_io_new(struct memory_object *o, enum block_op op, enum block_end end);
 struct block_device *object_bdev(const struct memory_object *o);
@@ -60,7 +63,8 @@ void mapper_add(struct memory_object *o, struct mapper *m);
 void mapper_remove(struct memory_object *o, struct mapper *m);
 void mappers_unmap_frame(struct memory_object *o, struct frame *f);
 void mappers_unmap_range(struct memory_object *o, u64 first, u64 last, bool private_too);
-/* Takes write rights from all translations of a page: the next write faults and marks it dirty again. */
+/* Takes write rights from all translations of a page: the next write faults and marks it dirty
+ * again. */
 void mappers_protect_frame(struct memory_object *o, struct frame *f);
 bool mappers_age_frame(struct memory_object *o, struct frame *f);
 

@@ -1,15 +1,25 @@
 /*
- * The pager: brings pages of files and devices in, and asks the file system to prepare pages for a write.
+ * The pager: brings pages of files and devices in, and asks the file system to prepare pages for a
+ * write.
  *
- * Purpose: turn page ranges into extents (fs_map) and extents into block I/O over core's own pages. Vocabulary: window: the pages read at one
- * time, chosen by the read-ahead policy; piece: a part of one page inside one extent.
- * Objects and lifetimes: a page that is being read is in the tree, FRAME_LOCKED, not FRAME_UPTODATE; frame->private_data counts its pieces in
- * flight, plus one while they are being submitted. The last one unlocks it. A request owns itself and is freed at its end.
- * Invariants: G1 a page becomes UPTODATE only when all its pieces came without error.  G2 bytes behind the end of the file are zero in every
- * page that becomes UPTODATE.
+ * Purpose: turn page ranges into extents (fs_map) and extents into block I/O over core's own pages.
+ * Vocabulary: window: the pages read at one time, chosen by the read-ahead policy; piece: a part of
+ * one page inside one extent.
+ *
+ * Objects and lifetimes: a page that is being read is in the tree, FRAME_LOCKED, not
+ * FRAME_UPTODATE; frame->private_data counts its pieces in flight, plus one while they are being
+ * submitted. The last one unlocks it. A request owns itself and is freed at its end.
+ *
+ * Invariants: G1 a page becomes UPTODATE only when all its pieces came without error.  G2 bytes
+ * behind the end of the file are zero in every page that becomes UPTODATE.
+ *
  * Locks: none held while the file system or the block layer is called.
- * Failure: a page that cannot be read leaves the tree; who waited for it gets -EIO and the next use tries again.
- * Replacement: file systems answer fs_map through their slot; a crash there is a rerun inside call_run.
+ *
+ * Failure: a page that cannot be read leaves the tree; who waited for it gets -EIO and the next use
+ * tries again.
+ *
+ * Replacement: file systems answer fs_map through their slot; a crash there is a rerun inside
+ * call_run.
  */
 #include <core/block_cache.h>
 #include <core/fs_call.h>
@@ -17,9 +27,9 @@
 #include "space.h"
 #include <kabi/policy_readahead.h>
 
-#define EXTENTS_MAX 16u
+#define EXTENTS_MAX     16u
 #define IO_MEMORY_TRIES 100u
-#define SECTOR_BYTES 512u
+#define SECTOR_BYTES    512u
 
 struct block_device *object_bdev(const struct memory_object *o)
 {
@@ -33,7 +43,8 @@ struct block_io *page_io_new(struct memory_object *o, enum block_op op, enum blo
 	/* The caller may sleep, and requests in flight free memory when they end. */
 	for (u32 i = 0; !io && i < IO_MEMORY_TRIES; i++) {
 		if (!reclaim_direct(8))
-			wait_sleep(&current->wake, EV_ANY, waitable_seq(&current->wake), time_monotonic_ns() + 10 * NSEC_PER_MSEC, 0);
+			wait_sleep(&current->wake, EV_ANY, waitable_seq(&current->wake),
+				time_monotonic_ns() + 10 * NSEC_PER_MSEC, 0);
 		io = kzalloc(sizeof(*io));
 	}
 	if (!io)
@@ -158,12 +169,14 @@ static void builder_submit(struct io_builder *b)
 		block_io_complete(io, r);
 }
 
-static int builder_add(struct io_builder *b, struct frame *f, u32 offset, u32 bytes, u64 device_bytes)
+static int builder_add(struct io_builder *b, struct frame *f, u32 offset, u32 bytes,
+	u64 device_bytes)
 {
 	struct block_io *io = b->io;
 	struct block_segment *last = io ? &io->segments[io->nr_segments - 1] : nullptr;
 
-	if (io && (io->device_bytes + io->total_bytes != device_bytes || io->nr_segments == BLOCK_SEGMENTS_MAX))
+	if (io && (io->device_bytes + io->total_bytes != device_bytes ||
+			  io->nr_segments == BLOCK_SEGMENTS_MAX))
 		builder_submit(b);
 	io = b->io;
 	if (!io) {
@@ -190,7 +203,8 @@ static int builder_add(struct io_builder *b, struct frame *f, u32 offset, u32 by
 /* --- extents --- */
 
 /* Extents of [block, block+nr); how many or -errno. May sleep. */
-static int pager_map(struct inode *inode, u64 block, u64 nr, enum fs_map_intent intent, struct fs_extent *out, u32 max)
+static int pager_map(struct inode *inode, u64 block, u64 nr, enum fs_map_intent intent,
+	struct fs_extent *out, u32 max)
 {
 	struct call *c = kmalloc(sizeof(*c));
 	answer_t a;
@@ -215,11 +229,13 @@ static void zero_piece(struct frame *f, u32 offset, u32 bytes)
 }
 
 /* [from, to) of the file (bytes, inside the run) lies at device_bytes; a hole is zero. */
-static int run_extent(struct io_builder *b, struct page_run *run, u64 from, u64 to, bool hole, u64 device_bytes)
+static int run_extent(struct io_builder *b, struct page_run *run, u64 from, u64 to, bool hole,
+	u64 device_bytes)
 {
 	while (from < to) {
 		u64 page = from >> PAGE_SHIFT;
-		u32 offset = (u32)(from & (PAGE_BYTES - 1)), bytes = (u32)MIN(to - from, (u64)PAGE_BYTES - offset);
+		u32 offset = (u32)(from & (PAGE_BYTES - 1)),
+		    bytes = (u32)MIN(to - from, (u64)PAGE_BYTES - offset);
 		struct frame *f = run->frames[page - run->first];
 		int r = 0;
 
@@ -238,15 +254,20 @@ static int run_extent(struct io_builder *b, struct page_run *run, u64 from, u64 
 }
 
 /* All blocks of the run inside the file, by the extents that fs_map answers. */
-int pager_run_io(struct memory_object *o, struct page_run *run, enum block_op op, enum fs_map_intent intent)
+int pager_run_io(struct memory_object *o, struct page_run *run, enum block_op op,
+	enum fs_map_intent intent)
 {
-	struct io_builder b = {o, op, op == BLOCK_READ ? BLOCK_END_PAGE_READ : BLOCK_END_PAGE_WRITE, nullptr};
+	struct io_builder b = {o, op, op == BLOCK_READ ? BLOCK_END_PAGE_READ : BLOCK_END_PAGE_WRITE,
+		nullptr};
 	struct fs_extent extents[EXTENTS_MAX];
-	u64 start = run->first << PAGE_SHIFT, end = (run->first + run->nr) << PAGE_SHIFT, size = READ_ONCE(o->size_bytes);
+	u64 start = run->first << PAGE_SHIFT, end = (run->first + run->nr) << PAGE_SHIFT,
+	    size = READ_ONCE(o->size_bytes);
 	u32 bs;
 	int r = 0;
 
-	end = MIN(end, ALIGN_UP(size, o->kind == MEMORY_BLOCK ? (u64)SECTOR_BYTES : (u64)MAX(o->inode->sb->block_bytes, SECTOR_BYTES)));
+	end = MIN(end, ALIGN_UP(size, o->kind == MEMORY_BLOCK
+					      ? (u64)SECTOR_BYTES
+					      : (u64)MAX(o->inode->sb->block_bytes, SECTOR_BYTES)));
 	if (o->kind == MEMORY_BLOCK) {
 		r = start < end ? run_extent(&b, run, start, end, false, start) : 0;
 		builder_submit(&b);
@@ -256,7 +277,8 @@ int pager_run_io(struct memory_object *o, struct page_run *run, enum block_op op
 	if (bs < SECTOR_BYTES || bs > PAGE_BYTES)
 		return -EINVAL;
 	while (!r && start < end) {
-		int nr = pager_map(o->inode, start / bs, (end - start + bs - 1) / bs, intent, extents, EXTENTS_MAX);
+		int nr = pager_map(o->inode, start / bs, (end - start + bs - 1) / bs, intent,
+			extents, EXTENTS_MAX);
 		u64 before = start;
 
 		if (nr < 0) {
@@ -266,12 +288,14 @@ int pager_run_io(struct memory_object *o, struct page_run *run, enum block_op op
 		for (int i = 0; i < nr && !r; i++) {
 			struct fs_extent *x = &extents[i];
 			u64 from = x->file_block * bs, to = (x->file_block + x->nr_blocks) * bs;
-			bool hole = x->flags & FS_EXTENT_HOLE || (x->flags & FS_EXTENT_UNWRITTEN && op == BLOCK_READ);
+			bool hole = x->flags & FS_EXTENT_HOLE ||
+				    (x->flags & FS_EXTENT_UNWRITTEN && op == BLOCK_READ);
 
 			if (from > start || to <= start)
 				continue;
 			to = MIN(to, end);
-			r = run_extent(&b, run, start, to, hole, x->disk_block * bs + (start - from));
+			r = run_extent(&b, run, start, to, hole,
+				x->disk_block * bs + (start - from));
 			if (!r)
 				start = to;
 		}
@@ -291,19 +315,24 @@ static void zero_behind_end(struct memory_object *o, struct page_run *run)
 	for (u64 i = MAX(page, run->first); i < run->first + run->nr; i++) {
 		u64 end = ALIGN_UP(MAX(size, i << PAGE_SHIFT), (u64)bs);
 
-		/* Whole blocks behind the end are not read: they are cleared before I/O; the last block's tail after it. */
+		/* Whole blocks behind the end are not read: they are cleared before I/O; the last
+		 * block's tail after it. */
 		if (end < (i + 1) << PAGE_SHIFT)
-			zero_piece(run->frames[i - run->first], (u32)(end - (i << PAGE_SHIFT)), (u32)(((i + 1) << PAGE_SHIFT) - end));
+			zero_piece(run->frames[i - run->first], (u32)(end - (i << PAGE_SHIFT)),
+				(u32)(((i + 1) << PAGE_SHIFT) - end));
 	}
 }
 
-/* Fresh locked pages from `index` on, up to nr; stops at one that is there. Returns how many. optional: none rather than wait for memory. */
-static u32 run_create(struct memory_object *o, u64 index, u32 nr, bool optional, struct page_run *run)
+/* Fresh locked pages from `index` on, up to nr; stops at one that is there. Returns how many.
+ * optional: none rather than wait for memory. */
+static u32 run_create(struct memory_object *o, u64 index, u32 nr, bool optional,
+	struct page_run *run)
 {
 	run->first = index;
 	run->nr = 0;
 	while (run->nr < nr && run->nr < PAGE_RUN_MAX) {
-		struct frame *f = frame_alloc(0, run->nr || optional ? FRAME_ALLOC_OPTIONAL : 0, o->obj.account);
+		struct frame *f = frame_alloc(0, run->nr || optional ? FRAME_ALLOC_OPTIONAL : 0,
+			o->obj.account);
 		int r;
 
 		if (!f)
@@ -332,7 +361,8 @@ static void run_release(struct page_run *run)
 		frame_unpin(run->frames[i]);
 }
 
-/* Starts reading the run. Want of memory is no error of the pages: they leave the tree first, so who waits for one looks again. */
+/* Starts reading the run. Want of memory is no error of the pages: they leave the tree first, so
+ * who waits for one looks again. */
 static int run_read(struct memory_object *o, struct page_run *run)
 {
 	int r = pager_run_io(o, run, BLOCK_READ, FS_MAP_READ);
@@ -351,8 +381,10 @@ static int wait_page(struct memory_object *o, struct frame *f)
 		u64 size = READ_ONCE(o->size_bytes);
 
 		/* G2: the tail of the last block */
-		if (f->object == o && size >> PAGE_SHIFT == f->index && size & (PAGE_BYTES - 1) && !(frame_flags(f) & (FRAME_DIRTY | FRAME_PREPARED)))
-			zero_piece(f, (u32)(size & (PAGE_BYTES - 1)), (u32)(PAGE_BYTES - (size & (PAGE_BYTES - 1))));
+		if (f->object == o && size >> PAGE_SHIFT == f->index && size & (PAGE_BYTES - 1) &&
+			!(frame_flags(f) & (FRAME_DIRTY | FRAME_PREPARED)))
+			zero_piece(f, (u32)(size & (PAGE_BYTES - 1)),
+				(u32)(PAGE_BYTES - (size & (PAGE_BYTES - 1))));
 		return 0;
 	}
 	if (f->object == o && frame_flags(f) & FRAME_ERROR) {
@@ -364,7 +396,11 @@ static int wait_page(struct memory_object *o, struct frame *f)
 
 int pager_read(struct memory_object *o, u64 index, u32 nr_wanted, bool mapped, u8 hint)
 {
-	struct readahead_ask ask = {.index = index, .size_pages = memory_object_pages(o), .nr_wanted = nr_wanted, .mapped = mapped, .hint = hint};
+	struct readahead_ask ask = {.index = index,
+		.size_pages = memory_object_pages(o),
+		.nr_wanted = nr_wanted,
+		.mapped = mapped,
+		.hint = hint};
 	struct page_run *run;
 	struct frame *f = object_page_any(o, index);
 	int r;
@@ -424,7 +460,8 @@ void memory_object_read_ahead(struct memory_object *o, u64 index, u64 nr)
 	}
 }
 
-/* Blocks for writing the page back are reserved: -ENOSPC, -EDQUOT, -EIO are told now. -EAGAIN: the page has gone. */
+/* Blocks for writing the page back are reserved: -ENOSPC, -EDQUOT, -EIO are told now. -EAGAIN: the
+ * page has gone. */
 int pager_prepare(struct memory_object *o, struct frame *f)
 {
 	struct fs_extent extents[EXTENTS_MAX];

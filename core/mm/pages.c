@@ -1,9 +1,11 @@
-/* Translations of a space: removal, accounting. The page lock is held throughout; theory in space.c. */
+/* Translations of a space: removal, accounting. The page lock is held throughout; theory in
+ * space.c. */
 #include "space.h"
 
 static bool is_object_page(const struct frame *f)
 {
-	return f && f->object && !(frame_flags(f) & (FRAME_SLAB | FRAME_RESERVED | FRAME_VMAP | FRAME_PAGETABLE));
+	return f && f->object &&
+	       !(frame_flags(f) & (FRAME_SLAB | FRAME_RESERVED | FRAME_VMAP | FRAME_PAGETABLE));
 }
 
 static void rss_object(struct address_space *as, const struct frame *f, s64 delta)
@@ -14,7 +16,8 @@ static void rss_object(struct address_space *as, const struct frame *f, s64 delt
 		as->rss_shmem += (u64)delta;
 }
 
-/* Port contract: a translation was removed. The frame is kept by its object's tree or the space's private tree until the flush. */
+/* Port contract: a translation was removed. The frame is kept by its object's tree or the space's
+ * private tree until the flush. */
 void mm_unmapped(void *arg, vaddr_t va, const struct arch_pte_info *info)
 {
 	struct unmap *u = arg;
@@ -76,7 +79,8 @@ void space_invalidate(struct region *r, vaddr_t va, size_t nr, bool private_too)
 
 	spin_lock(&as->page_lock);
 	space_unmap_pages(as, va, nr);
-	/* Out of memory here only leaves private copies behind the end of a file, which no access reaches: faults there are SIGBUS. */
+	/* Out of memory here only leaves private copies behind the end of a file, which no access
+	 * reaches: faults there are SIGBUS. */
 	if (private_too && region_private(r))
 		anon_clear_range(as, va, nr);
 	spin_unlock(&as->page_lock);

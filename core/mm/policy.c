@@ -1,6 +1,7 @@
 /*
- * The doors to memory's policies. Each is a stateless function behind a slot; while the slot is parked (before the modules are there) the
- * built-in answer in this file stands in. Answers are checked by the callers. No lock is held across these calls.
+ * The doors to memory's policies. Each is a stateless function behind a slot; while the slot is
+ * parked (before the modules are there) the built-in answer in this file stands in. Answers are
+ * checked by the callers. No lock is held across these calls.
  */
 #include "mm_priv.h"
 #include <core/slots.h>
@@ -14,7 +15,8 @@ static u64 reclaim_tunables[POLICY_RECLAIM_NR_TUNABLES] = {20, 30, 40};
 static u64 readahead_tunables[POLICY_READAHEAD_NR_TUNABLES] = {64, 8};
 
 /* The slot's vtable, or nullptr while it is parked. */
-static const void *door(const struct slot *slot, struct kabi_policy_ctx *ctx, const u64 *tunables, u32 nr)
+static const void *door(const struct slot *slot, struct kabi_policy_ctx *ctx, const u64 *tunables,
+	u32 nr)
 {
 	const void *vtable = slot_vtable(slot);
 
@@ -36,14 +38,16 @@ static void zone_view(const struct zone *z, struct page_zone *out)
 struct page_decision mm_page_choose(const struct zone *z, u32 order, bool atomic)
 {
 	struct kabi_policy_ctx ctx;
-	const struct policy_page_vtable *v = door(SLOT(POLICY_PAGE), &ctx, page_tunables, POLICY_PAGE_NR_TUNABLES);
+	const struct policy_page_vtable *v =
+		door(SLOT(POLICY_PAGE), &ctx, page_tunables, POLICY_PAGE_NR_TUNABLES);
 	struct page_choice choice = {.order = order};
 	struct page_zone view;
 
 	while (choice.order < BUDDY_ORDERS && !READ_ONCE(z->nr_free[choice.order]))
 		choice.order++;
 	if (!v) {
-		choice.refuse = !atomic && READ_ONCE(z->free_frames) < z->total_frames * page_tunables[1] / 1000;
+		choice.refuse = !atomic && READ_ONCE(z->free_frames) <
+						   z->total_frames * page_tunables[1] / 1000;
 	} else {
 		zone_view(z, &view);
 		v->choose(&ctx, &view, order, atomic, &choice);
@@ -54,7 +58,8 @@ struct page_decision mm_page_choose(const struct zone *z, u32 order, bool atomic
 bool mm_page_freed(const struct zone *z, u32 order)
 {
 	struct kabi_policy_ctx ctx;
-	const struct policy_page_vtable *v = door(SLOT(POLICY_PAGE), &ctx, page_tunables, POLICY_PAGE_NR_TUNABLES);
+	const struct policy_page_vtable *v =
+		door(SLOT(POLICY_PAGE), &ctx, page_tunables, POLICY_PAGE_NR_TUNABLES);
 	struct page_zone view;
 
 	if (!v)
@@ -71,7 +76,8 @@ u32 mm_page_batch(void)
 u8 mm_reclaim_judge(const struct reclaim_lists *lists, struct reclaim_page *page)
 {
 	struct kabi_policy_ctx ctx;
-	const struct policy_reclaim_vtable *v = door(SLOT(POLICY_RECLAIM), &ctx, reclaim_tunables, POLICY_RECLAIM_NR_TUNABLES);
+	const struct policy_reclaim_vtable *v =
+		door(SLOT(POLICY_RECLAIM), &ctx, reclaim_tunables, POLICY_RECLAIM_NR_TUNABLES);
 	bool used = page->referenced || page->young;
 
 	if (v)
@@ -86,11 +92,13 @@ u8 mm_reclaim_judge(const struct reclaim_lists *lists, struct reclaim_page *page
 u64 mm_reclaim_shrink_active(const struct reclaim_lists *lists)
 {
 	struct kabi_policy_ctx ctx;
-	const struct policy_reclaim_vtable *v = door(SLOT(POLICY_RECLAIM), &ctx, reclaim_tunables, POLICY_RECLAIM_NR_TUNABLES);
+	const struct policy_reclaim_vtable *v =
+		door(SLOT(POLICY_RECLAIM), &ctx, reclaim_tunables, POLICY_RECLAIM_NR_TUNABLES);
 
 	if (v)
 		return v->shrink_active(&ctx, lists);
-	return lists->nr_inactive < lists->nr_active ? (lists->nr_active - lists->nr_inactive) / 2 : 0;
+	return lists->nr_inactive < lists->nr_active ? (lists->nr_active - lists->nr_inactive) / 2
+						     : 0;
 }
 
 u64 mm_low_frames(void)
@@ -106,7 +114,8 @@ u64 mm_high_frames(void)
 u32 mm_readahead_window(struct memory_object *o, const struct readahead_ask *ask)
 {
 	struct kabi_policy_ctx ctx;
-	const struct policy_readahead_vtable *v = door(SLOT(POLICY_READAHEAD), &ctx, readahead_tunables, POLICY_READAHEAD_NR_TUNABLES);
+	const struct policy_readahead_vtable *v = door(SLOT(POLICY_READAHEAD), &ctx,
+		readahead_tunables, POLICY_READAHEAD_NR_TUNABLES);
 	struct readahead_state state = {.next = o->readahead_next, .window = o->readahead_window};
 	u64 maximum = readahead_tunables[POLICY_READAHEAD_TUNABLE_MAXIMUM_PAGES];
 	u32 nr = ask->nr_wanted;

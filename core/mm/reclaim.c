@@ -1,24 +1,34 @@
 /*
- * Reclaim: clean pages of files and devices go when memory is short; the OOM killer when nothing helps.
+ * Reclaim: clean pages of files and devices go when memory is short; the OOM killer when nothing
+ * helps.
  *
- * Purpose: keep some memory free. Vocabulary: lists: active and inactive pages, warm end first; verdict: what the policy says of one page.
- * Objects and lifetimes: a page is on a list from its insertion into an object until it leaves it. Shared and private memory is on none
- * (there is no swap).
- * Invariants: L1 FRAME_LRU iff linked; FRAME_ACTIVE tells which list. L2 a page goes only clean, unmapped and without pins but the tree's.
+ * Purpose: keep some memory free. Vocabulary: lists: active and inactive pages, warm end first;
+ * verdict: what the policy says of one page.
+ *
+ * Objects and lifetimes: a page is on a list from its insertion into an object until it leaves it.
+ * Shared and private memory is on none (there is no swap).
+ *
+ * Invariants: L1 FRAME_LRU iff linked; FRAME_ACTIVE tells which list. L2 a page goes only clean,
+ * unmapped and without pins but the tree's.
+ *
  * Locks: lru_lock for the lists; a batch is taken off them (pinned) before anything else is locked.
- * Failure: no progress: the OOM killer takes the largest process (oom_score_adj weighs), once until that one is gone.
+ *
+ * Failure: no progress: the OOM killer takes the largest process (oom_score_adj weighs), once until
+ * that one is gone.
+ *
  * Replacement: policy/reclaim judges; a verdict that L2 forbids is "keep".
  */
 #include <core/time.h>
 #include "space.h"
 #include <kabi/policy_reclaim.h>
 
-#define BATCH		32u
-#define OOM_GRACE_NS	(2 * NSEC_PER_SEC)
-#define OOM_ADJ_MIN	(-1000)
+#define BATCH        32u
+#define OOM_GRACE_NS (2 * NSEC_PER_SEC)
+#define OOM_ADJ_MIN  (-1000)
 
 static struct spinlock lru_lock = SPINLOCK_INIT(LOCK_LEVEL_LRU);
-static struct list_node lists[2] guarded_by(&lru_lock) = {LIST_INIT(lists[0]), LIST_INIT(lists[1])}; /* inactive, active */
+static struct list_node lists[2] guarded_by(&lru_lock) = {LIST_INIT(lists[0]),
+	LIST_INIT(lists[1])}; /* inactive, active */
 static u64 nr_pages[2] guarded_by(&lru_lock);
 static struct waitable reclaim_work;
 static bool reclaim_ready;
@@ -75,7 +85,8 @@ static void lists_view(struct reclaim_lists *v)
 	lru_counts(&v->nr_active, &v->nr_inactive);
 }
 
-/* Up to `nr` pages off the cold end, moved to the warm one and pinned: nobody else looks at them now. */
+/* Up to `nr` pages off the cold end, moved to the warm one and pinned: nobody else looks at them
+ * now. */
 static u32 take_cold(bool active, u32 nr, struct frame **out)
 {
 	u32 n = 0;
@@ -184,7 +195,8 @@ u64 reclaim_direct(u64 nr)
 	struct reclaim_lists view;
 	u64 freed = 0;
 
-	/* Each round looks at a larger part: the first takes what is idle, the last has seen every page twice. */
+	/* Each round looks at a larger part: the first takes what is idle, the last has seen every
+	 * page twice. */
 	for (u32 round = 0; round < 4 && freed < nr; round++) {
 		lists_view(&view);
 		scan(true, MIN(mm_reclaim_shrink_active(&view), view.nr_active), ~0ull);
@@ -262,7 +274,8 @@ static u64 oom_points(struct thread_group *g)
 	spin_lock(&t->obj.lock);
 	as = t->space;
 	if (as && !t->kernel_thread)
-		points = (s64)(as->rss_anon + as->rss_file + as->rss_shmem) + (s64)g->oom_score_adj * (s64)(mm_zone.total_frames / 1000);
+		points = (s64)(as->rss_anon + as->rss_file + as->rss_shmem) +
+			 (s64)g->oom_score_adj * (s64)(mm_zone.total_frames / 1000);
 	spin_unlock(&t->obj.lock);
 	return points > 0 ? (u64)points : as ? 1 : 0;
 }
@@ -283,7 +296,8 @@ bool oom_kill(void)
 		last = time_monotonic_ns();
 	spin_unlock(&lock);
 	if (again) { /* somebody is on the way out: wait for it */
-		wait_sleep(&current->wake, EV_ANY, waitable_seq(&current->wake), time_monotonic_ns() + 50 * NSEC_PER_MSEC, 0);
+		wait_sleep(&current->wake, EV_ANY, waitable_seq(&current->wake),
+			time_monotonic_ns() + 50 * NSEC_PER_MSEC, 0);
 		return true;
 	}
 	if (!ns)
@@ -303,7 +317,8 @@ bool oom_kill(void)
 	}
 	if (!best)
 		return false;
-	log_err("out of memory: killed process %d (%s), %llu pages\n", group_pid_nr(best), best->leader->comm, (unsigned long long)most);
+	log_err("out of memory: killed process %d (%s), %llu pages\n", group_pid_nr(best),
+		best->leader->comm, (unsigned long long)most);
 	signal_send_group(best, &(struct signal_info){.signo = SIGKILL, .code = SI_KERNEL});
 	object_put(&best->obj);
 	return true;

@@ -1,5 +1,6 @@
-/* Regions: creation, splitting, merging, removal. The space's mutex is held; start and end change under the page lock too, and a mapper
- * changes under its object's mapper lock, because reclaim and truncation read them there. Theory in space.c. */
+/* Regions: creation, splitting, merging, removal. The space's mutex is held; start and end change
+ * under the page lock too, and a mapper changes under its object's mapper lock, because reclaim and
+ * truncation read them there. Theory in space.c. */
 #include "space.h"
 
 static struct slab_cache *region_cache;
@@ -164,9 +165,10 @@ int regions_cut(struct address_space *as, vaddr_t start, vaddr_t end)
 
 static bool mergeable(const struct region *a, const struct region *b)
 {
-	return a && b && a->end == b->start && a->flags == b->flags && a->object == b->object && a->file == b->file && a->name == b->name &&
-	       (!a->object || a->object_page + region_pages(a) == b->object_page) && !(a->flags & VM_GROWSDOWN) &&
-	       (!a->object || a->object->kind != MEMORY_DEVICE);
+	return a && b && a->end == b->start && a->flags == b->flags && a->object == b->object &&
+	       a->file == b->file && a->name == b->name &&
+	       (!a->object || a->object_page + region_pages(a) == b->object_page) &&
+	       !(a->flags & VM_GROWSDOWN) && (!a->object || a->object->kind != MEMORY_DEVICE);
 }
 
 /* a takes in b. */
@@ -224,16 +226,20 @@ int space_may_expand(struct address_space *as, u64 pages, u32 flags)
 	u64 bytes = pages << PAGE_SHIFT;
 	struct task *t = current;
 
-	if ((as->total_pages << PAGE_SHIFT) + bytes > task_rlimit(t, RLIMIT_AS) && task_rlimit(t, RLIMIT_AS) != RLIM_INFINITY)
+	if ((as->total_pages << PAGE_SHIFT) + bytes > task_rlimit(t, RLIMIT_AS) &&
+		task_rlimit(t, RLIMIT_AS) != RLIM_INFINITY)
 		return -ENOMEM;
-	if (flags & VM_WRITE && !(flags & (VM_SHARED | VM_STACK)) && task_rlimit(t, RLIMIT_DATA) != RLIM_INFINITY &&
+	if (flags & VM_WRITE && !(flags & (VM_SHARED | VM_STACK)) &&
+		task_rlimit(t, RLIMIT_DATA) != RLIM_INFINITY &&
 		(as->data_pages << PAGE_SHIFT) + bytes > task_rlimit(t, RLIMIT_DATA))
 		return -ENOMEM;
-	if (flags & VM_LOCKED && !context_capable(t->context, CAP_IPC_LOCK) && task_rlimit(t, RLIMIT_MEMLOCK) != RLIM_INFINITY &&
+	if (flags & VM_LOCKED && !context_capable(t->context, CAP_IPC_LOCK) &&
+		task_rlimit(t, RLIMIT_MEMLOCK) != RLIM_INFINITY &&
 		(as->locked_pages << PAGE_SHIFT) + bytes > task_rlimit(t, RLIMIT_MEMLOCK))
 		return -EAGAIN;
 	/* Heuristic overcommit: only what can never be had is refused (vm.overcommit_memory 0). */
-	if (flags & VM_WRITE && !(flags & (VM_SHARED | VM_NORESERVE)) && pages > mm_zone.total_frames)
+	if (flags & VM_WRITE && !(flags & (VM_SHARED | VM_NORESERVE)) &&
+		pages > mm_zone.total_frames)
 		return -ENOMEM;
 	return 0;
 }

@@ -1,6 +1,7 @@
 /*
- * Regions by start address. node.own = ~(gap in front), so that the augmented minimum of a subtree tells its largest gap.
- * Invariant: regions do not overlap; own is current whenever the tree is searched.
+ * Regions by start address. node.own = ~(gap in front), so that the augmented minimum of a subtree
+ * tells its largest gap. Invariant: regions do not overlap; own is current whenever the tree is
+ * searched.
  */
 #include "region_tree.h"
 
@@ -113,7 +114,8 @@ static u64 largest_gap(const struct rb_node *n)
 }
 
 /* Does the part of [gap_start, gap_end) inside [low, high) hold it? */
-static vaddr_t fit_high(vaddr_t gap_start, vaddr_t gap_end, vaddr_t low, vaddr_t high, size_t bytes, size_t align)
+static vaddr_t fit_high(vaddr_t gap_start, vaddr_t gap_end, vaddr_t low, vaddr_t high, size_t bytes,
+	size_t align)
 {
 	vaddr_t start = MAX(gap_start, low), end = MIN(gap_end, high), at;
 
@@ -142,7 +144,8 @@ static vaddr_t search_high(struct rb_node *n, vaddr_t low, vaddr_t high, size_t 
 	return r->start > low ? search_high(n->left, low, high, bytes, align) : 0;
 }
 
-vaddr_t region_gap_below(const struct rb_root *root, vaddr_t low, vaddr_t high, size_t bytes, size_t align)
+vaddr_t region_gap_below(const struct rb_root *root, vaddr_t low, vaddr_t high, size_t bytes,
+	size_t align)
 {
 	struct region *last = of(rb_last(root));
 	vaddr_t found = fit_high(last ? last->end : 0, high, low, high, bytes, align);
@@ -170,7 +173,8 @@ static vaddr_t search_low(struct rb_node *n, vaddr_t low, vaddr_t high, size_t b
 	return r->end < high ? search_low(n->right, low, high, bytes, align) : 0;
 }
 
-vaddr_t region_gap_above(const struct rb_root *root, vaddr_t low, vaddr_t high, size_t bytes, size_t align)
+vaddr_t region_gap_above(const struct rb_root *root, vaddr_t low, vaddr_t high, size_t bytes,
+	size_t align)
 {
 	struct region *last = of(rb_last(root));
 	vaddr_t found = search_low(root->node, low, high, bytes, align);

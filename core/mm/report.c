@@ -40,7 +40,8 @@ static void count_frame(struct region_info *out, u32 users, bool dirty)
 }
 
 /* Private pages: the tree knows them, so a huge empty region costs nothing. */
-static void count_private(struct address_space *as, struct region *r, struct region_info *out) __requires(as->page_lock)
+static void count_private(struct address_space *as, struct region *r, struct region_info *out)
+	__requires(as->page_lock)
 {
 	u64 vpn = vpn_of(r->start), last = vpn_of(r->end) - 1, word;
 
@@ -53,11 +54,13 @@ static void count_private(struct address_space *as, struct region *r, struct reg
 }
 
 /* Translations to object pages: only resident ones can have any. */
-static void count_object(struct address_space *as, struct region *r, struct region_info *out) __requires(as->page_lock)
+static void count_object(struct address_space *as, struct region *r, struct region_info *out)
+	__requires(as->page_lock)
 {
 	u64 index = r->object_page, last = r->object_page + region_pages(r) - 1, word;
 
-	while (index <= last && slots_next(&r->object->slots.root, index, last, false, &index, &word)) {
+	while (index <= last &&
+		slots_next(&r->object->slots.root, index, last, false, &index, &word)) {
 		vaddr_t va = r->start + (vaddr_t)((index++ - r->object_page) << PAGE_SHIFT);
 		struct frame *f = word_frame(word);
 		struct arch_pte_info info;
@@ -76,14 +79,19 @@ static void count_pages(struct address_space *as, struct region *r, struct regio
 	spin_unlock(&as->page_lock);
 }
 
-bool space_region_next(struct address_space *as, vaddr_t from, bool want_pages, struct region_info *out)
+bool space_region_next(struct address_space *as, vaddr_t from, bool want_pages,
+	struct region_info *out)
 {
 	struct region *r;
 
 	space_lock_shared(&as->lock);
 	r = region_find(&as->regions, from);
 	if (r) {
-		*out = (struct region_info){.start = r->start, .end = r->end, .flags = r->flags, .file = r->file, .name = r->name,
+		*out = (struct region_info){.start = r->start,
+			.end = r->end,
+			.flags = r->flags,
+			.file = r->file,
+			.name = r->name,
 			.offset_bytes = r->object ? r->object_page << PAGE_SHIFT : 0};
 		if (out->file)
 			file_get(out->file);

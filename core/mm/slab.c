@@ -1,21 +1,27 @@
 /*
  * Slab: objects of one size in blocks of frames, with a magazine per CPU (Bonwick, Adams 2001).
  *
- * Purpose: kernel objects below a page, and kmalloc. Vocabulary: slab: a block of frames cut into objects; magazine: a CPU's stack of free
- * objects. Objects and lifetimes: caches live for ever; a slab goes back to the zone when its last object is free and another empty one is
- * kept. Invariants: S1 all frames of a slab carry FRAME_SLAB and the cache, so kfree finds both from any address; S2 a free object is in
- * exactly one place: a slab's chain or one magazine; S3 (debug) a free object holds POISON behind its link, its red zone REDZONE.
- * Locks: the cache's lock (interrupts off) around its slabs; magazines need interrupts off only. Context: any, also interrupts: never waits.
- * Failure: nullptr when the zone has nothing, the reserve included. Replacement: none (core). Cost: about 15 instructions from a magazine.
+ * Purpose: kernel objects below a page, and kmalloc. Vocabulary: slab: a block of frames cut into
+ * objects; magazine: a CPU's stack of free objects. Objects and lifetimes: caches live for ever; a
+ * slab goes back to the zone when its last object is free and another empty one is kept.
+ * Invariants: S1 all frames of a slab carry FRAME_SLAB and the cache, so kfree finds both from any
+ * address; S2 a free object is in exactly one place: a slab's chain or one magazine; S3 (debug) a
+ * free object holds POISON behind its link, its red zone REDZONE.
+ *
+ * Locks: the cache's lock (interrupts off) around its slabs; magazines need interrupts off only.
+ * Context: any, also interrupts: never waits.
+ *
+ * Failure: nullptr when the zone has nothing, the reserve included. Replacement: none (core). Cost:
+ * about 15 instructions from a magazine.
  */
 #include "mm_priv.h"
 #include <core/lock.h>
 
-#define SLAB_ORDER_MAX	 3u
-#define SLAB_EMPTY_KEPT	 1u
-#define POISON		 0x6b /* free */
-#define FRESH		 0x5a /* allocated, not written yet */
-#define REDZONE		 0xbbu
+#define SLAB_ORDER_MAX  3u
+#define SLAB_EMPTY_KEPT 1u
+#define POISON          0x6b /* free */
+#define FRESH           0x5a /* allocated, not written yet */
+#define REDZONE         0xbbu
 #if UMKA_ASAN
 #define REDZONE_BYTES 32u
 #elif UMKA_DEBUG
@@ -31,7 +37,8 @@ struct slab_cache {
 	u32 order, per_slab;
 	u32 id, magazine_size;
 	struct spinlock lock;
-	struct list_node partial guarded_by(&lock); /* slabs with free objects, struct frame.lru of their heads */
+	struct list_node partial
+		guarded_by(&lock); /* slabs with free objects, struct frame.lru of their heads */
 	u32 nr_empty guarded_by(&lock);
 	u64 nr_slabs guarded_by(&lock);
 	u64 nr_in_use guarded_by(&lock); /* those in magazines count as used */
@@ -50,7 +57,8 @@ static void debug_freed(struct slab_cache *c, void *p)
 
 	for (u32 i = 0; i < REDZONE_BYTES; i++)
 		if (end[i] != REDZONE)
-			panic("slab %s: object %p overrun, byte %u behind its end is %#x", c->name, p, i, end[i]);
+			panic("slab %s: object %p overrun, byte %u behind its end is %#x", c->name,
+				p, i, end[i]);
 	memset((u8 *)p + sizeof(void *), POISON, c->object_bytes - sizeof(void *));
 }
 /* Freed twice: two words of an object in use hardly ever both hold the pattern. */
@@ -67,7 +75,8 @@ static void debug_taken(struct slab_cache *c, const void *p)
 
 	for (u32 i = sizeof(void *); i < c->object_bytes; i++)
 		if (b[i] != POISON)
-			panic("slab %s: free object %p was written at byte %u: %#x", c->name, p, i, b[i]);
+			panic("slab %s: free object %p was written at byte %u: %#x", c->name, p, i,
+				b[i]);
 	memset((void *)p, FRESH, c->object_bytes);
 }
 static void debug_born(struct slab_cache *c, void *p)
@@ -290,8 +299,8 @@ void *slab_zalloc(struct slab_cache *c)
 
 #if UMKA_ASAN
 /*
- * Quarantine: a freed object waits, poisoned, behind QUARANTINE_OBJECTS others, so that a late use of it is a report and not a
- * surprise in somebody else's object.
+ * Quarantine: a freed object waits, poisoned, behind QUARANTINE_OBJECTS others, so that a late use
+ * of it is a report and not a surprise in somebody else's object.
  */
 #define QUARANTINE_OBJECTS 2048u
 static struct {
@@ -369,19 +378,23 @@ bool slab_info_at(u32 i, struct slab_info *out)
 	if (i >= atomic32_load(&nr_caches) || i >= SLAB_CACHES_MAX)
 		return false;
 	irq = spin_lock_irqsave(&c->lock);
-	*out = (struct slab_info){c->name, c->object_bytes, c->per_slab, 1u << c->order, c->nr_slabs, c->nr_in_use};
+	*out = (struct slab_info){c->name, c->object_bytes, c->per_slab, 1u << c->order,
+		c->nr_slabs, c->nr_in_use};
 	spin_unlock_irqrestore(&c->lock, irq);
 	return true;
 }
 
-/* --- kmalloc: classes 1, 1.5, 2, 3, 4, 6, ... up to 8 KiB; above that whole blocks of frames --- */
+/* --- kmalloc: classes 1, 1.5, 2, 3, 4, 6, ... up to 8 KiB; above that whole blocks of frames ---
+ */
 
 #define KMALLOC_SLAB_MAX 8192u
-#define KMALLOC_SMALL	 1024u
-static const u16 class_bytes[] = {8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 8192};
-static const char *const class_names[] = {"kmalloc-8", "kmalloc-16", "kmalloc-24", "kmalloc-32", "kmalloc-48", "kmalloc-64", "kmalloc-96",
-	"kmalloc-128", "kmalloc-192", "kmalloc-256", "kmalloc-384", "kmalloc-512", "kmalloc-768", "kmalloc-1k", "kmalloc-1.5k",
-	"kmalloc-2k", "kmalloc-3k", "kmalloc-4k", "kmalloc-8k"};
+#define KMALLOC_SMALL    1024u
+static const u16 class_bytes[] = {8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024,
+	1536, 2048, 3072, 4096, 8192};
+static const char *const class_names[] = {"kmalloc-8", "kmalloc-16", "kmalloc-24", "kmalloc-32",
+	"kmalloc-48", "kmalloc-64", "kmalloc-96", "kmalloc-128", "kmalloc-192", "kmalloc-256",
+	"kmalloc-384", "kmalloc-512", "kmalloc-768", "kmalloc-1k", "kmalloc-1.5k", "kmalloc-2k",
+	"kmalloc-3k", "kmalloc-4k", "kmalloc-8k"};
 static u8 small_class[KMALLOC_SMALL / 8 + 1];
 
 void slab_boot_init(void)
@@ -390,15 +403,18 @@ void slab_boot_init(void)
 
 	static_assert(ARRAY_SIZE(class_bytes) == ARRAY_SIZE(class_names));
 	for (u32 i = 0; i < ARRAY_SIZE(class_bytes); i++) {
-		/* A power of two is aligned to itself: DMA buffers and pages of small devices rely on it. */
-		u32 bytes = class_bytes[i], align = (bytes & (bytes - 1)) == 0 && !REDZONE_BYTES ? MIN(bytes, (u32)PAGE_BYTES) : 8;
+		/* A power of two is aligned to itself: DMA buffers and pages of small devices rely
+		 * on it. */
+		u32 bytes = class_bytes[i], align = (bytes & (bytes - 1)) == 0 && !REDZONE_BYTES
+							    ? MIN(bytes, (u32)PAGE_BYTES)
+							    : 8;
 
 		slab_create(class_names[i], bytes, align);
 	}
 	for (u32 i = 0; i <= KMALLOC_SMALL / 8; i++) {
 		while (class_bytes[class] < i * 8)
-			class++;
-		small_class[i] = (u8)class;
+			class ++;
+		small_class[i] = (u8) class;
 	}
 }
 

@@ -1,7 +1,8 @@
 /*
- * Radix trees of slot words. Invariants: 1. nr_used of a node counts its non-empty slots, and only the root may have none; 2. a tag
- * bit of an inner node is set iff some leaf below has a tag bit in that child's range; 3. a node is linked after it is filled.
- * The root is replaced by a higher one when an index does not fit, and stays high until the tree is empty.
+ * Radix trees of slot words. Invariants: 1. nr_used of a node counts its non-empty slots, and only
+ * the root may have none; 2. a tag bit of an inner node is set iff some leaf below has a tag bit in
+ * that child's range; 3. a node is linked after it is filled. The root is replaced by a higher one
+ * when an index does not fit, and stays high until the tree is empty.
  */
 #include "slots.h"
 
@@ -144,7 +145,8 @@ void slots_forget(struct slot_node **root, u64 index)
 }
 
 /* Searches below n, which starts at `base`; *from is raised over what is empty. */
-static bool next_below(struct slot_node *n, u64 base, u64 from, u64 last, bool tagged, u64 *index, u64 *word)
+static bool next_below(struct slot_node *n, u64 base, u64 from, u64 last, bool tagged, u64 *index,
+	u64 *word)
 {
 	u32 first = from > base ? (u32)((from - base) >> n->shift) : 0;
 	u64 map = tagged ? n->tags : ~(u64)0;
@@ -165,13 +167,15 @@ static bool next_below(struct slot_node *n, u64 base, u64 from, u64 last, bool t
 			*word = w;
 			return true;
 		}
-		if (next_below((struct slot_node *)(word_t)w, at, MAX(from, at), last, tagged, index, word))
+		if (next_below((struct slot_node *)(word_t)w, at, MAX(from, at), last, tagged,
+			    index, word))
 			return true;
 	}
 	return false;
 }
 
-bool slots_next(struct slot_node *const *root, u64 from, u64 last, bool tagged, u64 *index, u64 *word)
+bool slots_next(struct slot_node *const *root, u64 from, u64 last, bool tagged, u64 *index,
+	u64 *word)
 {
 	struct slot_node *n = ptr_load_acquire(root);
 

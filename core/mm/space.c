@@ -1,19 +1,29 @@
 /*
  * Address spaces.
  *
- * Purpose: what a task can reach. Vocabulary: region: a range with one set of rights and one backing (a VMA); private page: a page that only
- * this space (and its fork relatives) sees, recorded in space->anon by virtual page number; shared page: one of a memory object; resident set:
- * private pages in the tree plus translations to object pages.
- * Objects and lifetimes: `users` counts tasks: the last one unmaps everything; references keep the struct and the page tables (readers in
- * /proc). A region holds its object and file.
- * Invariants: P1 a translation to an object page is counted in its mapcount; one to a private page or the zero page is counted nowhere.
- * P2 a writable translation is to a private page that is ours alone (anon.c A2), or to an object page of a shared writable region that is
- * dirty, or to shared memory. P3 a word leaves a tree only after its translations have been removed and flushed. P4 region borders are page
- * aligned; neighbours that differ in nothing are one region.
- * Locks: space->lock: regions, shared by faults (core/space_lock.h). It is not held over I/O: a fault that must wait lets go, waits, and looks again.
- * space->page_lock: page tables, private tree, resident counts. Order: lock, object->mapper_lock, page_lock, object lock.
- * Failure: -ENOMEM with everything as it was, munmap of a shared private node excepted (it says so and may be repeated).
- * Replacement: core. Cost: docs/baseline: fork write-protects and shares one root, exit frees what is its own.
+ * Purpose: what a task can reach. Vocabulary: region: a range with one set of rights and one
+ * backing (a VMA); private page: a page that only this space (and its fork relatives) sees,
+ * recorded in space->anon by virtual page number; shared page: one of a memory object; resident
+ * set: private pages in the tree plus translations to object pages.
+ *
+ * Objects and lifetimes: `users` counts tasks: the last one unmaps everything; references keep the
+ * struct and the page tables (readers in /proc). A region holds its object and file.
+ *
+ * Invariants: P1 a translation to an object page is counted in its mapcount; one to a private page
+ * or the zero page is counted nowhere. P2 a writable translation is to a private page that is ours
+ * alone (anon.c A2), or to an object page of a shared writable region that is dirty, or to shared
+ * memory. P3 a word leaves a tree only after its translations have been removed and flushed. P4
+ * region borders are page aligned; neighbours that differ in nothing are one region.
+ *
+ * Locks: space->lock: regions, shared by faults (core/space_lock.h). It is not held over I/O: a
+ * fault that must wait lets go, waits, and looks again. space->page_lock: page tables, private
+ * tree, resident counts. Order: lock, object->mapper_lock, page_lock, object lock.
+ *
+ * Failure: -ENOMEM with everything as it was, munmap of a shared private node excepted (it says so
+ * and may be repeated).
+ *
+ * Replacement: core. Cost: docs/baseline: fork write-protects and shares one root, exit frees what
+ * is its own.
  */
 #include "space.h"
 
@@ -100,7 +110,8 @@ void object_release_space(struct object *obj)
 
 struct region *space_find(struct address_space *as, vaddr_t addr)
 {
-	struct region *r = READ_ONCE(as->last_region); /* a hint; regions do not go while the lock is held, shared or not */
+	struct region *r = READ_ONCE(as->last_region); /* a hint; regions do not go while the lock
+							  is held, shared or not */
 
 	if (r && addr >= r->start && addr < r->end)
 		return r;
@@ -178,7 +189,8 @@ static int fork_regions(struct address_space *to, struct address_space *from) __
 	return 0;
 }
 
-/* The trees become one family; write rights to private pages go (anon.c A3). The child's translations come by its faults. */
+/* The trees become one family; write rights to private pages go (anon.c A3). The child's
+ * translations come by its faults. */
 static void fork_pages(struct address_space *to, struct address_space *from)
 {
 	bool any = false;
@@ -237,7 +249,8 @@ int space_futex_key(struct address_space *as, vaddr_t addr, bool shared, struct 
 		error = -EFAULT;
 	} else if (r->object && r->flags & VM_SHARED) {
 		object_get(&r->object->obj);
-		*out = (struct futex_key){r->object, r->object_page * PAGE_BYTES + (addr - r->start), true};
+		*out = (struct futex_key){r->object,
+			r->object_page * PAGE_BYTES + (addr - r->start), true};
 	}
 	space_unlock_shared(&as->lock);
 	return error;

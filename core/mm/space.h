@@ -9,33 +9,33 @@
 #include "object.h"
 #include "region_tree.h"
 
-#define STACK_GUARD_BYTES (1ul << 20) /* as region_tree.c */
-#define REGIONS_MAX	  65530u		   /* vm.max_map_count */
+#define STACK_GUARD_BYTES   (1ul << 20) /* as region_tree.c */
+#define REGIONS_MAX         65530u      /* vm.max_map_count */
 
 /* PROT_*, MAP_* of Linux (generic values: asm-generic/mman-common.h). */
-#define PROT_READ  1u
-#define PROT_WRITE 2u
-#define PROT_EXEC  4u
-#define PROT_GROWSDOWN 0x01000000u
-#define PROT_GROWSUP   0x02000000u
-#define MAP_SHARED	    1u
-#define MAP_PRIVATE	    2u
+#define PROT_READ           1u
+#define PROT_WRITE          2u
+#define PROT_EXEC           4u
+#define PROT_GROWSDOWN      0x01000000u
+#define PROT_GROWSUP        0x02000000u
+#define MAP_SHARED          1u
+#define MAP_PRIVATE         2u
 #define MAP_SHARED_VALIDATE 3u
-#define MAP_TYPE	    0xfu
-#define MAP_FIXED	    0x10u
-#define MAP_ANONYMOUS	    0x20u
-#define MAP_GROWSDOWN	    0x100u
-#define MAP_DENYWRITE	    0x800u
-#define MAP_EXECUTABLE	    0x1000u
-#define MAP_LOCKED	    0x2000u
-#define MAP_NORESERVE	    0x4000u
-#define MAP_POPULATE	    0x8000u
-#define MAP_NONBLOCK	    0x10000u
-#define MAP_STACK	    0x20000u
-#define MAP_HUGETLB	    0x40000u
-#define MAP_SYNC	    0x80000u
+#define MAP_TYPE            0xfu
+#define MAP_FIXED           0x10u
+#define MAP_ANONYMOUS       0x20u
+#define MAP_GROWSDOWN       0x100u
+#define MAP_DENYWRITE       0x800u
+#define MAP_EXECUTABLE      0x1000u
+#define MAP_LOCKED          0x2000u
+#define MAP_NORESERVE       0x4000u
+#define MAP_POPULATE        0x8000u
+#define MAP_NONBLOCK        0x10000u
+#define MAP_STACK           0x20000u
+#define MAP_HUGETLB         0x40000u
+#define MAP_SYNC            0x80000u
 #define MAP_FIXED_NOREPLACE 0x100000u
-#define VM_ACCESS (VM_READ | VM_WRITE | VM_EXEC)
+#define VM_ACCESS           (VM_READ | VM_WRITE | VM_EXEC)
 
 extern struct frame *mm_zero_frame;
 
@@ -61,14 +61,16 @@ enum mmu_prot region_prot(u32 vm_flags, bool writable);
 void space_unmap_pages(struct address_space *as, vaddr_t va, size_t nr) __requires(as->page_lock);
 /* Translations and private pages of [va, +nr) go. -ENOMEM: a shared node could not be copied. */
 int space_zap(struct address_space *as, vaddr_t va, size_t nr);
-/* Called under the object's mapper lock: translations to object pages go, private copies too when asked. */
+/* Called under the object's mapper lock: translations to object pages go, private copies too when
+ * asked. */
 void space_invalidate(struct region *r, vaddr_t va, size_t nr, bool private_too);
 void space_rss(struct address_space *as);
 
 /* --- region.c --- */
 void regions_boot_init(void);
 struct region *region_new(struct address_space *as, vaddr_t start, vaddr_t end, u32 flags);
-/* Takes the region's references (object, file, mapper) and links it; merges with its neighbours. lock held. */
+/* Takes the region's references (object, file, mapper) and links it; merges with its neighbours.
+ * lock held. */
 struct region *region_attach(struct region *r);
 /* Unlinks it and drops its references; its pages are gone already. */
 void region_detach(struct region *r);

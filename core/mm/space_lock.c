@@ -1,6 +1,8 @@
 /*
- * Slow paths of the space lock. Invariant: a sleeper is counted in `waiters` before it looks at the state for the last time, and an unlocker
- * changes the state before it looks at `waiters` (both sequentially consistent): one of the two sees the other.
+ * Slow paths of the space lock. Invariant: a sleeper is counted in `waiters` before it looks at the
+ * state for the last time, and an unlocker changes the state before it looks at `waiters` (both
+ * sequentially consistent): one of the two sees the other.
+ *
  * Cost: without contention one compare-and-exchange each way.
  */
 #include <core/space_lock.h>
@@ -53,7 +55,8 @@ void space_lock_exclusive_slow(struct space_lock *l) __no_lock_analysis /* WHY: 
 		if (space_try_exclusive(l))
 			break;
 		atomic32_fetch_or(&l->state, SPACE_LOCK_WANTED);
-		if (space_try_exclusive(l)) /* it became free before it could be told that we wait */
+		if (space_try_exclusive(l)) /* it became free before it could be told that we wait
+					     */
 			break;
 		wait_sleep(&l->changed, EV_ANY, seq, KTIME_MAX, 0);
 	}

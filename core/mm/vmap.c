@@ -1,11 +1,20 @@
 /*
  * Kernel virtual ranges: core stacks, device registers, large tables, module memory.
  *
- * Purpose: address ranges outside the direct map. Vocabulary: area: a range with an unmapped guard page in front of it.
- * Objects and lifetimes: an area lives until vmap_free, which removes translations everywhere before the frames go.
- * Invariants: V1 areas of one range do not overlap and lie in its tree; V2 no module page is writable and executable at once.
- * Locks: vmap_lock around trees and the kernel half's page tables. vmap_free waits for other CPUs (interrupts on).
- * Failure: nullptr. Cost: a stack mostly comes from the stock of STACK_STOCK_MAX, which costs nothing but the list.
+ * Purpose: address ranges outside the direct map. Vocabulary: area: a range with an unmapped guard
+ * page in front of it.
+ *
+ * Objects and lifetimes: an area lives until vmap_free, which removes translations everywhere
+ * before the frames go.
+ *
+ * Invariants: V1 areas of one range do not overlap and lie in its tree; V2 no module page is
+ * writable and executable at once.
+ *
+ * Locks: vmap_lock around trees and the kernel half's page tables. vmap_free waits for other CPUs
+ * (interrupts on).
+ *
+ * Failure: nullptr. Cost: a stack mostly comes from the stock of STACK_STOCK_MAX, which costs
+ * nothing but the list.
  */
 #include "mm_priv.h"
 #include <arch/mmu.h>
@@ -65,7 +74,8 @@ static void area_link(struct vmap_range *r, struct vmap_area *a)
 
 	while (*link) {
 		parent = *link;
-		link = a->start < rb_entry(parent, struct vmap_area, node)->start ? &parent->left : &parent->right;
+		link = a->start < rb_entry(parent, struct vmap_area, node)->start ? &parent->left
+										  : &parent->right;
 	}
 	rb_insert(&r->areas, &a->node, parent, link);
 }
@@ -213,7 +223,8 @@ void *vmap_device(paddr_t pa, size_t bytes, enum mmu_prot extra)
 	if (!(extra & MMU_WRITECOMBINE))
 		extra |= MMU_DEVICE;
 	spin_lock(&vmap_lock);
-	r = arch_map(arch_kernel_space(), a->start + PAGE_BYTES, first, a->bytes / PAGE_BYTES - 1, MMU_READ | MMU_WRITE | extra);
+	r = arch_map(arch_kernel_space(), a->start + PAGE_BYTES, first, a->bytes / PAGE_BYTES - 1,
+		MMU_READ | MMU_WRITE | extra);
 	spin_unlock(&vmap_lock);
 	if (r) {
 		area_free(&general, a);
@@ -224,7 +235,8 @@ void *vmap_device(paddr_t pa, size_t bytes, enum mmu_prot extra)
 
 /* --- core stacks: the stock links them through their first words --- */
 
-/* Stacks come back where nothing may wait (the end of a switch), so too large a stock shrinks at the next allocation. */
+/* Stacks come back where nothing may wait (the end of a switch), so too large a stock shrinks at
+ * the next allocation. */
 static void *stock_take(bool surplus)
 {
 	struct list_node *n = nullptr;

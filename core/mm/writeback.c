@@ -1,22 +1,32 @@
 /*
  * Write-back of dirty file and device pages.
  *
- * Purpose: dirty pages reach the disk after DIRTY_AGE, when many are dirty, or when somebody syncs. Vocabulary: dirty object: one with dirty
- * pages, on the list in order of its first dirty page; stable: not under write-back.
- * Objects and lifetimes: an object on the list owns a reference of its inode (and itself), so that nothing dirty is evicted.
- * Invariants: B1 a page under write-back is in its object's nr_writeback and has a pin by each request piece. B2 before a page is written its
- * dirty mark goes and all translations lose write rights, in this order: a later write marks it again. B3 one run of an object's pages is
- * collected at a time (FRAME_WRITEBACK is the claim).
+ * Purpose: dirty pages reach the disk after DIRTY_AGE, when many are dirty, or when somebody syncs.
+ * Vocabulary: dirty object: one with dirty pages, on the list in order of its first dirty page;
+ * stable: not under write-back.
+ *
+ * Objects and lifetimes: an object on the list owns a reference of its inode (and itself), so that
+ * nothing dirty is evicted.
+ *
+ * Invariants: B1 a page under write-back is in its object's nr_writeback and has a pin by each
+ * request piece. B2 before a page is written its dirty mark goes and all translations lose write
+ * rights, in this order: a later write marks it again. B3 one run of an object's pages is collected
+ * at a time (FRAME_WRITEBACK is the claim).
+ *
  * Locks: dirty_lock (list); obj.lock (marks). No lock over I/O.
- * Failure: an error is kept in the object (write_error, write_error_seq) for fsync, and the page stays clean, as on Linux.
- * Replacement: the file system allocates behind fs_map(ALLOCATE). Cost: one extent question per run of up to 64 pages.
+ *
+ * Failure: an error is kept in the object (write_error, write_error_seq) for fsync, and the page
+ * stays clean, as on Linux.
+ *
+ * Replacement: the file system allocates behind fs_map(ALLOCATE). Cost: one extent question per run
+ * of up to 64 pages.
  */
 #include <core/fs_call.h>
 #include <core/time.h>
 #include "space.h"
 
 #define WRITEBACK_PERIOD_NS (5 * NSEC_PER_SEC)
-#define DIRTY_AGE_NS	    (5 * NSEC_PER_SEC)
+#define DIRTY_AGE_NS        (5 * NSEC_PER_SEC)
 #define BACKGROUND_PERCENT  10u /* of all memory: write-back starts */
 #define THROTTLE_PERCENT    20u /* writers wait for it */
 
@@ -105,10 +115,12 @@ static u32 claim_run(struct memory_object *o, u64 *from, u64 last, struct page_r
 
 	run->nr = 0;
 	spin_lock(&o->obj.lock);
-	while (run->nr < PAGE_RUN_MAX && slots_next(&o->slots.root, *from, last, true, &index, &word)) {
+	while (run->nr < PAGE_RUN_MAX &&
+		slots_next(&o->slots.root, *from, last, true, &index, &word)) {
 		struct frame *f = word_frame(word);
 
-		if (frame_flags(f) & FRAME_WRITEBACK) { /* redirtied under write-back: another round */
+		if (frame_flags(f) &
+			FRAME_WRITEBACK) { /* redirtied under write-back: another round */
 			if (run->nr)
 				break;
 			*from = index + 1;
@@ -154,7 +166,8 @@ static int write_run(struct memory_object *o, struct page_run *run)
 	}
 	r = pager_run_io(o, run, BLOCK_WRITE, FS_MAP_ALLOCATE);
 	for (u32 i = 0; i < run->nr; i++) {
-		/* Want of memory says nothing about the disk: the pages stay dirty, and what was written already is written again. */
+		/* Want of memory says nothing about the disk: the pages stay dirty, and what was
+		 * written already is written again. */
 		if (r == -ENOMEM)
 			memory_page_mark_dirty(o, run->frames[i]);
 		writeback_page_end(o, run->frames[i], r == -ENOMEM ? 0 : r);
@@ -192,7 +205,8 @@ int memory_object_wait_writeback(struct memory_object *o, u64 first, u64 nr)
 		struct frame *f = nullptr;
 
 		spin_lock(&o->obj.lock);
-		for (u64 at = first; slots_next(&o->slots.root, at, last, false, &index, &word); at = index + 1) {
+		for (u64 at = first; slots_next(&o->slots.root, at, last, false, &index, &word);
+			at = index + 1) {
 			if (frame_flags(word_frame(word)) & FRAME_WRITEBACK) {
 				f = word_frame(word);
 				frame_pin(f);
@@ -220,7 +234,8 @@ int memory_object_sync(struct memory_object *o, u64 first, u64 nr)
 		return 0;
 	if (!checked_add(first, nr - 1, &last))
 		last = ~0ull;
-	memory_object_wait_writeback(o, first, nr); /* pages that were redirtied while they were being written */
+	memory_object_wait_writeback(o, first,
+		nr); /* pages that were redirtied while they were being written */
 	r = start_writeback(o, first, last);
 	for (u32 i = 0; r == -ENOMEM && i < 16 && !mm_reclaim_for(sizeof(struct page_run)); i++) {
 		memory_object_wait_writeback(o, first, nr);
@@ -313,7 +328,8 @@ bool writeback_wait_progress(void)
 {
 	u32 seq = waitable_seq(&writeback_progress);
 
-	if (!writeback_ready || writeback_is_self() || !(atomic_word_load(&mm_counters.dirty) + atomic_word_load(&mm_counters.writeback)))
+	if (!writeback_ready || writeback_is_self() ||
+		!(atomic_word_load(&mm_counters.dirty) + atomic_word_load(&mm_counters.writeback)))
 		return false;
 	writeback_kick();
 	wait_sleep(&writeback_progress, EV_IN, seq, time_monotonic_ns() + 100 * NSEC_PER_MSEC, 0);
@@ -327,13 +343,16 @@ void writeback_throttle(void)
 		return;
 	writeback_kick();
 	for (u32 i = 0; i < 50 && over(THROTTLE_PERCENT) && writeback_ready; i++)
-		wait_sleep(&writeback_progress, EV_IN, waitable_seq(&writeback_progress), time_monotonic_ns() + 20 * NSEC_PER_MSEC, 0);
+		wait_sleep(&writeback_progress, EV_IN, waitable_seq(&writeback_progress),
+			time_monotonic_ns() + 20 * NSEC_PER_MSEC, 0);
 }
 
 static void writeback_round(void)
 {
 	ktime_t begun = time_monotonic_ns();
-	ktime_t limit = READ_ONCE(writeback_asked) || over(BACKGROUND_PERCENT) ? begun : begun - DIRTY_AGE_NS;
+	ktime_t limit = READ_ONCE(writeback_asked) || over(BACKGROUND_PERCENT)
+				? begun
+				: begun - DIRTY_AGE_NS;
 	struct memory_object *o;
 
 	WRITE_ONCE(writeback_asked, false);
@@ -359,7 +378,8 @@ static void writeback_thread(void *arg)
 {
 	for (;;) {
 		u32 seq = waitable_seq(&writeback_work);
-		ktime_t deadline = any_dirty() ? time_monotonic_ns() + WRITEBACK_PERIOD_NS : KTIME_MAX;
+		ktime_t deadline =
+			any_dirty() ? time_monotonic_ns() + WRITEBACK_PERIOD_NS : KTIME_MAX;
 
 		if (!READ_ONCE(writeback_asked))
 			wait_sleep(&writeback_work, EV_IN, seq, deadline, 0);

@@ -1,10 +1,13 @@
 /*
  * Sockets: bodies, names and queues.
  *
- * Purpose: what must survive a swap of net/. Objects and lifetimes: a socket lives while its file, its peer, a queue or an inode refer to it;
- *   socket_close cuts those ties. Invariants: SOCK-I1 no two sockets' locks are held at once; SOCK-I2 a packet is on one queue or owned by one
- *   caller; SOCK-I3 queued_bytes is the sum over the queue.
- * Locks: obj.lock (LOCK_LEVEL_NODE), names_lock. Failure and recovery: nothing here waits. Replacement: core data. Cost: one allocation per packet.
+ * Purpose: what must survive a swap of net/. Objects and lifetimes: a socket lives while its file,
+ * its peer, a queue or an inode refer to it; socket_close cuts those ties. Invariants: SOCK-I1 no
+ * two sockets' locks are held at once; SOCK-I2 a packet is on one queue or owned by one caller;
+ * SOCK-I3 queued_bytes is the sum over the queue.
+ *
+ * Locks: obj.lock (LOCK_LEVEL_NODE), names_lock. Failure and recovery: nothing here waits.
+ * Replacement: core data. Cost: one allocation per packet.
  */
 #include <core/socket.h>
 #include <core/log.h>
@@ -29,7 +32,8 @@ struct socket *socket_new(u32 type, const struct call *c)
 	list_init(&s->queue);
 	list_init(&s->abstract_link);
 	waitable_init(&s->wait);
-	s->mine = (struct socket_credentials){group_pid_nr(c->task->group), c->ctx->cred.euid.value, c->ctx->cred.egid.value};
+	s->mine = (struct socket_credentials){group_pid_nr(c->task->group), c->ctx->cred.euid.value,
+		c->ctx->cred.egid.value};
 	return s;
 }
 

@@ -1,20 +1,32 @@
 /*
  * Metadata blocks (block_cache.c), deltas (delta.c), commits (commit.c).
  *
- * Purpose: what a file-system component reads and how its answers change it. A component sees blocks in place, read-only; it answers with
- *   operations, which core checks and applies whole or not at all; a commit writes what changed.
- * Vocabulary: data: contents of a block at one version; view: data that a run of a handler holds; delta: the operations of one answer;
- *   deferred: operations that take effect after the commit (releases and what counts them), so that no block that was given back is taken
- *   again before the disk knows; tag: what the component needs to know to seal (ext4: a group whose bitmaps changed).
- * Objects and lifetimes: struct block_cache per mount; entries stay while dirty, clean ones leave oldest first; data lives as long as an
- *   entry or a view refers to it. struct fs_work: one call's views and answer page, kept for the next call.
- * Invariants: BC-I1 data is never changed once another can see it: a change is new data, exchanged under the cache's lock;
- *   BC-I2 an answer is applied only if every tracked view and every byte read as seen is still current at the exchange;
- *   BC-I3 a block that was forgotten is in no list and is not written; BC-I4 every byte of a component's answer is read once.
+ * Purpose: what a file-system component reads and how its answers change it. A component sees
+ * blocks in place, read-only; it answers with operations, which core checks and applies whole or
+ * not at all; a commit writes what changed.
+ *
+ * Vocabulary: data: contents of a block at one version; view: data that a run of a handler holds;
+ * delta: the operations of one answer; deferred: operations that take effect after the commit
+ * (releases and what counts them), so that no block that was given back is taken again before the
+ * disk knows; tag: what the component needs to know to seal (ext4: a group whose bitmaps changed).
+ *
+ * Objects and lifetimes: struct block_cache per mount; entries stay while dirty, clean ones leave
+ * oldest first; data lives as long as an entry or a view refers to it. struct fs_work: one call's
+ * views and answer page, kept for the next call.
+ *
+ * Invariants: BC-I1 data is never changed once another can see it: a change is new data, exchanged
+ * under the cache's lock; BC-I2 an answer is applied only if every tracked view and every byte read
+ * as seen is still current at the exchange; BC-I3 a block that was forgotten is in no list and is
+ * not written; BC-I4 every byte of a component's answer is read once.
+ *
  * Locks: cache->lock (before inode and superblock locks); cache->commit (mutex) before it.
- * Failure and recovery: a component's crash before the answer changed nothing; after it all is core's. I/O errors of a commit leave its
- *   blocks dirty. No journal yet: a power cut between commits needs e2fsck.
- * Replacement: nothing of a component's lies here. Cost: one lock per view and one per answer; one copy of each block that changes.
+ *
+ * Failure and recovery: a component's crash before the answer changed nothing; after it all is
+ * core's. I/O errors of a commit leave its blocks dirty. No journal yet: a power cut between
+ * commits needs e2fsck.
+ *
+ * Replacement: nothing of a component's lies here. Cost: one lock per view and one per answer; one
+ * copy of each block that changes.
  */
 #include <core/block_cache.h>
 #include <core/fs_type.h>
@@ -206,10 +218,12 @@ static void space_end(struct block_cache *cache)
 	spin_unlock(&cache->lock);
 }
 
-/* Before ENOSPC is told: reservations become blocks, files without a name end, what they gave back is committed. -ENOSPC: nothing came of it. */
+/* Before ENOSPC is told: reservations become blocks, files without a name end, what they gave back
+ * is committed. -ENOSPC: nothing came of it. */
 static int make_space(struct superblock *sb)
 {
-	u64 free = READ_ONCE(sb->free_blocks), inodes = READ_ONCE(sb->free_inodes), delayed = READ_ONCE(sb->delayed_blocks);
+	u64 free = READ_ONCE(sb->free_blocks), inodes = READ_ONCE(sb->free_inodes),
+	    delayed = READ_ONCE(sb->delayed_blocks);
 	struct block_cache *cache = sb->block_cache;
 	answer_t a;
 
@@ -230,7 +244,10 @@ static int make_space(struct superblock *sb)
 	a = transaction_commit(sb, false);
 	if (a)
 		return (int)a;
-	return READ_ONCE(sb->free_blocks) > free || READ_ONCE(sb->free_inodes) > inodes || READ_ONCE(sb->delayed_blocks) < delayed ? 0 : -ENOSPC;
+	return READ_ONCE(sb->free_blocks) > free || READ_ONCE(sb->free_inodes) > inodes ||
+			       READ_ONCE(sb->delayed_blocks) < delayed
+		       ? 0
+		       : -ENOSPC;
 }
 
 int block_cache_read(struct superblock *sb, u64 first, u64 nr)
@@ -306,7 +323,8 @@ void block_cache_destroy(struct superblock *sb)
 		block_entry_free(e);
 	}
 	while (!list_empty(&cache->open.deferred)) {
-		struct deferred_ops *d = list_first_entry(&cache->open.deferred, struct deferred_ops, link);
+		struct deferred_ops *d =
+			list_first_entry(&cache->open.deferred, struct deferred_ops, link);
 
 		list_del(&d->link);
 		kfree(d);

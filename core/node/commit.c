@@ -1,4 +1,5 @@
-/* Commits: sealing, writing and flushing what deltas changed; what waited for it. Theory in block_cache.c. */
+/* Commits: sealing, writing and flushing what deltas changed; what waited for it. Theory in
+ * block_cache.c. */
 #include <core/block_cache.h>
 #include <core/block_io.h>
 #include <core/fs_type.h>
@@ -8,10 +9,10 @@
 #include <lib/string.h>
 #include "delta.h"
 
-#define TAGS_AT_ONCE	 16u
-#define RUN_BLOCKS	 32u
+#define TAGS_AT_ONCE     16u
+#define RUN_BLOCKS       32u
 #define COMMIT_PERIOD_NS (5 * NSEC_PER_SEC) /* ext4(5): commit=5 */
-#define CLEAN_ROUNDS	 8u
+#define CLEAN_ROUNDS     8u
 
 /* Takes up to `max` tags out of the open transaction. */
 static u32 tags_take(struct block_cache *cache, u32 *tags, u32 max)
@@ -47,7 +48,10 @@ static answer_t seal(struct superblock *sb, bool last)
 	call_begin(c, CALLF_KERNEL | CALLF_UNINTERRUPTIBLE);
 	do {
 		nr = tags_take(cache, tags, TAGS_AT_ONCE);
-		a = call_run(c, (a = fs_invoke_begin(&v, c, sb)) ? a : fs_invoke_end(&v, filesystem_seal(sb->fs, &v.ctx, tags, nr, last)));
+		a = call_run(c, (a = fs_invoke_begin(&v, c, sb))
+					? a
+					: fs_invoke_end(&v,
+						  filesystem_seal(sb->fs, &v.ctx, tags, nr, last)));
 	} while (!a && nr == TAGS_AT_ONCE);
 	call_end(c);
 	kfree(c);
@@ -90,7 +94,8 @@ static void sort(struct dirty_block *b, u32 nr)
 	}
 }
 
-/* All dirty blocks leave the list, with a reference on their data. nullptr: no memory (*nr) or nothing. */
+/* All dirty blocks leave the list, with a reference on their data. nullptr: no memory (*nr) or
+ * nothing. */
 static struct dirty_block *dirty_take(struct block_cache *cache, u32 *nr)
 {
 	u32 max = READ_ONCE(cache->open.nr_dirty) + 16;
@@ -101,7 +106,8 @@ static struct dirty_block *dirty_take(struct block_cache *cache, u32 *nr)
 		return nullptr;
 	spin_lock(&cache->lock);
 	while (!list_empty(&cache->open.dirty) && *nr < max) {
-		struct block_entry *e = list_first_entry(&cache->open.dirty, struct block_entry, dirty_link);
+		struct block_entry *e =
+			list_first_entry(&cache->open.dirty, struct block_entry, dirty_link);
 
 		list_del(&e->dirty_link);
 		e->dirty = false;
@@ -146,11 +152,16 @@ struct write_buffer {
 };
 
 /* Blocks in a row: one request over frames of our own. */
-static int write_run(struct superblock *sb, struct write_buffer *w, const struct dirty_block *b, u32 nr)
+static int write_run(struct superblock *sb, struct write_buffer *w, const struct dirty_block *b,
+	u32 nr)
 {
 	u32 bs = ((struct block_cache *)sb->block_cache)->block_bytes, per_frame = PAGE_BYTES / bs;
 
-	w->io = (struct block_io){.bdev = sb->bdev, .op = BLOCK_WRITE, .flags = BLOCK_SYNC, .device_bytes = b[0].block * bs, .total_bytes = (u64)nr * bs};
+	w->io = (struct block_io){.bdev = sb->bdev,
+		.op = BLOCK_WRITE,
+		.flags = BLOCK_SYNC,
+		.device_bytes = b[0].block * bs,
+		.total_bytes = (u64)nr * bs};
 	for (u32 i = 0; i < nr; i++) {
 		struct frame *f = w->frames[i / per_frame];
 		u32 offset = i % per_frame * bs;
@@ -235,7 +246,8 @@ static void deferred_apply(struct superblock *sb, struct list_node *list)
 		list_del(&d->link);
 		r = delta_apply_deferred(sb, d);
 		if (r)
-			log_err("%s: what was given back cannot be freed (%d): run e2fsck\n", sb->type_name, r);
+			log_err("%s: what was given back cannot be freed (%d): run e2fsck\n",
+				sb->type_name, r);
 		kfree(d);
 	}
 }
@@ -245,7 +257,8 @@ static void deferred_take(struct block_cache *cache, struct list_node *list)
 	list_init(list);
 	spin_lock(&cache->lock);
 	while (!list_empty(&cache->open.deferred)) {
-		struct deferred_ops *d = list_first_entry(&cache->open.deferred, struct deferred_ops, link);
+		struct deferred_ops *d =
+			list_first_entry(&cache->open.deferred, struct deferred_ops, link);
 
 		list_del(&d->link);
 		list_add_tail(list, &d->link);
@@ -257,7 +270,8 @@ static void deferred_take(struct block_cache *cache, struct list_node *list)
 
 static bool anything(struct block_cache *cache)
 {
-	return READ_ONCE(cache->open.nr_dirty) || !list_empty(&cache->open.deferred) || READ_ONCE(cache->open.tag_high);
+	return READ_ONCE(cache->open.nr_dirty) || !list_empty(&cache->open.deferred) ||
+	       READ_ONCE(cache->open.tag_high);
 }
 
 answer_t transaction_commit(struct superblock *sb, bool last)
@@ -268,13 +282,15 @@ answer_t transaction_commit(struct superblock *sb, bool last)
 	if (!cache || sb->flags & SB_RDONLY)
 		return 0;
 	mutex_lock(&cache->commit);
-	for (u32 round = 0; !a && (round ? last : anything(cache) || last) && round < CLEAN_ROUNDS; round++) {
+	for (u32 round = 0; !a && (round ? last : anything(cache) || last) && round < CLEAN_ROUNDS;
+		round++) {
 		struct list_node deferred;
 		bool left;
 
 		deferred_take(cache, &deferred);
 		left = !list_empty(&deferred);
-		/* The last round of all, with nothing else to come: the file system becomes clean. */
+		/* The last round of all, with nothing else to come: the file system becomes clean.
+		 */
 		a = seal(sb, last && !left);
 		if (!a)
 			a = write_dirty(sb);
@@ -282,7 +298,8 @@ answer_t transaction_commit(struct superblock *sb, bool last)
 			a = fs_device_flush(sb);
 		if (a) { /* blocks stay taken: a leak, not a double use */
 			while (!list_empty(&deferred)) {
-				struct deferred_ops *d = list_first_entry(&deferred, struct deferred_ops, link);
+				struct deferred_ops *d =
+					list_first_entry(&deferred, struct deferred_ops, link);
 
 				list_del(&d->link);
 				kfree(d);
@@ -306,7 +323,8 @@ answer_t transaction_commit(struct superblock *sb, bool last)
 	return a;
 }
 
-/* --- the commit thread: one for all mounts; sleeps without a deadline while nothing is dirty --- */
+/* --- the commit thread: one for all mounts; sleeps without a deadline while nothing is dirty ---
+ */
 static struct waitable commit_work;
 static bool commit_running;
 
@@ -318,7 +336,8 @@ static bool any_dirty(u64 *after, struct superblock **out)
 		struct block_cache *cache = sb->block_cache;
 
 		*after = sb->obj.id;
-		if (sb->fs && cache && !(sb->flags & SB_RDONLY) && (anything(cache) || !list_empty(&sb->dirty_inodes))) {
+		if (sb->fs && cache && !(sb->flags & SB_RDONLY) &&
+			(anything(cache) || !list_empty(&sb->dirty_inodes))) {
 			*out = sb;
 			return true;
 		}
@@ -334,7 +353,8 @@ static void commit_thread(void *arg)
 		struct superblock *sb;
 		u64 after = 0;
 
-		wait_sleep(&commit_work, EV_ANY, waitable_seq(&commit_work), time_monotonic_ns() + COMMIT_PERIOD_NS, 0);
+		wait_sleep(&commit_work, EV_ANY, waitable_seq(&commit_work),
+			time_monotonic_ns() + COMMIT_PERIOD_NS, 0);
 		while (any_dirty(&after, &sb)) {
 			struct call *c = kmalloc(sizeof(*c));
 
@@ -361,5 +381,6 @@ void commit_thread_join(struct block_cache *cache)
 
 void commit_thread_leave(struct block_cache *cache)
 {
-	(void)cache; /* it holds a reference on the superblock it works on: nothing of a cache that goes */
+	(void)cache; /* it holds a reference on the superblock it works on: nothing of a cache that
+			goes */
 }

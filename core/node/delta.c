@@ -1,4 +1,5 @@
-/* Deltas: what a component's answer changes, checked and applied. Theory in block_cache.c; the operations are in kabi/filesystem.kabi. */
+/* Deltas: what a component's answer changes, checked and applied. Theory in block_cache.c; the
+ * operations are in kabi/filesystem.kabi. */
 #include <core/block_cache.h>
 #include <core/call_priv.h>
 #include <core/component.h>
@@ -12,7 +13,7 @@
 #include "delta.h"
 
 #define WORKS_KEPT   8u
-#define STALE_MAX    2u  /* then the next run bars others (calls.md "Deltas") */
+#define STALE_MAX    2u /* then the next run bars others (calls.md "Deltas") */
 #define APPLY_ROUNDS 8u
 #define SEEN_MAX     1024u
 
@@ -71,7 +72,8 @@ static void work_put(struct block_cache *cache, struct fs_work *w)
 }
 
 /* --- services (kabi/fs_services.kabi) --- */
-static answer_t service_block_view(struct kabi_ctx *ctx, u64 block, u32 tracked, struct fs_block_view *view)
+static answer_t service_block_view(struct kabi_ctx *ctx, u64 block, u32 tracked,
+	struct fs_block_view *view)
 {
 	struct fs_invoke *v = container_of(ctx, struct fs_invoke, ctx);
 	struct fs_work *w = v->work;
@@ -97,7 +99,9 @@ static answer_t service_block_view(struct kabi_ctx *ctx, u64 block, u32 tracked,
 			return -EAGAIN;
 		w->views[w->nr_views++] = (struct work_view){block, d, tracked != 0};
 	}
-	*view = (struct fs_block_view){.address = (word_t)d->bytes, .version = d->version, .unverified = !d->verified};
+	*view = (struct fs_block_view){.address = (word_t)d->bytes,
+		.version = d->version,
+		.unverified = !d->verified};
 	return 0;
 }
 
@@ -116,7 +120,9 @@ static void service_facts(struct kabi_ctx *ctx, struct fs_facts *facts)
 	struct block_cache *cache = sb->block_cache;
 	struct timespec64 now = inode_now();
 
-	*facts = (struct fs_facts){.now_seconds = now.sec, .now_nanoseconds = now.nsec, .block_bytes = cache ? cache->block_bytes : sb->block_bytes,
+	*facts = (struct fs_facts){.now_seconds = now.sec,
+		.now_nanoseconds = now.nsec,
+		.block_bytes = cache ? cache->block_bytes : sb->block_bytes,
 		.mount_flags = sb->flags & 15u};
 	spin_lock(&sb->obj.lock);
 	facts->free_blocks = sb->free_blocks;
@@ -191,7 +197,8 @@ static void prepared_drop(struct fs_work *w)
 }
 
 /* The block's slot in the work, with what the cache holds of it as base. */
-static enum outcome block_of(struct superblock *sb, struct fs_work *w, u64 block, bool may_be_absent, struct work_block **out)
+static enum outcome block_of(struct superblock *sb, struct fs_work *w, u64 block,
+	bool may_be_absent, struct work_block **out)
 {
 	struct work_block *b;
 
@@ -200,7 +207,8 @@ static enum outcome block_of(struct superblock *sb, struct fs_work *w, u64 block
 			*out = &w->blocks[i];
 			return OUT_OK;
 		}
-	if (block >= sb->device_bytes / ((struct block_cache *)sb->block_cache)->block_bytes || w->nr_blocks == WORK_BLOCKS)
+	if (block >= sb->device_bytes / ((struct block_cache *)sb->block_cache)->block_bytes ||
+		w->nr_blocks == WORK_BLOCKS)
 		return OUT_BAD;
 	b = &w->blocks[w->nr_blocks];
 	*b = (struct work_block){.block = block};
@@ -300,14 +308,16 @@ static bool defer(struct fs_work *w, const struct fs_op_head *o, u32 max)
 	return true;
 }
 
-static enum outcome op_bits(struct superblock *sb, struct fs_work *w, const struct fs_op_head *o, u32 bs, bool now, u32 max)
+static enum outcome op_bits(struct superblock *sb, struct fs_work *w, const struct fs_op_head *o,
+	u32 bs, bool now, u32 max)
 {
 	struct work_block *b;
 	const u8 *seen;
 	enum outcome r;
 	u8 *bytes;
 
-	if (!o->length || o->a >= bs * 8ull || o->length > bs * 8ull - o->a || o->offset >= TRANSACTION_TAGS)
+	if (!o->length || o->a >= bs * 8ull || o->length > bs * 8ull - o->a ||
+		o->offset >= TRANSACTION_TAGS)
 		return OUT_BAD;
 	r = block_of(sb, w, o->block, false, &b);
 	if (r)
@@ -330,7 +340,8 @@ static enum outcome op_bits(struct superblock *sb, struct fs_work *w, const stru
 	return OUT_OK;
 }
 
-static enum outcome op_counter(struct superblock *sb, struct fs_work *w, const struct fs_op_head *o, u32 bs, bool now, u32 max)
+static enum outcome op_counter(struct superblock *sb, struct fs_work *w, const struct fs_op_head *o,
+	u32 bs, bool now, u32 max)
 {
 	u32 width = o->flags & 0xff;
 	struct work_block *b;
@@ -350,20 +361,23 @@ static enum outcome op_counter(struct superblock *sb, struct fs_work *w, const s
 	return counter_change(bytes, o, width) ? OUT_OK : OUT_STALE;
 }
 
-static enum outcome op_bytes(struct superblock *sb, struct fs_work *w, const struct fs_op_head *o, const u8 *data, u32 bs)
+static enum outcome op_bytes(struct superblock *sb, struct fs_work *w, const struct fs_op_head *o,
+	const u8 *data, u32 bs)
 {
 	bool whole = o->op == FS_OP_WRITE && o->flags & FS_WRITE_WHOLE;
 	struct work_block *b;
 	enum outcome r;
 	u8 *bytes;
 
-	if (o->offset > bs || o->length > bs - o->offset || o->length > o->bytes - sizeof(*o) || (o->op == FS_OP_READ && o->length > SEEN_MAX))
+	if (o->offset > bs || o->length > bs - o->offset || o->length > o->bytes - sizeof(*o) ||
+		(o->op == FS_OP_READ && o->length > SEEN_MAX))
 		return OUT_BAD;
 	r = block_of(sb, w, o->block, whole, &b);
 	if (r)
 		return r;
 	if (o->op == FS_OP_READ) /* what was there before this delta */
-		return b->base && !memcmp(b->base->bytes + o->offset, data, o->length) ? OUT_OK : OUT_STALE;
+		return b->base && !memcmp(b->base->bytes + o->offset, data, o->length) ? OUT_OK
+										       : OUT_STALE;
 	bytes = block_fresh(sb, b);
 	if (!bytes)
 		return OUT_MEMORY;
@@ -377,7 +391,8 @@ static enum outcome op_inode(struct fs_work *w, const struct fs_op_head *o, cons
 {
 	struct inode *i = nullptr;
 
-	if (o->length != sizeof(struct fs_inode) || o->bytes < sizeof(*o) + o->length || w->nr_takes == WORK_INODES)
+	if (o->length != sizeof(struct fs_inode) || o->bytes < sizeof(*o) + o->length ||
+		w->nr_takes == WORK_INODES)
 		return OUT_BAD;
 	for (u32 k = 0; k < w->nr_inodes; k++)
 		if (w->inodes[k].inode->ino == o->a)
@@ -391,7 +406,8 @@ static enum outcome op_inode(struct fs_work *w, const struct fs_op_head *o, cons
 	return OUT_OK;
 }
 
-static enum outcome op_prepare(struct superblock *sb, struct fs_work *w, const struct fs_op_head *o, const u8 *data, bool now, u32 max)
+static enum outcome op_prepare(struct superblock *sb, struct fs_work *w, const struct fs_op_head *o,
+	const u8 *data, bool now, u32 max)
 {
 	u32 bs = ((struct block_cache *)sb->block_cache)->block_bytes;
 
@@ -408,7 +424,8 @@ static enum outcome op_prepare(struct superblock *sb, struct fs_work *w, const s
 	case FS_OP_INODE:
 		return op_inode(w, o, data);
 	case FS_OP_FORGET:
-		if (!o->a || o->block >= sb->total_blocks || o->a > sb->total_blocks - o->block || w->nr_forgets == WORK_FORGETS)
+		if (!o->a || o->block >= sb->total_blocks || o->a > sb->total_blocks - o->block ||
+			w->nr_forgets == WORK_FORGETS)
 			return OUT_BAD;
 		w->forgets[w->nr_forgets].block = o->block;
 		w->forgets[w->nr_forgets++].nr = o->a;
@@ -425,7 +442,8 @@ static enum outcome op_prepare(struct superblock *sb, struct fs_work *w, const s
 }
 
 /* All operations in [p, p + used); BC-I4: each head is copied once. */
-static enum outcome prepare(struct superblock *sb, struct fs_work *w, const u8 *p, u32 used, bool now, u64 *absent)
+static enum outcome prepare(struct superblock *sb, struct fs_work *w, const u8 *p, u32 used,
+	bool now, u64 *absent)
 {
 	enum outcome r = OUT_OK;
 
@@ -451,10 +469,12 @@ static enum outcome prepare(struct superblock *sb, struct fs_work *w, const u8 *
 }
 
 /* --- the exchange --- */
-static enum outcome still_current(struct superblock *sb, struct block_cache *cache, struct fs_work *w) __requires(cache->lock)
+static enum outcome still_current(struct superblock *sb, struct block_cache *cache,
+	struct fs_work *w) __requires(cache->lock)
 {
 	for (u32 i = 0; i < w->nr_views; i++) {
-		struct block_entry *e = w->views[i].tracked ? block_cache_find(cache, w->views[i].block) : nullptr;
+		struct block_entry *e =
+			w->views[i].tracked ? block_cache_find(cache, w->views[i].block) : nullptr;
 
 		if (e && e->data != w->views[i].data)
 			return OUT_STALE;
@@ -470,7 +490,8 @@ static enum outcome still_current(struct superblock *sb, struct block_cache *cac
 		if (!e && w->blocks[i].base && w->blocks[i].changed)
 			return OUT_AGAIN; /* left the cache meanwhile */
 	}
-	if ((w->blocks_added < 0 && sb->free_blocks < (u64)-w->blocks_added) || (w->inodes_added < 0 && sb->free_inodes < (u64)-w->inodes_added))
+	if ((w->blocks_added < 0 && sb->free_blocks < (u64)-w->blocks_added) ||
+		(w->inodes_added < 0 && sb->free_inodes < (u64)-w->inodes_added))
 		return OUT_STALE;
 	return OUT_OK;
 }
@@ -509,7 +530,8 @@ static void inode_take(struct inode *i, const struct fs_inode *from, u32 take)
 	spin_unlock(&i->obj.lock);
 }
 
-static void exchange(struct superblock *sb, struct block_cache *cache, struct fs_work *w) __requires(cache->lock)
+static void exchange(struct superblock *sb, struct block_cache *cache, struct fs_work *w)
+	__requires(cache->lock)
 {
 	for (u32 i = 0; i < w->nr_blocks; i++) {
 		struct work_block *b = &w->blocks[i];
@@ -523,7 +545,8 @@ static void exchange(struct superblock *sb, struct block_cache *cache, struct fs
 
 			e->data = b->fresh;
 			e->data->version = ++cache->next_version;
-			b->fresh = old; /* the entry's reference on it goes after the lock, with the work */
+			b->fresh = old; /* the entry's reference on it goes after the lock, with the
+					   work */
 		} else {
 			e = b->entry;
 			b->entry = nullptr;
@@ -559,7 +582,8 @@ static void exchange(struct superblock *sb, struct block_cache *cache, struct fs
 }
 
 /* BC-I3. Freed after the lock: chained through hash_next. */
-static struct block_entry *forget(struct block_cache *cache, struct fs_work *w) __requires(cache->lock)
+static struct block_entry *forget(struct block_cache *cache, struct fs_work *w)
+	__requires(cache->lock)
 {
 	struct block_entry *gone = nullptr;
 
@@ -586,7 +610,8 @@ static bool has_effect(const struct fs_work *w)
 }
 
 /* c: whose answer it is (nullptr: core's own). */
-static enum outcome apply(struct superblock *sb, struct fs_work *w, struct call *c, const u8 *ops, u32 used, bool now, u64 *absent)
+static enum outcome apply(struct superblock *sb, struct fs_work *w, struct call *c, const u8 *ops,
+	u32 used, bool now, u64 *absent)
 {
 	struct block_cache *cache = sb->block_cache;
 	enum outcome r = OUT_AGAIN;
@@ -598,7 +623,8 @@ static enum outcome apply(struct superblock *sb, struct fs_work *w, struct call 
 		if (r == OUT_OK) {
 			spin_lock(&cache->lock);
 			r = still_current(sb, cache, w);
-			if (r == OUT_OK && c && cache->barred_by && cache->barred_by != c && has_effect(w))
+			if (r == OUT_OK && c && cache->barred_by && cache->barred_by != c &&
+				has_effect(w))
 				r = OUT_STALE;
 			if (r == OUT_OK && has_effect(w)) {
 				exchange(sb, cache, w);
@@ -618,7 +644,8 @@ static enum outcome apply(struct superblock *sb, struct fs_work *w, struct call 
 }
 
 /* --- answers --- */
-/* The views of an answer without a delta (an error) must be current too: to a component a stale view looks like a corrupt image. */
+/* The views of an answer without a delta (an error) must be current too: to a component a stale
+ * view looks like a corrupt image. */
 static bool views_current(struct superblock *sb, struct fs_work *w)
 {
 	struct block_cache *cache = sb->block_cache;
@@ -637,7 +664,8 @@ static answer_t stale(struct fs_invoke *v)
 	cache->nr_stale++;
 	if (v->call->nr_fs_stale++ > STALE_MAX + 2) {
 		v->call->nr_fs_stale = 0;
-		log_err("%s: an answer does not fit what the file system holds: run e2fsck\n", v->sb->type_name);
+		log_err("%s: an answer does not fit what the file system holds: run e2fsck\n",
+			v->sb->type_name);
 		return -EIO;
 	}
 	return call_need_memory(v->call, 1); /* a run more, without a step done */
@@ -651,7 +679,10 @@ answer_t fs_delta_apply(struct fs_invoke *v)
 
 	if (used > w->answer_bytes - sizeof(struct fs_delta_head))
 		used = ~0u;
-	switch (used == ~0u ? OUT_BAD : apply(v->sb, w, v->call, (const u8 *)w->answer + sizeof(struct fs_delta_head), used, false, &absent)) {
+	switch (used == ~0u ? OUT_BAD
+			    : apply(v->sb, w, v->call,
+				      (const u8 *)w->answer + sizeof(struct fs_delta_head), used,
+				      false, &absent)) {
 	case OUT_OK:
 		v->call->nr_fs_stale = 0;
 		return 0;
@@ -674,23 +705,28 @@ static answer_t needs_of(struct fs_invoke *v)
 	answer_t last = 0;
 
 	/* nr_needs lies where the component writes: read once, checked. */
-	for (u32 i = 0, nr = MIN((u32)READ_ONCE(v->ctx.nr_needs), (u32)KABI_CTX_NEEDS); i < nr; i++) {
+	for (u32 i = 0, nr = MIN((u32)READ_ONCE(v->ctx.nr_needs), (u32)KABI_CTX_NEEDS); i < nr;
+		i++) {
 		struct kabi_need n = v->ctx.needs[i];
 
 		if (n.kind == KABI_NEED_MEMORY)
 			last = call_need_memory(v->call, (size_t)MIN(n.nr, (u64)1 << 20));
 		else
-			last = n.index >= BLOCK_CACHE_CLEAN ? -EIO : call_need_blocks(v->call, v->sb, n.index, MIN(n.nr, (u64)256));
+			last = n.index >= BLOCK_CACHE_CLEAN ? -EIO
+							    : call_need_blocks(v->call, v->sb,
+								      n.index, MIN(n.nr, (u64)256));
 	}
 	return last ? last : -EIO;
 }
 
-/* A block that was given back is free after the next commit: before ENOSPC is told, there is one. */
+/* A block that was given back is free after the next commit: before ENOSPC is told, there is one.
+ */
 bool block_cache_commit_frees(const struct superblock *sb)
 {
 	const struct block_cache *cache = sb->block_cache;
 
-	return READ_ONCE(cache->open.deferred_blocks) > 0 || READ_ONCE(cache->open.deferred_inodes) > 0;
+	return READ_ONCE(cache->open.deferred_blocks) > 0 ||
+	       READ_ONCE(cache->open.deferred_inodes) > 0;
 }
 
 static answer_t invoke_act(struct fs_invoke *v, answer_t a)
@@ -741,7 +777,8 @@ int delta_apply_deferred(struct superblock *sb, struct deferred_ops *d)
 
 	while (w && !r) {
 		u64 absent = 0;
-		enum outcome o = apply(sb, w, nullptr, (const u8 *)d->ops, d->used * (u32)sizeof(d->ops[0]), true, &absent);
+		enum outcome o = apply(sb, w, nullptr, (const u8 *)d->ops,
+			d->used * (u32)sizeof(d->ops[0]), true, &absent);
 
 		if (o == OUT_OK)
 			break;

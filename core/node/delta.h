@@ -3,10 +3,10 @@
 #include <core/block_cache.h>
 #include <core/fs_type.h>
 
-#define WORK_VIEWS    192u
-#define WORK_BLOCKS   96u /* that one delta may change */
-#define WORK_INODES   6u
-#define WORK_FORGETS  48u
+#define WORK_VIEWS   192u
+#define WORK_BLOCKS  96u /* that one delta may change */
+#define WORK_INODES  6u
+#define WORK_FORGETS 48u
 struct fs_work {
 	struct list_node link;
 	void *answer;
@@ -27,7 +27,7 @@ struct fs_work {
 	struct work_block {
 		u64 block;
 		struct block_data *base, *fresh; /* base nullptr: was not in the cache */
-		struct block_entry *entry;	 /* for one that was not */
+		struct block_entry *entry;       /* for one that was not */
 		bool changed;
 	} blocks[WORK_BLOCKS];
 	struct {

@@ -1,16 +1,24 @@
 /*
  * Epolls.
  *
- * Purpose: standing interest in files. Each item keeps wait entries armed on the waitables that its file's poll named; a wake puts the item
- * on its epoll's ready list. Whether an item is really ready is asked again (node.poll) when it is reported.
- * Objects and lifetimes: an item is owned by its epoll's tree; whoever works on it holds a reference; freed after a grace period, so that a
- * wake in progress may still look at it. A file that ends removes its items first (FILE-I1), an epoll that ends removes all of its own.
- * Invariants: EP-I1 an item is on the ready list at most once and only while it is not gone. EP-I2 a wake never nests: epoll_item_wake only
- * queues the item; epoll_propagate, run by the waker after it has let go of the waitable's lock, moves items to ready lists and wakes those
- * epolls; a CPU that propagates already goes on with the queue instead of recursing. EP-I3 epolls watch epolls at most EPOLL_NESTS_MAX deep and
- * without loops.
- * EP-I4 nr_entries is published under ready_lock after arming, and only while the item is not gone; its remover disarms that many.
- * Locks: nest_lock > ep->obj.lock > file->obj.lock; ready_lock and queue_lock are irq-safe leaves (queue_lock is taken under a waitable's).
+ * Purpose: standing interest in files. Each item keeps wait entries armed on the waitables that its
+ * file's poll named; a wake puts the item on its epoll's ready list. Whether an item is really
+ * ready is asked again (node.poll) when it is reported.
+ *
+ * Objects and lifetimes: an item is owned by its epoll's tree; whoever works on it holds a
+ * reference; freed after a grace period, so that a wake in progress may still look at it. A file
+ * that ends removes its items first (FILE-I1), an epoll that ends removes all of its own.
+ *
+ * Invariants: EP-I1 an item is on the ready list at most once and only while it is not gone. EP-I2
+ * a wake never nests: epoll_item_wake only queues the item; epoll_propagate, run by the waker after
+ * it has let go of the waitable's lock, moves items to ready lists and wakes those epolls; a CPU
+ * that propagates already goes on with the queue instead of recursing. EP-I3 epolls watch epolls at
+ * most EPOLL_NESTS_MAX deep and without loops. EP-I4 nr_entries is published under ready_lock after
+ * arming, and only while the item is not gone; its remover disarms that many.
+ *
+ * Locks: nest_lock > ep->obj.lock > file->obj.lock; ready_lock and queue_lock are irq-safe leaves
+ * (queue_lock is taken under a waitable's).
+ *
  * Cost: a wake is one list insertion per item; a report is one poll per ready item.
  */
 #include <lib/string.h>
@@ -110,7 +118,8 @@ static void insert_locked(struct epoll *ep, struct epoll_item *item)
 	ep->nr_items++;
 }
 
-int epoll_insert(struct epoll *ep, struct file *file, u32 fd, u32 events, u64 data, struct epoll_item **out)
+int epoll_insert(struct epoll *ep, struct file *file, u32 fd, u32 events, u64 data,
+	struct epoll_item **out)
 {
 	struct epoll_item *item = kzalloc(sizeof(*item));
 	bool nests = file->type == NODE_EPOLL;
@@ -129,7 +138,8 @@ int epoll_insert(struct epoll *ep, struct file *file, u32 fd, u32 events, u64 da
 	list_init(&item->ready);
 	list_init(&item->queued);
 	spin_lock(&nest_lock);
-	/* How deep ep itself lies is not known from below: the chain under it is held to the limit at each insertion into each parent. */
+	/* How deep ep itself lies is not known from below: the chain under it is held to the limit
+	 * at each insertion into each parent. */
 	if (nests && depth_below(file->obj.body, ep, EPOLL_NESTS_MAX) > EPOLL_NESTS_MAX)
 		error = -ELOOP;
 	spin_lock(&ep->obj.lock);
@@ -158,7 +168,8 @@ static void disarm(struct epoll_item *item, u32 nr)
 		wait_entry_disarm(&item->entry[i]);
 }
 
-/* Publishes the number of armed entries; an item that was removed meanwhile is disarmed here, since its remover saw none (EP-I4). */
+/* Publishes the number of armed entries; an item that was removed meanwhile is disarmed here, since
+ * its remover saw none (EP-I4). */
 bool epoll_arm(struct epoll_item *item, const struct poll_ask *ask)
 {
 	bool moved = false, gone;
@@ -172,7 +183,8 @@ bool epoll_arm(struct epoll_item *item, const struct poll_ask *ask)
 		if (likely(wait_entry_arm(e, ask->on[i].w, ask->on[i].mask, ask->on[i].seq)))
 			continue;
 		moved = true;
-		while (!wait_entry_arm(e, ask->on[i].w, ask->on[i].mask, waitable_seq(ask->on[i].w)))
+		while (!wait_entry_arm(e, ask->on[i].w, ask->on[i].mask,
+			waitable_seq(ask->on[i].w)))
 			;
 	}
 	irq = spin_lock_irqsave(&item->ep->ready_lock);
@@ -296,7 +308,8 @@ void epoll_release(struct object *o)
 		epoll_remove(item);
 		epoll_item_put(item);
 	}
-	/* A file that took a reference in epoll_file_gone found its item gone; it frees the epoll when it is the last. */
+	/* A file that took a reference in epoll_file_gone found its item gone; it frees the epoll
+	 * when it is the last. */
 	if (refcount_dec_and_test(&o->refs))
 		grace_defer(&o->grace, GRACE_SLAB_FREE, ep);
 }

@@ -1,4 +1,5 @@
-/* Bodies of event nodes: life, and what needs core's task and time services. Locks: obj.lock (LOCK_LEVEL_NODE). */
+/* Bodies of event nodes: life, and what needs core's task and time services. Locks: obj.lock
+ * (LOCK_LEVEL_NODE). */
 #include <core/event.h>
 #include <core/task.h>
 #include "node_priv.h"
@@ -30,7 +31,8 @@ struct timerfd *timerfd_new(u32 clock)
 	return t;
 }
 
-/* The count is made of the clock when somebody reads; the next expiration is armed only then, as Linux does. */
+/* The count is made of the clock when somebody reads; the next expiration is armed only then, as
+ * Linux does. */
 void timerfd_expired(struct timerfd *t)
 {
 	waitable_wake(&t->fired, EV_IN | EV_RDNORM, 0);
@@ -136,7 +138,8 @@ struct pidfd *call_pidfd(struct call *c, s32 number, bool thread, int *error)
 		return nullptr;
 	t = READ_ONCE(pid->task);
 	if (t && !thread && t->group->leader != t) {
-		*error = -EINVAL; /* pidfd_open(2): not a thread-group leader (Linux 6.12: ENOENT only for PIDFD_THREAD) */
+		*error = -EINVAL; /* pidfd_open(2): not a thread-group leader (Linux 6.12: ENOENT
+				     only for PIDFD_THREAD) */
 	} else if (t) {
 		p = pidfd_new(pid);
 		*error = -ENOMEM;

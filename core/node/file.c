@@ -1,10 +1,14 @@
 /*
- * Open files: making, sharing, ending. What an open file does is behind its slot (contract node); core ends it.
+ * Open files: making, sharing, ending. What an open file does is behind its slot (contract node);
+ * core ends it.
  *
- * Objects and lifetimes: a file holds its path, its inode and its body. Its last reference may go anywhere a thread runs; ending it never
- * waits without bound (contract: release answers DONE or MORE only), so it is done on the spot, except where preemption is off: then by
- * the reaper. Memory is freed after a grace period, because shared descriptor tables are read without lock.
- * Invariants: FILE-I1 a file on an epoll has left it before its body goes. FILE-I2 inode->writers counts the regular files open for writing.
+ * Objects and lifetimes: a file holds its path, its inode and its body. Its last reference may go
+ * anywhere a thread runs; ending it never waits without bound (contract: release answers DONE or
+ * MORE only), so it is done on the spot, except where preemption is off: then by the reaper. Memory
+ * is freed after a grace period, because shared descriptor tables are read without lock.
+ *
+ * Invariants: FILE-I1 a file on an epoll has left it before its body goes. FILE-I2 inode->writers
+ * counts the regular files open for writing.
  */
 #include <lib/string.h>
 #include <lib/fmt.h>
@@ -54,7 +58,8 @@ const struct slot *node_slot(enum node_type type)
 	panic("node type %u", type);
 }
 
-struct file *file_new(enum node_type type, u32 flags, const struct path_ref *path, struct inode *inode, struct object *body)
+struct file *file_new(enum node_type type, u32 flags, const struct path_ref *path,
+	struct inode *inode, struct object *body)
 {
 	struct file *f = slab_zalloc(slab_file);
 
@@ -78,7 +83,8 @@ struct file *file_new(enum node_type type, u32 flags, const struct path_ref *pat
 	return f;
 }
 
-struct file *file_new_anonymous(enum node_type type, u32 flags, const char *label, struct object *body)
+struct file *file_new_anonymous(enum node_type type, u32 flags, const char *label,
+	struct object *body)
 {
 	bool shared = !strncmp(label, "anon_inode:", 11);
 	struct superblock *sb = anon_mount->sb;
@@ -96,7 +102,10 @@ struct file *file_new_anonymous(enum node_type type, u32 flags, const char *labe
 		spin_lock(&sb->obj.lock);
 		ino = sb->next_ino++;
 		spin_unlock(&sb->obj.lock);
-		inode = inode_new(sb, ino, type == NODE_PIPE ? S_IFIFO | 0600 : type == NODE_SOCKET ? S_IFSOCK | 0777 : 0600);
+		inode = inode_new(sb, ino,
+			type == NODE_PIPE     ? S_IFIFO | 0600
+			: type == NODE_SOCKET ? S_IFSOCK | 0777
+					      : 0600);
 		if (!inode)
 			return nullptr;
 		inode->uid = current->context->cred.fsuid;
@@ -144,7 +153,8 @@ static __noinline void file_call_release(struct file *f)
 
 	refcount_set(&f->obj.refs, 1); /* the call's */
 	if (!c)
-		panic("no memory to end an open file"); /* the reserve of core/mm serves sizes of a page and below */
+		panic("no memory to end an open file"); /* the reserve of core/mm serves sizes of a
+							   page and below */
 	call_begin(c, CALLF_KERNEL | CALLF_UNINTERRUPTIBLE);
 	(void)call_run(c, node_release(f->slot, c, f));
 	call_end(c);

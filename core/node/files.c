@@ -1,7 +1,8 @@
 /*
- * Descriptor tables. Invariants: FILES-I1 table and capacity only grow; a bit of open_map is set while the entry is taken. FILES-I2 changes
- * are made under obj.lock; readers of a shared table read without it in a grace section (capacity before table, both released by growth)
- * and take a reference that may fail. The old table is freed after a grace period. Locks: LOCK_LEVEL_FILES.
+ * Descriptor tables. Invariants: FILES-I1 table and capacity only grow; a bit of open_map is set
+ * while the entry is taken. FILES-I2 changes are made under obj.lock; readers of a shared table
+ * read without it in a grace section (capacity before table, both released by growth) and take a
+ * reference that may fail. The old table is freed after a grace period. Locks: LOCK_LEVEL_FILES.
  */
 #include <lib/bitmap.h>
 #include <lib/string.h>
@@ -96,7 +97,8 @@ sword_t files_install(struct files *f, struct file *file, u32 min, bool cloexec,
 	do {
 		u32 from = MAX(min, f->next_hint);
 
-		fd = from < f->capacity ? (sword_t)bitmap_next_zero(f->open_map, f->capacity, from) : (sword_t)from;
+		fd = from < f->capacity ? (sword_t)bitmap_next_zero(f->open_map, f->capacity, from)
+					: (sword_t)from;
 		if ((u64)fd >= MIN(limit, (u64)FILES_MAX)) {
 			fd = -EMFILE;
 			break;
@@ -118,7 +120,8 @@ sword_t files_install(struct files *f, struct file *file, u32 min, bool cloexec,
 	return fd;
 }
 
-int files_install_at(struct files *f, struct file *file, u32 fd, bool cloexec, struct file **replaced)
+int files_install_at(struct files *f, struct file *file, u32 fd, bool cloexec,
+	struct file **replaced)
 {
 	int error = 0;
 
@@ -226,7 +229,9 @@ struct files *files_clone(struct files *from, u32 up_to)
 		spin_unlock(&from->obj.lock);
 		object_put(&to->obj);
 	}
-	for (size_t fd = 0; (fd = bitmap_next_set(from->open_map, capacity, fd)) < capacity && fd < up_to; fd++) {
+	for (size_t fd = 0;
+		(fd = bitmap_next_set(from->open_map, capacity, fd)) < capacity && fd < up_to;
+		fd++) {
 		to->table[fd] = from->table[fd];
 		file_get(to->table[fd].file);
 		bitmap_set(to->open_map, fd);
@@ -261,7 +266,8 @@ void files_put(struct files *f)
 }
 void files_release(struct files *f)
 {
-	for (size_t fd = 0; (fd = bitmap_next_set(f->open_map, f->capacity, fd)) < f->capacity; fd++) {
+	for (size_t fd = 0; (fd = bitmap_next_set(f->open_map, f->capacity, fd)) < f->capacity;
+		fd++) {
 		struct file *file = f->table[fd].file;
 
 		f->table[fd].file = nullptr;

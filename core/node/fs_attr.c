@@ -27,7 +27,8 @@ static void attr_store(struct inode *i, const struct fs_attr *a)
 	inode_mark_dirty(i);
 }
 
-/* The page at `offset`, resident and dirty: its block will hold zeros where the file's contents ended or were punched. 0, or a NEED. */
+/* The page at `offset`, resident and dirty: its block will hold zeros where the file's contents
+ * ended or were punched. 0, or a NEED. */
 static answer_t edge_page(struct call *c, struct inode *i, u64 offset)
 {
 	u64 index = offset >> PAGE_SHIFT;
@@ -44,7 +45,8 @@ static answer_t edge_page(struct call *c, struct inode *i, u64 offset)
 	return 0;
 }
 
-/* The pages go first: what is under write-back has ended, nothing allocates behind the new end any more. */
+/* The pages go first: what is under write-back has ended, nothing allocates behind the new end any
+ * more. */
 static answer_t fs_truncate(struct call *c, struct inode *i, u64 size)
 {
 	struct fs_invoke v;
@@ -82,8 +84,10 @@ answer_t fs_setattr(struct call *c, struct inode *i, const struct fs_attr *attr)
 
 	if (sb->view) {
 		if (attr->mask & (FS_ATTR_MODE | FS_ATTR_UID | FS_ATTR_GID)) {
-			a = view_change(sb->view, c, i, attr->mask & FS_ATTR_MODE ? attr->mode : i->mode & 07777,
-				attr->mask & FS_ATTR_UID ? attr->uid.value : i->uid.value, attr->mask & FS_ATTR_GID ? attr->gid.value : i->gid.value);
+			a = view_change(sb->view, c, i,
+				attr->mask & FS_ATTR_MODE ? attr->mode : i->mode & 07777,
+				attr->mask & FS_ATTR_UID ? attr->uid.value : i->uid.value,
+				attr->mask & FS_ATTR_GID ? attr->gid.value : i->gid.value);
 			if (answer_is_error(a))
 				return a;
 		}
@@ -104,7 +108,8 @@ answer_t fs_setattr(struct call *c, struct inode *i, const struct fs_attr *attr)
 		wanted.mode = attr->mode;
 		wanted.uid = attr->uid.value;
 		wanted.gid = attr->gid.value;
-		a = fs_invoke_end(&v, filesystem_set_attributes(sb->fs, &v.ctx, &now, &wanted, attr->mask & ~FS_ATTR_SIZE));
+		a = fs_invoke_end(&v, filesystem_set_attributes(sb->fs, &v.ctx, &now, &wanted,
+					      attr->mask & ~FS_ATTR_SIZE));
 		if (answer_is_error(a))
 			return a;
 	}
@@ -116,7 +121,8 @@ answer_t fs_setattr(struct call *c, struct inode *i, const struct fs_attr *attr)
 #define FALLOC_FL_PUNCH_HOLE 2u
 #define FALLOC_FL_ZERO_RANGE 16u
 
-/* Memory-backed files: preallocation only moves the size (pages come when touched), punching drops pages. */
+/* Memory-backed files: preallocation only moves the size (pages come when touched), punching drops
+ * pages. */
 static answer_t resident_fallocate(struct inode *i, u32 mode, u64 offset, u64 bytes)
 {
 	u64 end = offset + bytes;
@@ -165,9 +171,10 @@ answer_t fs_fallocate(struct call *c, struct inode *i, u32 mode, u64 offset, u64
 #define RESERVE_MARGIN 256u /* free blocks below which each reservation is looked at */
 
 /*
- * RESERVE is core's: a counter that says ENOSPC at write() and not at write-back. The component is asked only when there is little left, to
- * tell overwriting from growing. The counter may be too high (pages that were dropped before write-back), never too low; the commit
- * thread brings it down to what is dirty.
+ * RESERVE is core's: a counter that says ENOSPC at write() and not at write-back. The component is
+ * asked only when there is little left, to tell overwriting from growing. The counter may be too
+ * high (pages that were dropped before write-back), never too low; the commit thread brings it down
+ * to what is dirty.
  */
 static answer_t reserve(struct call *c, struct inode *i, u64 block, u64 nr, struct fs_extent *out)
 {
@@ -180,7 +187,8 @@ static answer_t reserve(struct call *c, struct inode *i, u64 block, u64 nr, stru
 	if (sb->flags & SB_RDONLY)
 		return -EROFS;
 	spin_lock(&sb->obj.lock);
-	ok = sb->free_blocks > sb->delayed_blocks && sb->free_blocks - sb->delayed_blocks > nr + RESERVE_MARGIN;
+	ok = sb->free_blocks > sb->delayed_blocks &&
+	     sb->free_blocks - sb->delayed_blocks > nr + RESERVE_MARGIN;
 	if (ok)
 		sb->delayed_blocks += nr;
 	spin_unlock(&sb->obj.lock);
@@ -194,17 +202,20 @@ static answer_t reserve(struct call *c, struct inode *i, u64 block, u64 nr, stru
 		return 1;
 	spin_lock(&sb->obj.lock);
 	/* a few blocks for the trees that the allocation may grow */
-	ok = sb->free_blocks > sb->delayed_blocks && sb->free_blocks - sb->delayed_blocks > out->nr_blocks + 4;
+	ok = sb->free_blocks > sb->delayed_blocks &&
+	     sb->free_blocks - sb->delayed_blocks > out->nr_blocks + 4;
 	if (ok)
 		sb->delayed_blocks += out->nr_blocks;
 	spin_unlock(&sb->obj.lock);
 	if (ok)
 		return 1;
-	/* What was given back counts after the next commit; a need that brought nothing is answered by its error, -ENOSPC. */
+	/* What was given back counts after the next commit; a need that brought nothing is answered
+	 * by its error, -ENOSPC. */
 	return call_need_blocks(c, sb, BLOCK_CACHE_COMMIT, 1);
 }
 
-answer_t fs_map(struct call *c, struct inode *i, u64 block, u64 nr, enum fs_map_intent intent, struct fs_extent *out, u32 max)
+answer_t fs_map(struct call *c, struct inode *i, u64 block, u64 nr, enum fs_map_intent intent,
+	struct fs_extent *out, u32 max)
 {
 	struct fs_extent_row rows[8];
 	struct fs_invoke v;
@@ -226,12 +237,15 @@ answer_t fs_map(struct call *c, struct inode *i, u64 block, u64 nr, enum fs_map_
 		return -EIO;
 	for (u32 k = 0; k < (u32)a; k++) {
 		/* FSC-I3: in order, without gaps, inside the device */
-		if (rows[k].file_block != next || !rows[k].nr_blocks || !checked_add(next, rows[k].nr_blocks, &next))
+		if (rows[k].file_block != next || !rows[k].nr_blocks ||
+			!checked_add(next, rows[k].nr_blocks, &next))
 			return -EIO;
 		if (!(rows[k].flags & FS_EXTENT_HOLE) &&
-			(rows[k].disk_block >= i->sb->total_blocks || rows[k].nr_blocks > i->sb->total_blocks - rows[k].disk_block))
+			(rows[k].disk_block >= i->sb->total_blocks ||
+				rows[k].nr_blocks > i->sb->total_blocks - rows[k].disk_block))
 			return -EIO;
-		out[k] = (struct fs_extent){rows[k].file_block, rows[k].disk_block, rows[k].nr_blocks, rows[k].flags};
+		out[k] = (struct fs_extent){rows[k].file_block, rows[k].disk_block,
+			rows[k].nr_blocks, rows[k].flags};
 	}
 	if (intent == FS_MAP_ALLOCATE) {
 		spin_lock(&i->sb->obj.lock);
@@ -250,11 +264,13 @@ answer_t fs_xattr_get(struct call *c, struct inode *i, const char *name, void *b
 	if (i->sb->view || fs_invoke_begin(&v, c, i->sb))
 		return -EOPNOTSUPP;
 	fs_inode_view(&v, i, &f);
-	a = fs_invoke_end(&v, filesystem_xattr_get(i->sb->fs, &v.ctx, &f, name, (u32)strlen(name), buf, (u32)size));
+	a = fs_invoke_end(&v, filesystem_xattr_get(i->sb->fs, &v.ctx, &f, name, (u32)strlen(name),
+				      buf, (u32)size));
 	return size && a > (answer_t)size ? -EIO : a;
 }
 
-answer_t fs_xattr_set(struct call *c, struct inode *i, const char *name, const void *buf, size_t size, u32 flags)
+answer_t fs_xattr_set(struct call *c, struct inode *i, const char *name, const void *buf,
+	size_t size, u32 flags)
 {
 	struct fs_invoke v;
 	struct fs_inode f;
@@ -262,7 +278,8 @@ answer_t fs_xattr_set(struct call *c, struct inode *i, const char *name, const v
 	if (i->sb->view || fs_invoke_begin(&v, c, i->sb))
 		return -EOPNOTSUPP;
 	fs_inode_view(&v, i, &f);
-	return fs_invoke_end(&v, filesystem_xattr_set(i->sb->fs, &v.ctx, &f, name, (u32)strlen(name), buf, (u32)size, flags));
+	return fs_invoke_end(&v, filesystem_xattr_set(i->sb->fs, &v.ctx, &f, name,
+					 (u32)strlen(name), buf, (u32)size, flags));
 }
 
 answer_t fs_xattr_list(struct call *c, struct inode *i, char *buf, size_t size)

@@ -1,12 +1,19 @@
 /*
  * Calls into file systems (fs_call.c), mounting (fs_mount.c), views (fs_view.c).
  *
- * Purpose: the one place where vfs's wishes become calls of the `filesystem` contract, and a component's answers become changes of core's
- *   inodes. Vocabulary: resident names = the name cache is the directory (tmpfs).
- * Invariants: FSC-I1 inode fields change only here, under inode->obj.lock, from an answer that was final and not an error;
- *   FSC-I2 names are vfs's to publish, after the answer; FSC-I3 values from a component are copied once and checked before use.
- * Locks: the caller holds the exclusions that fs_call.h states. Failure: a component's error is the call's, nothing was changed.
- * Replacement: calls go through the superblock's slot; between calls nothing of the component is kept but its mount and inode bodies.
+ * Purpose: the one place where vfs's wishes become calls of the `filesystem` contract, and a
+ * component's answers become changes of core's inodes. Vocabulary: resident names = the name cache
+ * is the directory (tmpfs).
+ *
+ * Invariants: FSC-I1 inode fields change only here, under inode->obj.lock, from an answer that was
+ * final and not an error; FSC-I2 names are vfs's to publish, after the answer; FSC-I3 values from a
+ * component are copied once and checked before use.
+ *
+ * Locks: the caller holds the exclusions that fs_call.h states. Failure: a component's error is the
+ * call's, nothing was changed.
+ *
+ * Replacement: calls go through the superblock's slot; between calls nothing of the component is
+ * kept but its mount and inode bodies.
  */
 #include <core/fs_type.h>
 #include <core/log.h>
@@ -75,7 +82,8 @@ void fs_inode_update(struct inode *i, const struct fs_inode *from)
 }
 
 /* A new or newly read inode becomes core's. `target`: text of a symbolic link that core keeps. */
-static struct inode *inode_make(struct superblock *sb, const struct fs_inode *f, const char *target, u32 target_len)
+static struct inode *inode_make(struct superblock *sb, const struct fs_inode *f, const char *target,
+	u32 target_len)
 {
 	bool fresh = false;
 	struct inode *i = inode_get_or_new(sb, f->ino, f->mode, &fresh);
@@ -91,7 +99,8 @@ static struct inode *inode_make(struct superblock *sb, const struct fs_inode *f,
 	i->rdev = f->rdev;
 	fs_inode_update(i, f);
 	if (S_TYPE(f->mode) == S_IFREG) {
-		i->pages = memory_object_create(sb_names_resident(sb) ? MEMORY_SHMEM : MEMORY_FILE, f->size, i->obj.account);
+		i->pages = memory_object_create(sb_names_resident(sb) ? MEMORY_SHMEM : MEMORY_FILE,
+			f->size, i->obj.account);
 		if (!i->pages)
 			goto fail;
 		i->pages->inode = i;
@@ -184,11 +193,13 @@ static bool take_inode(struct superblock *sb)
 	return ok;
 }
 
-answer_t fs_create(struct call *c, struct inode *dir, const char *name, u32 len, const struct fs_create_args *args, struct inode **out)
+answer_t fs_create(struct call *c, struct inode *dir, const char *name, u32 len,
+	const struct fs_create_args *args, struct inode **out)
 {
 	struct superblock *sb = dir->sb;
 	struct timespec64 now = inode_now();
-	struct fs_create what = {args->mode, args->uid.value, args->gid.value, args->rdev, time_out(now)};
+	struct fs_create what = {args->mode, args->uid.value, args->gid.value, args->rdev,
+		time_out(now)};
 	struct fs_inode d, made = {};
 	struct fs_invoke v;
 	answer_t a;
@@ -200,8 +211,9 @@ answer_t fs_create(struct call *c, struct inode *dir, const char *name, u32 len,
 	if (a)
 		return a;
 	fs_inode_view(&v, dir, &d);
-	a = fs_invoke_end(&v, filesystem_create(sb->fs, &v.ctx, &d, name ? name : "", name ? len : 0, &what,
-					args->target ? args->target : "", args->target ? args->target_len : 0, &made));
+	a = fs_invoke_end(&v, filesystem_create(sb->fs, &v.ctx, &d, name ? name : "",
+				      name ? len : 0, &what, args->target ? args->target : "",
+				      args->target ? args->target_len : 0, &made));
 	if (answer_is_error(a))
 		return a;
 	if (sb_names_resident(sb)) {
@@ -254,7 +266,8 @@ answer_t fs_link(struct call *c, struct inode *dir, const char *name, u32 len, s
 	return 0;
 }
 
-answer_t fs_unlink(struct call *c, struct inode *dir, const char *name, u32 len, struct inode *target)
+answer_t fs_unlink(struct call *c, struct inode *dir, const char *name, u32 len,
+	struct inode *target)
 {
 	struct superblock *sb = dir->sb;
 	bool is_dir = inode_is_dir(target);
@@ -306,7 +319,8 @@ answer_t fs_rename(struct call *c, const struct fs_rename_args *r)
 	fs_inode_view(&v, r->inode, &i);
 	if (r->replaced)
 		fs_inode_view(&v, r->replaced, &rep);
-	a = fs_invoke_end(&v, filesystem_rename(sb->fs, &v.ctx, &od, r->old_name, r->old_len, &nd, r->new_name, r->new_len, &i, &rep, r->flags));
+	a = fs_invoke_end(&v, filesystem_rename(sb->fs, &v.ctx, &od, r->old_name, r->old_len, &nd,
+				      r->new_name, r->new_len, &i, &rep, r->flags));
 	if (answer_is_error(a))
 		return a;
 	if (!sb_names_resident(sb))
@@ -331,22 +345,25 @@ answer_t fs_rename(struct call *c, const struct fs_rename_args *r)
 	return 0;
 }
 
-/* Resident names: the children of the directory's name, found through the inode (a directory has one name). Cursors are name ids, which
- * grow, so an entry that stays is seen exactly once however the directory changes meanwhile. */
+/* Resident names: the children of the directory's name, found through the inode (a directory has
+ * one name). Cursors are name ids, which grow, so an entry that stays is seen exactly once however
+ * the directory changes meanwhile. */
 static answer_t resident_readdir(struct inode *dir, u64 *cursor, struct dirent_sink *sink)
 {
 	struct name *parent, *n;
 	answer_t more = 0;
 
 	spin_lock(&dir->obj.lock);
-	parent = list_empty(&dir->names) ? nullptr : list_first_entry(&dir->names, struct name, alias);
+	parent = list_empty(&dir->names) ? nullptr
+					 : list_first_entry(&dir->names, struct name, alias);
 	if (parent && !object_get_live(&parent->obj))
 		parent = nullptr;
 	spin_unlock(&dir->obj.lock);
 	if (!parent)
 		return 0;
 	spin_lock(&parent->obj.lock);
-	/* children are added at the tail and ids grow, so the list is in cursor order but for renames into it, which get a fresh cursor */
+	/* children are added at the tail and ids grow, so the list is in cursor order but for
+	 * renames into it, which get a fresh cursor */
 	list_for_each_entry (n, &parent->children, sibling) {
 		struct inode *i = n->inode;
 
@@ -364,7 +381,8 @@ static answer_t resident_readdir(struct inode *dir, u64 *cursor, struct dirent_s
 }
 
 #define ENTRIES_AT_ONCE 32
-static answer_t component_readdir(struct call *c, struct inode *dir, u64 *cursor, struct dirent_sink *sink)
+static answer_t component_readdir(struct call *c, struct inode *dir, u64 *cursor,
+	struct dirent_sink *sink)
 {
 	struct superblock *sb = dir->sb;
 	struct fs_entry *entries;
@@ -380,7 +398,8 @@ static answer_t component_readdir(struct call *c, struct inode *dir, u64 *cursor
 	a = fs_invoke_begin(&v, c, sb);
 	fs_inode_view(&v, dir, &d);
 	if (!a)
-		a = fs_invoke_end(&v, filesystem_readdir(sb->fs, &v.ctx, &d, *cursor, entries, ENTRIES_AT_ONCE, names, ENTRIES_AT_ONCE * 256));
+		a = fs_invoke_end(&v, filesystem_readdir(sb->fs, &v.ctx, &d, *cursor, entries,
+					      ENTRIES_AT_ONCE, names, ENTRIES_AT_ONCE * 256));
 	if (!answer_is_error(a)) {
 		u32 nr = MIN((u32)a, (u32)ENTRIES_AT_ONCE);
 
@@ -388,11 +407,13 @@ static answer_t component_readdir(struct call *c, struct inode *dir, u64 *cursor
 		for (u32 i = 0; i < nr; i++) {
 			struct fs_entry e = entries[i];
 
-			if ((u32)e.name_offset + e.name_len > ENTRIES_AT_ONCE * 256 || !e.name_len) {
+			if ((u32)e.name_offset + e.name_len > ENTRIES_AT_ONCE * 256 ||
+				!e.name_len) {
 				a = -EIO;
 				break;
 			}
-			if (!dirent_add(sink, names + e.name_offset, e.name_len, e.ino, e.next_cursor, e.mode))
+			if (!dirent_add(sink, names + e.name_offset, e.name_len, e.ino,
+				    e.next_cursor, e.mode))
 				break;
 			*cursor = e.next_cursor;
 		}

@@ -28,7 +28,8 @@ static const struct view_type {
 static const struct view_type *view_type_find(const char *name)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(view_types); i++)
-		if (!strcmp(view_types[i].name, name) && !slot_is_parked(&nucleus.slots[view_types[i].slot]))
+		if (!strcmp(view_types[i].name, name) &&
+			!slot_is_parked(&nucleus.slots[view_types[i].slot]))
 			return &view_types[i];
 	return nullptr;
 }
@@ -51,7 +52,8 @@ bool fs_type_at(u32 n, const char **name, bool *nodev)
 	return false;
 }
 
-__attribute__((weak)) answer_t fs_device_open(struct call *c, const char *source, u32 sb_flags, struct superblock *sb)
+__attribute__((weak)) answer_t fs_device_open(struct call *c, const char *source, u32 sb_flags,
+	struct superblock *sb)
 {
 	return -ENOTBLK;
 }
@@ -63,7 +65,8 @@ __attribute__((weak)) answer_t fs_device_flush(struct superblock *sb)
 	return 0;
 }
 
-static answer_t view_mount_type(struct call *c, const struct view_type *t, u32 sb_flags, const char *options, struct superblock **out)
+static answer_t view_mount_type(struct call *c, const struct view_type *t, u32 sb_flags,
+	const char *options, struct superblock **out)
 {
 	struct superblock *sb = superblock_new(t->name, sb_flags | t->flags);
 	answer_t a;
@@ -86,11 +89,13 @@ static answer_t view_mount_type(struct call *c, const struct view_type *t, u32 s
 }
 
 /* Every mount of a component's type is an instance with a slot of its own. */
-static struct superblock *component_superblock(struct module *m, const char *type, u32 sb_flags, const struct module_vtable *vt)
+static struct superblock *component_superblock(struct module *m, const char *type, u32 sb_flags,
+	const struct module_vtable *vt)
 {
 	struct superblock *sb;
 
-	for (u32 i = 0; i < m->nr_matches; i++) /* the caller's text goes away, the module's stays */
+	for (u32 i = 0; i < m->nr_matches;
+		i++) /* the caller's text goes away, the module's stays */
 		if (!strcmp(m->matches[i].compatible, type))
 			type = m->matches[i].compatible;
 	sb = superblock_new(type, sb_flags);
@@ -136,13 +141,16 @@ static void take_mount_info(struct superblock *sb, const struct fs_mount_info *i
 
 static bool mount_info_valid(const struct fs_mount_info *info)
 {
-	return info->block_bytes >= 512 && info->block_bytes <= PAGE_BYTES && !(info->block_bytes & (info->block_bytes - 1)) &&
-		info->name_max && info->free_blocks <= info->total_blocks && info->free_inodes <= info->total_inodes;
+	return info->block_bytes >= 512 && info->block_bytes <= PAGE_BYTES &&
+	       !(info->block_bytes & (info->block_bytes - 1)) && info->name_max &&
+	       info->free_blocks <= info->total_blocks && info->free_inodes <= info->total_inodes;
 }
 
-/* The mount is a core operation: it waits for the component's blocks here, with a record of its own inside c's caller. A file system on a
- * device finds its block size in a superblock that it reads by kilobytes, and is called once more with blocks of that size. */
-static answer_t component_mount(struct call *c, struct superblock *sb, const char *options, struct fs_mount_info *info, struct fs_inode *root)
+/* The mount is a core operation: it waits for the component's blocks here, with a record of its own
+ * inside c's caller. A file system on a device finds its block size in a superblock that it reads
+ * by kilobytes, and is called once more with blocks of that size. */
+static answer_t component_mount(struct call *c, struct superblock *sb, const char *options,
+	struct fs_mount_info *info, struct fs_inode *root)
 {
 	u32 block_bytes = sb->bdev ? 1024 : sb->block_bytes;
 	struct fs_invoke v;
@@ -156,9 +164,13 @@ static answer_t component_mount(struct call *c, struct superblock *sb, const cha
 			sb->block_bytes = block_bytes;
 			sb->total_blocks = sb->device_bytes / block_bytes;
 		}
-		a = call_run(c, (a = fs_invoke_begin(&v, c, sb)) ? a :
-			fs_invoke_end(&v, filesystem_mount(sb->fs, &v.ctx, options, (u32)strlen(options), sb->flags & 15u, sb->device_bytes, block_bytes,
-						info, root)));
+		a = call_run(c,
+			(a = fs_invoke_begin(&v, c, sb))
+				? a
+				: fs_invoke_end(&v,
+					  filesystem_mount(sb->fs, &v.ctx, options,
+						  (u32)strlen(options), sb->flags & 15u,
+						  sb->device_bytes, block_bytes, info, root)));
 		if (!a && (!mount_info_valid(info) || S_TYPE(root->mode) != S_IFDIR))
 			a = -EINVAL;
 		if (a || !sb->bdev || info->block_bytes == block_bytes)
@@ -168,7 +180,8 @@ static answer_t component_mount(struct call *c, struct superblock *sb, const cha
 	return a ? a : -EINVAL;
 }
 
-answer_t fs_mount(struct call *c, const char *type, const char *source, u32 sb_flags, const char *options, struct superblock **out)
+answer_t fs_mount(struct call *c, const char *type, const char *source, u32 sb_flags,
+	const char *options, struct superblock **out)
 {
 	const struct view_type *view = view_type_find(type);
 	const struct module_match want = {.bus = KABI_BUS_NONE, .compatible = type};
@@ -200,7 +213,8 @@ answer_t fs_mount(struct call *c, const char *type, const char *source, u32 sb_f
 		goto fail;
 	take_mount_info(sb, &info);
 	if (sb_names_resident(sb))
-		root.atime = root.mtime = root.ctime = root.btime = (struct fs_time){.seconds = inode_now().sec};
+		root.atime = root.mtime = root.ctime = root.btime =
+			(struct fs_time){.seconds = inode_now().sec};
 	sb->root = fs_inode_make(sb, &root);
 	if (!sb->root) {
 		a = -ENOMEM;
@@ -260,7 +274,10 @@ answer_t fs_statfs(struct call *c, struct superblock *sb, struct fs_statfs *out)
 	struct fs_invoke v;
 	answer_t a;
 
-	*out = (struct fs_statfs){.type = sb->magic, .block_bytes = sb->block_bytes, .name_max = sb->name_max, .flags = sb->flags & 15,
+	*out = (struct fs_statfs){.type = sb->magic,
+		.block_bytes = sb->block_bytes,
+		.name_max = sb->name_max,
+		.flags = sb->flags & 15,
 		.fsid = sb->dev};
 	if (sb->view)
 		return 0;
@@ -275,7 +292,9 @@ answer_t fs_statfs(struct call *c, struct superblock *sb, struct fs_statfs *out)
 	if (answer_is_error(a))
 		return a;
 	if (sb->flags & SB_NAMES_RESIDENT && sb->total_blocks)
-		out->blocks_free = out->blocks_available = sb->total_blocks - MIN((u64)atomic_word_load(&sb->used_pages), sb->total_blocks);
+		out->blocks_free = out->blocks_available =
+			sb->total_blocks -
+			MIN((u64)atomic_word_load(&sb->used_pages), sb->total_blocks);
 	if (sb->block_cache) {
 		struct block_cache *cache = sb->block_cache;
 
@@ -285,7 +304,8 @@ answer_t fs_statfs(struct call *c, struct superblock *sb, struct fs_statfs *out)
 		out->blocks_free -= MIN(sb->delayed_blocks, out->blocks_free);
 		out->files_free += (u64)MAX(cache->open.deferred_inodes, (s64)0);
 		spin_unlock(&sb->obj.lock);
-		out->blocks_available = out->blocks_free - MIN(sb->reserved_blocks, out->blocks_free);
+		out->blocks_available =
+			out->blocks_free - MIN(sb->reserved_blocks, out->blocks_free);
 	}
 	if (u.total_blocks) {
 		out->blocks = u.total_blocks;
@@ -303,14 +323,17 @@ answer_t fs_remount(struct call *c, struct superblock *sb, u32 sb_flags, const c
 	answer_t a = 0;
 
 	if (sb->fs && sb->block_cache && sb_flags & SB_RDONLY && !(sb->flags & SB_RDONLY)) {
-		/* Nothing writes any more: all goes to the disk, the file system is marked clean. Asked for as a need: it sleeps. */
-		if (!((struct block_cache *)sb->block_cache)->clean || !list_empty(&sb->dirty_inodes))
+		/* Nothing writes any more: all goes to the disk, the file system is marked clean.
+		 * Asked for as a need: it sleeps. */
+		if (!((struct block_cache *)sb->block_cache)->clean ||
+			!list_empty(&sb->dirty_inodes))
 			return call_need_blocks(c, sb, BLOCK_CACHE_CLEAN, 1);
 	}
 	if (sb->fs) {
 		a = fs_invoke_begin(&v, c, sb);
 		if (!a)
-			a = fs_invoke_end(&v, filesystem_remount(sb->fs, &v.ctx, options, (u32)strlen(options), sb_flags));
+			a = fs_invoke_end(&v, filesystem_remount(sb->fs, &v.ctx, options,
+						      (u32)strlen(options), sb_flags));
 	}
 	if (a)
 		return a;
@@ -320,7 +343,8 @@ answer_t fs_remount(struct call *c, struct superblock *sb, u32 sb_flags, const c
 	return 0;
 }
 
-/* Core's own changes of inodes go into the transaction by encode_inode; data first, as ordered mode has it. */
+/* Core's own changes of inodes go into the transaction by encode_inode; data first, as ordered mode
+ * has it. */
 static answer_t sync_inode(struct call *c, struct inode *i)
 {
 	struct fs_invoke v;
@@ -381,19 +405,23 @@ void fs_unmount(struct superblock *sb)
 	if (!sb->fs)
 		return;
 	call_begin(&c, CALLF_KERNEL);
-	/* Writing back drops the last references of inodes without a name; their end writes again. */
+	/* Writing back drops the last references of inodes without a name; their end writes again.
+	 */
 	do {
 		reaper_drain();
 		a = fs_sync(&c, sb, true);
 		reaper_drain();
 	} while (!a && inodes_dirty(sb));
 	if (!sb_names_resident(sb) && !(sb->flags & SB_RDONLY))
-		a = call_run(&c, (a = fs_invoke_begin(&v, &c, sb)) ? a : fs_invoke_end(&v, filesystem_unmount(sb->fs, &v.ctx)));
+		a = call_run(&c, (a = fs_invoke_begin(&v, &c, sb))
+					 ? a
+					 : fs_invoke_end(&v, filesystem_unmount(sb->fs, &v.ctx)));
 	call_end(&c);
 	if (!a)
 		a = transaction_commit(sb, true);
 	if (a)
-		log_err("%s: unmount left errors (%ld): the file system needs a check\n", sb->type_name, -(long)a);
+		log_err("%s: unmount left errors (%ld): the file system needs a check\n",
+			sb->type_name, -(long)a);
 	block_cache_destroy(sb);
 	fs_device_close(sb);
 	if (slot_close(sb->fs)) {

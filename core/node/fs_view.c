@@ -41,7 +41,8 @@ answer_t fs_view_mount(struct call *c, struct superblock *sb)
 	return sb->root ? 0 : -ENOMEM;
 }
 
-answer_t fs_view_lookup(struct call *c, struct inode *dir, const char *name, u32 len, struct inode **out)
+answer_t fs_view_lookup(struct call *c, struct inode *dir, const char *name, u32 len,
+	struct inode **out)
 {
 	struct view_entry e = {};
 	answer_t a = view_lookup(dir->sb->view, c, dir, name, len, &e);
@@ -65,7 +66,8 @@ answer_t fs_view_readdir(struct call *c, struct inode *dir, u64 *cursor, struct 
 		a = view_list(dir->sb->view, c, dir, *cursor, &e, name);
 		if (a != 1)
 			break;
-		if (!dirent_add(sink, name->text, name->len, ((u64)e.kind << 44) ^ (e.id + 1), name->next_cursor, e.mode))
+		if (!dirent_add(sink, name->text, name->len, ((u64)e.kind << 44) ^ (e.id + 1),
+			    name->next_cursor, e.mode))
 			break;
 		*cursor = name->next_cursor;
 	}
@@ -73,15 +75,16 @@ answer_t fs_view_readdir(struct call *c, struct inode *dir, u64 *cursor, struct 
 	return a;
 }
 
-answer_t fs_view_create(struct call *c, struct inode *dir, const char *name, u32 len, const struct fs_create_args *args, struct inode **out)
+answer_t fs_view_create(struct call *c, struct inode *dir, const char *name, u32 len,
+	const struct fs_create_args *args, struct inode **out)
 {
 	struct view_entry e = {.uid = args->uid, .gid = args->gid};
 	answer_t a;
 
 	if (!name)
 		return -EOPNOTSUPP;
-	a = view_create(dir->sb->view, c, dir, name, len, args->mode, args->rdev, args->target ? args->target : "",
-		args->target ? args->target_len : 0, &e);
+	a = view_create(dir->sb->view, c, dir, name, len, args->mode, args->rdev,
+		args->target ? args->target : "", args->target ? args->target_len : 0, &e);
 	if (answer_is_error(a))
 		return a;
 	*out = view_inode(dir->sb, &e);

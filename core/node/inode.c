@@ -1,4 +1,5 @@
-/* Inodes: the cache by (superblock, number), permissions, times, writers, the end of unlinked ones. Theory: core/node/name.c. */
+/* Inodes: the cache by (superblock, number), permissions, times, writers, the end of unlinked ones.
+ * Theory: core/node/name.c. */
 #include <lib/string.h>
 #include <core/log.h>
 #include <core/task.h>
@@ -179,7 +180,8 @@ void inode_release(struct inode *i)
 	inode_free(i);
 }
 
-/* Reaper: the inode stays findable by number until its blocks are free, so that the number is not taken up again before. */
+/* Reaper: the inode stays findable by number until its blocks are free, so that the number is not
+ * taken up again before. */
 void inode_evict(struct inode *i)
 {
 	struct call *c = kmalloc(sizeof(*c));
@@ -195,7 +197,8 @@ void inode_evict(struct inode *i)
 		call_end(c);
 		kfree(c);
 		if (a < 0)
-			log_err("%s: inode %llu: its blocks could not be freed (%d)\n", i->sb->type_name, (unsigned long long)i->ino, (int)a);
+			log_err("%s: inode %llu: its blocks could not be freed (%d)\n",
+				i->sb->type_name, (unsigned long long)i->ino, (int)a);
 	}
 	i->dead = true;
 	inode_put(i);
@@ -306,7 +309,8 @@ int inode_permission(const struct context *ctx, const struct inode *i, u32 mask)
 		bits >>= 3;
 	if ((bits & mask) == mask)
 		return 0;
-	/* capabilities(7): DAC_OVERRIDE, except execution of a file that nobody may execute; DAC_READ_SEARCH. */
+	/* capabilities(7): DAC_OVERRIDE, except execution of a file that nobody may execute;
+	 * DAC_READ_SEARCH. */
 	if (S_TYPE(mode) == S_IFDIR) {
 		if (!(mask & MAY_WRITE) && context_capable(ctx, CAP_DAC_READ_SEARCH))
 			return 0;
@@ -328,7 +332,10 @@ void inode_stat(const struct inode *i, struct stat_info *out)
 {
 	struct inode *w = (struct inode *)i; /* WHY: the lock is not part of the value */
 
-	*out = (struct stat_info){.dev = i->sb->dev, .ino = i->ino, .rdev = i->rdev, .blksize = i->sb->block_bytes ? i->sb->block_bytes : 4096};
+	*out = (struct stat_info){.dev = i->sb->dev,
+		.ino = i->ino,
+		.rdev = i->rdev,
+		.blksize = i->sb->block_bytes ? i->sb->block_bytes : 4096};
 	spin_lock(&w->obj.lock);
 	out->mode = i->mode;
 	out->nlink = i->nlink;
@@ -345,7 +352,7 @@ void inode_stat(const struct inode *i, struct stat_info *out)
 	if (i->sb->flags & SB_NAMES_RESIDENT && i->pages)
 		out->blocks_512 = READ_ONCE(i->pages->nr_resident) * 8;
 	out->result_mask = 0xfff; /* STATX_BASIC_STATS | STATX_BTIME */
-	if (i->fs_flags & 0x10) /* FS_IMMUTABLE_FL */
+	if (i->fs_flags & 0x10)   /* FS_IMMUTABLE_FL */
 		out->attributes |= 0x10;
 	if (i->fs_flags & 0x20) /* FS_APPEND_FL */
 		out->attributes |= 0x20;

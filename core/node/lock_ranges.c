@@ -11,7 +11,8 @@ static bool same_family(enum lock_kind a, enum lock_kind b)
 }
 static bool conflicts(const struct file_lock *l, const struct lock_request *r)
 {
-	return same_family(l->kind, r->kind) && !(l->owner == r->owner && l->kind == r->kind) && overlaps(l, r->start, r->end) &&
+	return same_family(l->kind, r->kind) && !(l->owner == r->owner && l->kind == r->kind) &&
+	       overlaps(l, r->start, r->end) &&
 	       (l->type == LOCK_TYPE_WRITE || r->type == LOCK_TYPE_WRITE);
 }
 /* The one that begins first. */
@@ -27,8 +28,10 @@ struct file_lock *lock_ranges_conflict(struct list_node *locks, const struct loc
 	return first;
 }
 
-/* Cuts [start, end] out of the owner's ranges. *spare is used when one range becomes two. True: something was cut. */
-static bool cut(struct list_node *locks, const struct lock_request *r, struct file_lock **spare, struct list_node *freed)
+/* Cuts [start, end] out of the owner's ranges. *spare is used when one range becomes two. True:
+ * something was cut. */
+static bool cut(struct list_node *locks, const struct lock_request *r, struct file_lock **spare,
+	struct list_node *freed)
 {
 	struct file_lock *l, *tmp;
 	bool any = false;
@@ -65,11 +68,12 @@ static void merge(struct list_node *locks, struct file_lock *new, struct list_no
 	struct file_lock *l, *tmp;
 
 	list_for_each_entry_safe (l, tmp, locks, link) {
-		if (l == new || l->owner != new->owner || l->kind != new->kind || l->type != new->type)
+		if (l == new || l->owner != new->owner || l->kind != new->kind ||
+			l->type != new->type)
 			continue;
 		if (l->end != LOCK_END && l->end + 1 == new->start)
 			new->start = l->start;
-		else if (new->end != LOCK_END && new->end + 1 == l->start)
+		else if (new->end != LOCK_END &&new->end + 1 == l->start)
 			new->end = l->end;
 		else
 			continue;
@@ -78,7 +82,8 @@ static void merge(struct list_node *locks, struct file_lock *new, struct list_no
 	}
 }
 
-bool lock_ranges_set(struct list_node *locks, const struct lock_request *r, struct file_lock **new, struct file_lock **spare, struct list_node *freed)
+bool lock_ranges_set(struct list_node *locks, const struct lock_request *r, struct file_lock **new,
+	struct file_lock **spare, struct list_node *freed)
 {
 	bool changed = cut(locks, r, spare, freed);
 	struct file_lock *l = *new;
@@ -86,7 +91,12 @@ bool lock_ranges_set(struct list_node *locks, const struct lock_request *r, stru
 	if (r->type == LOCK_TYPE_NONE)
 		return changed;
 	*new = nullptr;
-	*l = (struct file_lock){.owner = r->owner, .start = r->start, .end = r->end, .pid = r->pid, .type = r->type, .kind = r->kind};
+	*l = (struct file_lock){.owner = r->owner,
+		.start = r->start,
+		.end = r->end,
+		.pid = r->pid,
+		.type = r->type,
+		.kind = r->kind};
 	merge(locks, l, freed);
 	list_add_tail(locks, &l->link);
 	return changed;

@@ -1,9 +1,15 @@
 /*
- * File locks. Purpose: fcntl(2) record locks, OFD locks and flock(2) as ranges in one list per inode.
- * Invariants: LOCK-I1 ranges of one (owner, kind) do not overlap, and equal neighbours are merged. LOCK-I2 two ranges of different owners of
- * one kind family overlap only when both are read locks (POSIX and OFD locks conflict with each other, flock only with flock).
- * LOCK-I3 the wait graph (waiter -> owner it waits for) has one edge for each waiter; it is walked at each wait, so it stays free of cycles.
- * Locks: inode->obj.lock for lists; graph_lock for edges. Cost: linear in the inode's locks; a deadlock check in the number of waiters.
+ * File locks. Purpose: fcntl(2) record locks, OFD locks and flock(2) as ranges in one list per
+ * inode.
+ *
+ * Invariants: LOCK-I1 ranges of one (owner, kind) do not overlap, and equal neighbours are merged.
+ * LOCK-I2 two ranges of different owners of one kind family overlap only when both are read locks
+ * (POSIX and OFD locks conflict with each other, flock only with flock). LOCK-I3 the wait graph
+ * (waiter -> owner it waits for) has one edge for each waiter; it is walked at each wait, so it
+ * stays free of cycles.
+ *
+ * Locks: inode->obj.lock for lists; graph_lock for edges. Cost: linear in the inode's locks; a
+ * deadlock check in the number of waiters.
  */
 #include <core/file_lock.h>
 #include "node_priv.h"
@@ -154,7 +160,8 @@ int lock_wait_begin(const void *waiter, const void *blocker_owner)
 			if (!edges[e].waiter && free == LOCK_EDGES)
 				free = e;
 		}
-		/* More waiters than edges: those are not looked at, so a deadlock among them is not found (Linux bounds its search too). */
+		/* More waiters than edges: those are not looked at, so a deadlock among them is not
+		 * found (Linux bounds its search too). */
 		if (free < LOCK_EDGES) {
 			edges[free].waiter = waiter;
 			edges[free].owner = blocker_owner;

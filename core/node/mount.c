@@ -1,12 +1,19 @@
 /*
  * Mounts, mount namespaces, superblocks, path texts.
  *
- * Purpose: the mount tree of each namespace. Propagation is private everywhere, so a change concerns one tree.
- * Objects and lifetimes: an attached mount is owned by its parent's list (one reference), the top one by its namespace; it holds its parent,
- * its point, its root and its superblock. The superblock ends when its last mount goes: its names are dropped, then fs_unmount.
- * Invariants: MNT-I1 a mount is in the hash exactly while it is attached below a parent; point->nr_mounts counts those.
- * MNT-I2 parent, point and attachment change under tree_lock; mount_seq is raised with each change, so that lock-free walkers notice.
- * Locks: tree_lock (LOCK_LEVEL_NAMESPACE). Cost: mount_lookup_fast is one hash probe, made only where point->nr_mounts is not 0.
+ * Purpose: the mount tree of each namespace. Propagation is private everywhere, so a change
+ * concerns one tree.
+ *
+ * Objects and lifetimes: an attached mount is owned by its parent's list (one reference), the top
+ * one by its namespace; it holds its parent, its point, its root and its superblock. The superblock
+ * ends when its last mount goes: its names are dropped, then fs_unmount.
+ *
+ * Invariants: MNT-I1 a mount is in the hash exactly while it is attached below a parent;
+ * point->nr_mounts counts those. MNT-I2 parent, point and attachment change under tree_lock;
+ * mount_seq is raised with each change, so that lock-free walkers notice.
+ *
+ * Locks: tree_lock (LOCK_LEVEL_NAMESPACE). Cost: mount_lookup_fast is one hash probe, made only
+ * where point->nr_mounts is not 0.
  */
 #include <lib/string.h>
 #include <core/fs_call.h>
@@ -83,7 +90,8 @@ void superblock_shutdown(struct superblock *sb)
 	spin_lock(&tree_lock);
 	list_del(&sb->all);
 	spin_unlock(&tree_lock);
-	/* Inodes that somebody still holds (an open file keeps its mount, so only a leak) would point here. */
+	/* Inodes that somebody still holds (an open file keeps its mount, so only a leak) would
+	 * point here. */
 	if (!list_empty(&sb->inodes)) {
 		log_err("%s: inodes in use after unmount\n", sb->type_name);
 		return;
@@ -94,7 +102,9 @@ void superblock_shutdown(struct superblock *sb)
 /* --- the tree --- */
 static u32 mount_hash(const struct mount *m, const struct name *n)
 {
-	return (u32)((m->obj.id * 0x9e3779b97f4a7c15ull ^ n->obj.id * 0xff51afd7ed558ccdull) >> 40) % MOUNT_BUCKETS;
+	return (u32)((m->obj.id * 0x9e3779b97f4a7c15ull ^ n->obj.id * 0xff51afd7ed558ccdull) >>
+		       40) %
+	       MOUNT_BUCKETS;
 }
 
 struct mount *mount_lookup_fast(const struct mount *m, const struct name *n)
@@ -326,15 +336,17 @@ struct mount *mount_clone(struct mount *m, struct name *root, bool recursive, st
 
 	if (!top || !recursive)
 		return top;
-	/* Walks both trees in step; the source is kept still by the superblock-of-mounts order: callers hold no tree lock, so each step
-	 * looks again under it. */
+	/* Walks both trees in step; the source is kept still by the superblock-of-mounts order:
+	 * callers hold no tree lock, so each step looks again under it. */
 	for (;;) {
 		struct mount *next = nullptr, *copy, *up;
 
 		spin_lock(&tree_lock);
 		next = tree_next(from, m);
 		while (next && next->parent == m && !name_is_below(next->point, root))
-			next = next->sibling.next != &m->children ? list_entry(next->sibling.next, struct mount, sibling) : nullptr;
+			next = next->sibling.next != &m->children
+				       ? list_entry(next->sibling.next, struct mount, sibling)
+				       : nullptr;
 		if (next)
 			mount_get(next);
 		spin_unlock(&tree_lock);
@@ -360,7 +372,8 @@ struct mount *mount_clone(struct mount *m, struct name *root, bool recursive, st
 	}
 }
 
-int mount_pivot(struct mount_ns *ns, const struct path_ref *new_root, const struct path_ref *put_old)
+int mount_pivot(struct mount_ns *ns, const struct path_ref *new_root,
+	const struct path_ref *put_old)
 {
 	struct mount *new = new_root->mount, *old = ns->root;
 	struct mount *new_parent;
@@ -426,7 +439,8 @@ int mount_unmount(struct mount *m, bool lazy)
 		mount_put(m);
 		return error;
 	}
-	/* The superblock's last reference but ours, and its end is waited for here: umount(8) then power-off must find a clean disk. */
+	/* The superblock's last reference but ours, and its end is waited for here: umount(8) then
+	 * power-off must find a clean disk. */
 	object_get(&sb->obj);
 	mount_put(m);
 	last = refcount_dec_and_test(&sb->obj.refs);
@@ -435,7 +449,8 @@ int mount_unmount(struct mount *m, bool lazy)
 	return 0;
 }
 
-static void context_pivot(struct context *ctx, struct mount_ns *ns, const struct path_ref *old_root, const struct path_ref *new_root)
+static void context_pivot(struct context *ctx, struct mount_ns *ns, const struct path_ref *old_root,
+	const struct path_ref *new_root)
 {
 	struct fs_context *fs = ctx->mount_ns == ns ? ctx->fs : nullptr;
 	struct path_ref drop[2] = {};
@@ -459,7 +474,8 @@ static void context_pivot(struct context *ctx, struct mount_ns *ns, const struct
 }
 
 /* One task at a time, so that no lock is held over the others' references. */
-void fs_contexts_pivot(struct mount_ns *ns, const struct path_ref *old_root, const struct path_ref *new_root)
+void fs_contexts_pivot(struct mount_ns *ns, const struct path_ref *old_root,
+	const struct path_ref *new_root)
 {
 	struct pid_ns *pids = current->context->pid_ns;
 	struct thread_group *g = nullptr;
@@ -509,7 +525,8 @@ struct mount_ns *mount_ns_new(struct mount *root)
 	return ns;
 }
 
-/* The counterpart in the copy of a place in the original: both namespaces list their mounts in the same order. */
+/* The counterpart in the copy of a place in the original: both namespaces list their mounts in the
+ * same order. */
 static void ns_translate(struct mount_ns *from, struct mount_ns *to, struct path_ref *p)
 {
 	struct mount *a, *b = nullptr, *old = p->mount;
@@ -598,7 +615,8 @@ static char *text_front(char *buf, char *end, const char *text, size_t len)
 }
 
 /* One attempt; reads names without references. Context: grace read section. */
-static char *path_text_try(const struct path_ref *p, const struct path_ref *root, char *buf, size_t size)
+static char *path_text_try(const struct path_ref *p, const struct path_ref *root, char *buf,
+	size_t size)
 {
 	const struct mount *m = p->mount;
 	const struct name *n = p->name;
@@ -611,7 +629,8 @@ static char *path_text_try(const struct path_ref *p, const struct path_ref *root
 	if (n->flags & NAME_UNHASHED && n->parent != n && !(m->flags & MNT_INTERNAL))
 		at = text_front(buf, at, " (deleted)", 10);
 	if (m->flags & MNT_INTERNAL)
-		return at ? text_front(buf, at, n->text, ((const u32 *)(const void *)n->text)[-1]) : nullptr;
+		return at ? text_front(buf, at, n->text, ((const u32 *)(const void *)n->text)[-1])
+			  : nullptr;
 	for (;;) {
 		reached = m == root->mount && n == root->name;
 		if (!at || reached)
@@ -644,13 +663,14 @@ char *path_text(const struct path_ref *p, const struct path_ref *root, char *buf
 	char *text;
 
 	for (u32 tries = 0;; tries++) {
-		u32 moves = atomic32_load_acquire(&name_move_seq), mounts = atomic32_load_acquire(&mount_seq);
+		u32 moves = atomic32_load_acquire(&name_move_seq),
+		    mounts = atomic32_load_acquire(&mount_seq);
 
 		grace_read_begin();
 		text = path_text_try(p, root, buf, size);
 		grace_read_end();
 		if (tries > 64 || (!(moves & 1) && moves == atomic32_load_acquire(&name_move_seq) &&
-				   mounts == atomic32_load_acquire(&mount_seq)))
+					  mounts == atomic32_load_acquire(&mount_seq)))
 			return text;
 	}
 }
@@ -671,7 +691,8 @@ void mount_boot_init(void)
 		panic("no memory for the first inode");
 	sb->root = anon_inode;
 	root = name_new_root(anon_inode);
-	anon_mount = root ? mount_new(sb, root, MNT_INTERNAL | MNT_NOEXEC, "anon_inodefs") : nullptr;
+	anon_mount =
+		root ? mount_new(sb, root, MNT_INTERNAL | MNT_NOEXEC, "anon_inodefs") : nullptr;
 	if (!anon_mount)
 		panic("no memory for the first mount");
 }
@@ -713,7 +734,8 @@ bool memory_object_mapped_writable(struct memory_object *o)
 	list_for_each_entry (m, &o->mappers, link) {
 		const struct region *r = container_of(m, struct region, mapper);
 
-		found |= m->kind == MAPPER_SPACE && (r->flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE);
+		found |= m->kind == MAPPER_SPACE &&
+			 (r->flags & (VM_SHARED | VM_MAYWRITE)) == (VM_SHARED | VM_MAYWRITE);
 	}
 	spin_unlock(&o->obj.lock);
 	return found;

@@ -1,34 +1,43 @@
 /*
  * The name cache.
  *
- * Purpose: (parent name, text) -> inode, for every file system, so that a path is walked without locks and without the file system.
+ * Purpose: (parent name, text) -> inode, for every file system, so that a path is walked without
+ * locks and without the file system.
  *
- * Vocabulary: a *name* is one directory entry as the kernel knows it; *negative* when it is known to be absent; *hashed* when lookups can
- * find it. *Fast* lookups run in a grace read section and take nothing.
+ * Vocabulary: a *name* is one directory entry as the kernel knows it; *negative* when it is known
+ * to be absent; *hashed* when lookups can find it. *Fast* lookups run in a grace read section and
+ * take nothing.
  *
- * Objects and lifetimes: a name holds references on its parent and its inode. While hashed the cache owns one reference of it
- * (NAME_CACHED); names nobody else holds are shrunk in order of age, those of SB_NAMES_RESIDENT file systems never. Memory of names, of
- * texts that renames gave and of inodes is freed after a grace period.
+ * Objects and lifetimes: a name holds references on its parent and its inode. While hashed the
+ * cache owns one reference of it (NAME_CACHED); names nobody else holds are shrunk in order of age,
+ * those of SB_NAMES_RESIDENT file systems never. Memory of names, of texts that renames gave and of
+ * inodes is freed after a grace period.
  *
- * Invariants: NAME-I1 `seq` is odd while parent, text or inode change; a fast reader that saw the same even value before and after has
- * seen one consistent name. NAME-I2 the u32 before text[0] is that text's length, for ever. NAME-I3 a hashed name is in the bucket of
- * its hash_value. NAME-I4 two hashed names never have equal parent and text. NAME-I5 a chain is changed under its bucket's lock only.
- * NAME-I6 `changes` of a directory's name rises with each child that is made, deleted or moved.
+ * Invariants: NAME-I1 `seq` is odd while parent, text or inode change; a fast reader that saw the
+ * same even value before and after has seen one consistent name. NAME-I2 the u32 before text[0] is
+ * that text's length, for ever. NAME-I3 a hashed name is in the bucket of its hash_value. NAME-I4
+ * two hashed names never have equal parent and text. NAME-I5 a chain is changed under its bucket's
+ * lock only. NAME-I6 `changes` of a directory's name rises with each child that is made, deleted or
+ * moved.
  *
- * Locks: move_lock (all moves) > parent->obj.lock (children list) > bucket lock > inode->obj.lock is not nested in a bucket lock; the
- * alias list is changed on its own.
+ * Locks: move_lock (all moves) > parent->obj.lock (children list) > bucket lock > inode->obj.lock
+ * is not nested in a bucket lock; the alias list is changed on its own.
+ *
  * Failure and recovery: nothing here can fail half-way; memory is taken before the first change.
+ *
  * Replacement: core, never replaced.
- * Cost: a fast lookup is one hash, one load per chain link and one memcmp. Worst case the chain length (1/16 of cached names per 1024).
+ *
+ * Cost: a fast lookup is one hash, one load per chain link and one memcmp. Worst case the chain
+ * length (1/16 of cached names per 1024).
  */
 #include <lib/string.h>
 #include <core/log.h>
 #include "name_hash.h"
 #include "node_priv.h"
 
-#define NAME_BUCKETS	 (1u << 15)
-#define NAME_LOCKS	 256u
-#define NAME_CACHE_LIMIT 131072u /* unpinned names kept; each about 200 bytes */
+#define NAME_BUCKETS      (1u << 15)
+#define NAME_LOCKS        256u
+#define NAME_CACHE_LIMIT  131072u /* unpinned names kept; each about 200 bytes */
 #define NAME_SHRINK_STEPS 16u
 
 static struct name *buckets[NAME_BUCKETS];
@@ -70,7 +79,8 @@ static bool text_is(const char *text, const char *other, u32 len)
 	return true;
 }
 
-struct name *name_lookup_fast(const struct name *parent, const char *text, u32 len, u32 hash, u32 *seq)
+struct name *name_lookup_fast(const struct name *parent, const char *text, u32 len, u32 hash,
+	u32 *seq)
 {
 	struct name *n = ptr_load_acquire(&buckets[hash % NAME_BUCKETS]);
 
@@ -162,7 +172,8 @@ static bool unhash(struct name *n)
 	return was;
 }
 
-/* One old name that nobody holds. Dropping the cache's reference is the decision: a reader who took one meanwhile keeps it hashed. */
+/* One old name that nobody holds. Dropping the cache's reference is the decision: a reader who took
+ * one meanwhile keeps it hashed. */
 static bool shrink_one(void)
 {
 	struct name *n = nullptr;
@@ -189,7 +200,8 @@ static bool shrink_one(void)
 }
 
 /* --- making --- */
-static struct name *name_create(struct name *parent, struct superblock *sb, const char *text, u32 len)
+static struct name *name_create(struct name *parent, struct superblock *sb, const char *text,
+	u32 len)
 {
 	struct name *n = slab_zalloc(slab_name);
 
@@ -304,7 +316,8 @@ static struct name *add_checked(struct name *parent, const char *text, u32 len, 
 		n = nullptr;
 		goto drop;
 	}
-	/* Below a directory that is gone nothing may be cached: it would keep the directory (children_drop looked already). */
+	/* Below a directory that is gone nothing may be cached: it would keep the directory
+	 * (children_drop looked already). */
 	if (!other && !inode && parent->flags & NAME_UNHASHED && parent->parent != parent) {
 		spin_unlock(&parent->obj.lock);
 		return n;
@@ -332,7 +345,8 @@ struct name *name_add(struct name *parent, const char *text, u32 len, struct ino
 {
 	return add_checked(parent, text, len, inode, nullptr, nullptr);
 }
-struct name *name_add_looked_up(struct name *parent, const char *text, u32 len, struct inode *inode, u32 changes, bool *stale)
+struct name *name_add_looked_up(struct name *parent, const char *text, u32 len, struct inode *inode,
+	u32 changes, bool *stale)
 {
 	*stale = false;
 	return add_checked(parent, text, len, inode, &changes, stale);
@@ -355,8 +369,9 @@ void name_set_inode(struct name *n, struct inode *inode)
 }
 
 /*
- * Whoever takes a reference without lock looks at seq afterwards; whoever takes one under the bucket's lock is counted when that lock is
- * held here. So when only the cache and the caller hold n while seq is odd and the bucket is locked, nobody uses its inode through n.
+ * Whoever takes a reference without lock looks at seq afterwards; whoever takes one under the
+ * bucket's lock is counted when that lock is held here. So when only the cache and the caller hold
+ * n while seq is odd and the bucket is locked, nobody uses its inode through n.
  */
 static struct inode *make_negative(struct name *n)
 {
@@ -447,7 +462,8 @@ static void text_replace(struct name *n, struct name_text *t)
 	}
 }
 
-/* Takes n out of its parent's list and its bucket, keeping the cache's reference. Locks: move_lock. */
+/* Takes n out of its parent's list and its bucket, keeping the cache's reference. Locks: move_lock.
+ */
 static void move_begin(struct name *n)
 {
 	struct name *parent = n->parent;
@@ -463,7 +479,8 @@ static void move_begin(struct name *n)
 		chain_remove(n);
 	spin_unlock(lock);
 }
-/* Puts it below `parent`. A name that a lookup made there meanwhile loses its place and is returned, with two references to drop. */
+/* Puts it below `parent`. A name that a lookup made there meanwhile loses its place and is
+ * returned, with two references to drop. */
 static struct name *move_end(struct name *n, struct name *parent)
 {
 	struct spinlock *lock;
@@ -472,7 +489,8 @@ static struct name *move_end(struct name *n, struct name *parent)
 	spin_lock(&parent->obj.lock);
 	other = name_lookup(parent, n->text, n->len);
 	if (other) {
-		/* Children change under the parent's lock only, so what the chain showed is still hashed. */
+		/* Children change under the parent's lock only, so what the chain showed is still
+		 * hashed. */
 		seq_begin(other);
 		unhash(other);
 		list_del(&other->sibling);
@@ -502,7 +520,8 @@ static void put_twice(struct name *n)
 
 atomic32_t name_move_seq; /* odd while a move is under way */
 
-void name_move(struct name *n, struct name *new_parent, struct name_text *text, struct name *replaced)
+void name_move(struct name *n, struct name *new_parent, struct name_text *text,
+	struct name *replaced)
 {
 	struct name *old_parent = n->parent, *other;
 
@@ -522,7 +541,8 @@ void name_move(struct name *n, struct name *new_parent, struct name_text *text, 
 		name_put(old_parent);
 }
 
-void name_exchange(struct name *a, struct name *b, struct name_text *text_a, struct name_text *text_b)
+void name_exchange(struct name *a, struct name *b, struct name_text *text_a,
+	struct name_text *text_b)
 {
 	struct name *pa = a->parent, *pb = b->parent, *other[2];
 

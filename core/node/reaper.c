@@ -1,6 +1,7 @@
 /*
- * The reaper: a core thread that ends objects whose end may sleep (inodes with blocks to free, superblocks). Theory: core/node/name.c.
- * An object in the queue has no references; the queue is linked through its grace head, which nobody else uses until it is freed.
+ * The reaper: a core thread that ends objects whose end may sleep (inodes with blocks to free,
+ * superblocks). Theory: core/node/name.c. An object in the queue has no references; the queue is
+ * linked through its grace head, which nobody else uses until it is freed.
  */
 #include <core/log.h>
 #include <core/task.h>
@@ -8,8 +9,9 @@
 
 static struct spinlock lock = SPINLOCK_INIT(LOCK_LEVEL_NAME_HASH + 2);
 static struct grace_head *queue guarded_by(&lock);
-static u32 nr_taken guarded_by(&lock);	  /* taken out and not yet ended */
-static u32 nr_draining guarded_by(&lock); /* of those: their end waits in reaper_drain, so nobody waits for them */
+static u32 nr_taken guarded_by(&lock); /* taken out and not yet ended */
+static u32 nr_draining
+	guarded_by(&lock); /* of those: their end waits in reaper_drain, so nobody waits for them */
 static struct waitable work, ended;
 
 void reaper_queue(struct object *o)
@@ -82,8 +84,9 @@ static void draining_add(u32 nr)
 	waitable_wake(&ended, EV_ANY, 0);
 }
 
-/* What was queued before has ended when it returns, but for what this task is ending itself (a superblock's end drains its inodes) and
- * what waits here in the same way. Context: thread, may sleep. */
+/* What was queued before has ended when it returns, but for what this task is ending itself (a
+ * superblock's end drains its inodes) and what waits here in the same way. Context: thread, may
+ * sleep. */
 void reaper_drain(void)
 {
 	u32 mine = current->reaping;

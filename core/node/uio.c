@@ -1,4 +1,5 @@
-/* User ranges of one transfer, and staging of directory entries. Nothing here faults in or sleeps. */
+/* User ranges of one transfer, and staging of directory entries. Nothing here faults in or sleeps.
+ */
 #include <lib/string.h>
 #include "node_priv.h"
 
@@ -13,7 +14,8 @@ static u32 uio_at(const struct uio *u, size_t done, size_t *skip)
 	return i;
 }
 
-static size_t copy_piece(struct call *c, const struct uio *u, vaddr_t user, void *buf, size_t bytes, bool out)
+static size_t copy_piece(struct call *c, const struct uio *u, vaddr_t user, void *buf, size_t bytes,
+	bool out)
 {
 	if (u->kernel) {
 		if (out)
@@ -22,10 +24,12 @@ static size_t copy_piece(struct call *c, const struct uio *u, vaddr_t user, void
 			memcpy(buf, (const void *)user, bytes);
 		return bytes;
 	}
-	return out ? call_copy_out_partial(c, user, buf, bytes) : call_copy_in_partial(c, buf, user, bytes);
+	return out ? call_copy_out_partial(c, user, buf, bytes)
+		   : call_copy_in_partial(c, buf, user, bytes);
 }
 
-static size_t uio_copy(struct call *c, const struct uio *u, size_t done, void *buf, size_t bytes, bool out)
+static size_t uio_copy(struct call *c, const struct uio *u, size_t done, void *buf, size_t bytes,
+	bool out)
 {
 	size_t copied = 0, skip;
 
@@ -69,8 +73,10 @@ answer_t uio_need(struct call *c, const struct uio *u, size_t done, bool write)
 	return call_need_user(c, span, write);
 }
 
-/* linux_dirent64: u64 ino, s64 off, u16 reclen, u8 type, name; records aligned to 8 (getdents(2)). */
-bool dirent_add(struct dirent_sink *s, const char *name, u32 len, u64 ino, u64 next_cursor, u32 mode)
+/* linux_dirent64: u64 ino, s64 off, u16 reclen, u8 type, name; records aligned to 8 (getdents(2)).
+ */
+bool dirent_add(struct dirent_sink *s, const char *name, u32 len, u64 ino, u64 next_cursor,
+	u32 mode)
 {
 	size_t bytes = ALIGN_UP((size_t)19 + len + 1, (size_t)8);
 	u8 *at;

@@ -1,8 +1,11 @@
 /*
  * Random numbers. Purpose: getrandom(2), /dev/urandom, AT_RANDOM, address-space layout.
- * A 256-bit key; each request takes a fresh key from the first block (fast key erasure), so a later leak tells nothing of earlier output.
- * Input (CPU instruction, virtio-rng, interrupt times) is mixed into the key by encrypting with it. Seeded when 256 bits are credited.
- * Locks: random_lock. Cost: one block per 32 bytes. Failure: without any source the time counter is the only input; that is logged.
+ * A 256-bit key; each request takes a fresh key from the first block (fast key erasure), so a later
+ * leak tells nothing of earlier output. Input (CPU instruction, virtio-rng, interrupt times) is
+ * mixed into the key by encrypting with it. Seeded when 256 bits are credited.
+ *
+ * Locks: random_lock. Cost: one block per 32 bytes. Failure: without any source the time counter is
+ * the only input; that is logged.
  */
 #include <core/cpu.h>
 #include <core/lock.h>

@@ -1,6 +1,7 @@
 /*
- * What happens when the last reference of an object goes: a closed switch over its type. The owner of a type implements
- * object_release_TYPE() (declared in core/object.h); it ends with object_free(). A type without one is plain memory.
+ * What happens when the last reference of an object goes: a closed switch over its type. The owner
+ * of a type implements object_release_TYPE() (declared in core/object.h); it ends with
+ * object_free(). A type without one is plain memory.
  */
 #include <core/lock.h>
 #include <core/log.h>

@@ -1,4 +1,5 @@
-/* Where tasks go: placement at wake and fork, and what an idle CPU takes from a busy one. Nothing runs periodically. */
+/* Where tasks go: placement at wake and fork, and what an idle CPU takes from a busy one. Nothing
+ * runs periodically. */
 #include "runqueue.h"
 
 static u64 allowed_cpus(const struct task *t)
@@ -25,7 +26,8 @@ static u32 least_loaded(u64 allowed)
 	return best;
 }
 
-/* A CPU for a task that becomes runnable. Reads other queues without locks: a stale answer costs balance, nothing else. */
+/* A CPU for a task that becomes runnable. Reads other queues without locks: a stale answer costs
+ * balance, nothing else. */
 u32 sched_select_cpu(struct task *t, bool fresh)
 {
 	u64 online = READ_ONCE(cpu_online_mask), allowed, idle;
@@ -44,7 +46,8 @@ u32 sched_select_cpu(struct task *t, bool fresh)
 	return last;
 }
 
-/* This queue (locked) has nothing to run: takes a task from the busiest other one. True: something is queued now. */
+/* This queue (locked) has nothing to run: takes a task from the busiest other one. True: something
+ * is queued now. */
 bool sched_idle_pull(struct runqueue *rq)
 {
 	u64 online = READ_ONCE(cpu_online_mask);

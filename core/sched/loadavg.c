@@ -1,15 +1,17 @@
 /*
- * Load averages without a tick: each queue integrates its number of active tasks over time; whenever it changes and at least five
- * seconds have passed since the last fold, the mean over that time enters the exponential averages. Between changes the number is
- * constant, so nothing is lost by not looking.
+ * Load averages without a tick: each queue integrates its number of active tasks over time;
+ * whenever it changes and at least five seconds have passed since the last fold, the mean over that
+ * time enters the exponential averages. Between changes the number is constant, so nothing is lost
+ * by not looking.
  */
 #include "runqueue.h"
 #include <core/time.h>
 
 #define FIXED_ONE 2048u
-#define FOLD_NS	  (5ull * NSEC_PER_SEC)
+#define FOLD_NS   (5ull * NSEC_PER_SEC)
 
-/* exp(-5 s / 1, 5, 15 min) in the same fixed point (values of uptime(1)'s arithmetic, proc_loadavg(5)) */
+/* exp(-5 s / 1, 5, 15 min) in the same fixed point (values of uptime(1)'s arithmetic,
+ * proc_loadavg(5)) */
 static u64 decay_of(u32 which)
 {
 	switch (which) {
@@ -42,7 +44,8 @@ static void load_fold(struct runqueue *rq)
 	for (u32 i = 0; i < 3; i++) {
 		u64 keep = power(decay_of(i), periods);
 
-		rq->load_average[i] = (rq->load_average[i] * keep + mean * (FIXED_ONE - keep)) / FIXED_ONE;
+		rq->load_average[i] =
+			(rq->load_average[i] * keep + mean * (FIXED_ONE - keep)) / FIXED_ONE;
 	}
 	rq->load_area = 0;
 	rq->load_last_ns = rq->now_ns;
@@ -70,7 +73,8 @@ void sched_loadavg(u64 out[3], u32 *running, u32 *total)
 {
 	*running = 0;
 	out[0] = out[1] = out[2] = 0;
-	for_each_online_cpu(i) {
+	for_each_online_cpu(i)
+	{
 		struct runqueue *rq = rq_of(i);
 		word_t irq = spin_lock_irqsave(&rq->lock);
 

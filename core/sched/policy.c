@@ -1,9 +1,11 @@
 /*
- * The door to the policy. Until the policy's slot is bound (and while it is parked) a built-in key orders tasks first in, first out.
+ * The door to the policy. Until the policy's slot is bound (and while it is parked) a built-in key
+ * orders tasks first in, first out.
  *
- * Core keeps, per queue, the sums from which the policy reads the weighted mean of `minimum`: a policy has no state of its own, so
- * a new one finds all it needs. A task whose stamp is not the policy's gets its words zeroed and is placed afresh when it is touched;
- * tasks in the tree keep their old keys until then, which costs order for one slice, never a lost task.
+ * Core keeps, per queue, the sums from which the policy reads the weighted mean of `minimum`: a
+ * policy has no state of its own, so a new one finds all it needs. A task whose stamp is not the
+ * policy's gets its words zeroed and is placed afresh when it is touched; tasks in the tree keep
+ * their old keys until then, which costs order for one slice, never a lost task.
  */
 #include "runqueue.h"
 #include <kabi/policy_sched.h>
@@ -16,8 +18,10 @@ static_assert(offsetof(struct sched_view, run_ns) == offsetof(struct sched_task,
 static_assert(offsetof(struct sched_view, words) == offsetof(struct sched_task, words));
 
 #define BUILTIN_SLICE_NS (10 * NSEC_PER_MSEC)
-#define BASE_EMPTY	 (1ull << 40) /* an empty queue's mean: leaves room below for lag, and so the mean never wraps */
-#define BASE_DRIFT_MAX	 (1ll << 32)
+#define BASE_EMPTY                                                                                 \
+	(1ull << 40) /* an empty queue's mean: leaves room below for lag, and so the mean never    \
+			wraps */
+#define BASE_DRIFT_MAX (1ll << 32)
 
 static u64 policy_tunables[POLICY_SCHED_NR_TUNABLES] = {3000000, 700000};
 static u64 builtin_sequence;

@@ -1,30 +1,37 @@
 /*
  * Scheduler mechanism.
  *
- * Purpose: decide which task runs on which CPU, switch, wake, preempt. Which fair task is next is the policy's decision
- * (policy/sched_eevdf behind contract policy_sched); everything here is mechanism.
+ * Purpose: decide which task runs on which CPU, switch, wake, preempt. Which fair task is next is
+ * the policy's decision (policy/sched_eevdf behind contract policy_sched); everything here is
+ * mechanism.
  *
- * Vocabulary: a task is *on queue* when it counts as runnable on a CPU (tree, list, or running there); *queued* when it is in the tree
- * or list; *running* from being picked until the switch away from it is complete. The *idle task* of a CPU is never queued.
+ * Vocabulary: a task is *on queue* when it counts as runnable on a CPU (tree, list, or running
+ * there); *queued* when it is in the tree or list; *running* from being picked until the switch
+ * away from it is complete. The *idle task* of a CPU is never queued.
  *
- * Objects and lifetimes: one struct runqueue per CPU, for ever. A task's sched_entity lives in the task.
+ * Objects and lifetimes: one struct runqueue per CPU, for ever. A task's sched_entity lives in the
+ * task.
  *
  * Invariants:
- *  1. on_queue == queued || it is rq->curr of its CPU and not idle.   2. queued implies !running, except for the task that is being
- *  switched out under the queue's lock.   3. A task's `cpu` changes only while it is not on a queue, under the lock of the queue it
- *  leaves.   4. load and sum are over all fair tasks on the queue, the running one included.   5. The queue's lock is held across
- *  arch_switch and released by sched_finish_switch on the other side: whoever takes the lock of a task's queue finds it
- *  either really running or completely switched out.
+ *  1. on_queue == queued || it is rq->curr of its CPU and not idle.   2. queued implies !running,
+ * except for the task that is being switched out under the queue's lock.   3. A task's `cpu`
+ * changes only while it is not on a queue, under the lock of the queue it leaves.   4. load and sum
+ * are over all fair tasks on the queue, the running one included.   5. The queue's lock is held
+ * across arch_switch and released by sched_finish_switch on the other side: whoever takes the lock
+ * of a task's queue finds it either really running or completely switched out.
  *  6. All switches happen with a preemption count of exactly 1 (that lock).
  *
- * Locks: runqueue.lock (level RUNQUEUE, interrupts off). Two queue locks are held together only by stealing, which tries the second.
+ * Locks: runqueue.lock (level RUNQUEUE, interrupts off). Two queue locks are held together only by
+ * stealing, which tries the second.
  *
- * Failure and recovery: none here; a policy that faults is undone by core/evolve, and the built-in order serves meanwhile.
+ * Failure and recovery: none here; a policy that faults is undone by core/evolve, and the built-in
+ * order serves meanwhile.
  *
- * Replacement: the policy is entered through its slot at each decision (policy.c); nothing else is replaceable.
+ * Replacement: the policy is entered through its slot at each decision (policy.c); nothing else is
+ * replaceable.
  *
- * Cost: wake = one tree insertion and two policy calls; switch = one removal, one policy call, arch_switch. No periodic tick: a
- * slice timer is armed only when another task waits.
+ * Cost: wake = one tree insertion and two policy calls; switch = one removal, one policy call,
+ * arch_switch. No periodic tick: a slice timer is armed only when another task waits.
  */
 #include "runqueue.h"
 #include <core/time.h>
@@ -122,7 +129,8 @@ static u64 min_of(const struct rb_node *n)
 	return rb_entry(n, struct rb_min_node, rb)->min;
 }
 
-/* First in key order whose minimum is at most limit. Walks one path: a left subtree that holds one is always preferred. */
+/* First in key order whose minimum is at most limit. Walks one path: a left subtree that holds one
+ * is always preferred. */
 static struct sched_entity *tree_pick(struct runqueue *rq, u64 limit)
 {
 	struct rb_node *n = rq->fair.node;
@@ -165,7 +173,8 @@ struct task *rq_pick(struct runqueue *rq)
 	return t;
 }
 
-/* User and system shares of a stretch of running, by the cycles that entry and exit counted (task_account_entry, _exit). */
+/* User and system shares of a stretch of running, by the cycles that entry and exit counted
+ * (task_account_entry, _exit). */
 static void charge_modes(struct runqueue *rq, struct task *t, u64 delta)
 {
 	struct cpu *cpu = cpu_data[rq->cpu];
@@ -250,15 +259,17 @@ void rq_check_preempt(struct runqueue *rq, struct task *woken)
 		rq_arm_slice(rq, curr);
 }
 
-/* How often a task's CPU time is compared with its process's CPU-time timers, while there are any. */
+/* How often a task's CPU time is compared with its process's CPU-time timers, while there are any.
+ */
 #define CPU_TIMER_STEP_NS (4ull * NSEC_PER_MSEC)
-#define RR_SLICE_NS (100ull * NSEC_PER_MSEC)
+#define RR_SLICE_NS       (100ull * NSEC_PER_MSEC)
 
 static u64 slice_left(struct runqueue *rq, struct task *t)
 {
 	if (t->se.class == SCHED_CLASS_FAIR)
 		return policy_remaining(rq, &t->se);
-	if (t->se.policy != SCHED_RR || rq->rt[t->se.rt_priority].next == &rq->rt[t->se.rt_priority])
+	if (t->se.policy != SCHED_RR ||
+		rq->rt[t->se.rt_priority].next == &rq->rt[t->se.rt_priority])
 		return UINT64_MAX;
 	return t->se.rt_slice_used_ns < RR_SLICE_NS ? RR_SLICE_NS - t->se.rt_slice_used_ns : 0;
 }
@@ -281,7 +292,8 @@ void rq_arm_slice(struct runqueue *rq, struct task *next)
 		timer_set_slice((ktime_t)(rq->now_ns + MAX(left, 50000ull)));
 }
 
-/* A queued task of this queue (lock held) that may run on for_cpu, removed; nullptr: none. The one that would run last. */
+/* A queued task of this queue (lock held) that may run on for_cpu, removed; nullptr: none. The one
+ * that would run last. */
 struct task *rq_steal(struct runqueue *rq, u32 for_cpu)
 {
 	u32 steps = 0;

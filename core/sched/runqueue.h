@@ -17,8 +17,8 @@ struct runqueue {
 	struct task *curr, *idle;
 	/* fair: the running task is counted but not in the tree */
 	struct rb_root fair;
-	u64 load;     /* sum of weights */
-	s64 sum;      /* sum of weight * (minimum - base) */
+	u64 load; /* sum of weights */
+	s64 sum;  /* sum of weight * (minimum - base) */
 	u64 base;
 	/* realtime */
 	u64 rt_bitmap[2];

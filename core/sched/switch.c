@@ -19,7 +19,8 @@ static bool state_sleeps(enum task_state s)
 /* The task gives up the CPU: off the queue unless a signal or a wake came first. */
 static void leave_queue(struct runqueue *rq, struct task *prev)
 {
-	if (prev->state == TASK_SLEEPING && (READ_ONCE(prev->work) & (TASK_WORK_SIGNAL | TASK_WORK_STOP))) {
+	if (prev->state == TASK_SLEEPING &&
+		(READ_ONCE(prev->work) & (TASK_WORK_SIGNAL | TASK_WORK_STOP))) {
 		prev->state = TASK_RUNNABLE;
 		return;
 	}
@@ -54,7 +55,8 @@ static bool must_leave_cpu(struct runqueue *rq, struct task *prev)
 	u64 allowed = prev->se.affinity & READ_ONCE(cpu_online_mask);
 
 	/* one that is about to sleep goes when it wakes */
-	if (likely(prev->se.affinity >> rq->cpu & 1) || allowed == 0 || prev->state != TASK_RUNNABLE)
+	if (likely(prev->se.affinity >> rq->cpu & 1) || allowed == 0 ||
+		prev->state != TASK_RUNNABLE)
 		return false;
 	rq_remove(rq, prev);
 	rq->migrate_to = (u32)__builtin_ctzll(allowed);
@@ -74,7 +76,8 @@ static struct task *pick_next(struct runqueue *rq, struct task *prev)
 			return prev;
 		/* somebody of a lower class than the one that yields does not get the CPU */
 		if (next->se.class > prev->se.class ||
-			(next->se.class == SCHED_CLASS_REALTIME && prev->se.class == SCHED_CLASS_REALTIME &&
+			(next->se.class == SCHED_CLASS_REALTIME &&
+				prev->se.class == SCHED_CLASS_REALTIME &&
 				next->se.rt_priority < prev->se.rt_priority)) {
 			rq_put(rq, next, true);
 			return prev;
@@ -92,8 +95,8 @@ static void switch_space(struct task *prev, struct task *next)
 	struct arch_space *space = next->space ? &next->space->arch : nullptr;
 
 	(void)prev;
-	/* On one CPU a kernel thread keeps the last space: whoever destroys a space has left it (sched_switch_space). With more CPUs
-	 * nobody would tell this one, so it leaves at once. */
+	/* On one CPU a kernel thread keeps the last space: whoever destroys a space has left it
+	 * (sched_switch_space). With more CPUs nobody would tell this one, so it leaves at once. */
 	if (!space && (READ_ONCE(cpu_online_mask) & (READ_ONCE(cpu_online_mask) - 1)) == 0)
 		return;
 	if (cpu->space == space)

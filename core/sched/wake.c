@@ -5,10 +5,13 @@
 #include <core/mm.h>
 
 #define STATE_BIT(s) (1u << (s))
-#define STATES_SLEEPING (STATE_BIT(TASK_SLEEPING) | STATE_BIT(TASK_SLEEPING_UNINTERRUPTIBLE) | STATE_BIT(TASK_SLEEPING_KILLABLE))
+#define STATES_SLEEPING                                                                            \
+	(STATE_BIT(TASK_SLEEPING) | STATE_BIT(TASK_SLEEPING_UNINTERRUPTIBLE) |                     \
+		STATE_BIT(TASK_SLEEPING_KILLABLE))
 
 /* The task's queue, locked, interrupts off. */
-static struct runqueue *task_rq_lock(struct task *t, word_t *irq) __no_lock_analysis /* hands the lock to the caller */
+static struct runqueue *task_rq_lock(struct task *t,
+	word_t *irq) __no_lock_analysis /* hands the lock to the caller */
 {
 	*irq = arch_irq_save();
 	for (;;) {
@@ -127,7 +130,8 @@ static void set_class(struct sched_entity *se, u32 policy, u32 rt_priority, s32 
 	se->policy = (u8)policy;
 	se->nice = (s8)nice;
 	se->rt_priority = (u8)rt_priority;
-	se->class = policy == SCHED_FIFO || policy == SCHED_RR ? SCHED_CLASS_REALTIME : SCHED_CLASS_FAIR;
+	se->class = policy == SCHED_FIFO || policy == SCHED_RR ? SCHED_CLASS_REALTIME
+							       : SCHED_CLASS_FAIR;
 	se->view.policy = policy;
 	se->view.weight = sched_weight((u8)policy, (s8)nice);
 }
@@ -173,7 +177,8 @@ int sched_set_policy(struct task *t, u32 policy, u32 rt_priority, s32 nice) __no
 	int error;
 
 	policy &= ~(u32)SCHED_RESET_ON_FORK;
-	if (policy != SCHED_OTHER && policy != SCHED_FIFO && policy != SCHED_RR && policy != SCHED_BATCH && policy != SCHED_IDLE)
+	if (policy != SCHED_OTHER && policy != SCHED_FIFO && policy != SCHED_RR &&
+		policy != SCHED_BATCH && policy != SCHED_IDLE)
 		return -EINVAL;
 	realtime = policy == SCHED_FIFO || policy == SCHED_RR;
 	if (rt_priority > 99 || realtime != (rt_priority != 0))
@@ -215,7 +220,8 @@ int sched_set_nice(struct task *t, s32 nice) __no_lock_analysis
 	return 0;
 }
 
-/* Moves it at once when it waits on a CPU that it may not use; a running one leaves at its next schedule(). */
+/* Moves it at once when it waits on a CPU that it may not use; a running one leaves at its next
+ * schedule(). */
 int sched_set_affinity(struct task *t, u64 mask) __no_lock_analysis
 {
 	struct runqueue *rq;
@@ -288,15 +294,52 @@ void sched_fork(struct task *child, struct task *parent)
 		set_class(se, parent->se.policy, parent->se.rt_priority, parent->se.nice);
 }
 
-/* Weight of a nice value: each step is a factor of about 1.25, 1024 at 0 (sched(7): 10 % CPU per step). */
+/* Weight of a nice value: each step is a factor of about 1.25, 1024 at 0 (sched(7): 10 % CPU per
+ * step). */
 u32 sched_weight(u8 policy, s8 nice)
 {
 	/* round(1024 / 1.25^nice) */
 	static const u32 weights[40] = {
-		88818, 71054, 56843, 45475, 36380, 29104, 23283, 18626, 14901, 11921,
-		9537, 7629, 6104, 4883, 3906, 3125, 2500, 2000, 1600, 1280,
-		1024, 819, 655, 524, 419, 336, 268, 215, 172, 137,
-		110, 88, 70, 56, 45, 36, 29, 23, 18, 15,
+		88818,
+		71054,
+		56843,
+		45475,
+		36380,
+		29104,
+		23283,
+		18626,
+		14901,
+		11921,
+		9537,
+		7629,
+		6104,
+		4883,
+		3906,
+		3125,
+		2500,
+		2000,
+		1600,
+		1280,
+		1024,
+		819,
+		655,
+		524,
+		419,
+		336,
+		268,
+		215,
+		172,
+		137,
+		110,
+		88,
+		70,
+		56,
+		45,
+		36,
+		29,
+		23,
+		18,
+		15,
 	};
 
 	return policy == SCHED_IDLE ? 3 : weights[nice + 20];

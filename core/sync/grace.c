@@ -1,7 +1,8 @@
 /*
- * Grace periods: quiescent-state based. Each CPU counts the moments at which it holds no read section: switches, idle, return to user mode
- * (core/sched and core/irq call grace_quiescent). A period is over when every online CPU's counter has moved, or it idles.
- * A worker thread collects deferred frees; batches, so its cost is spread.
+ * Grace periods: quiescent-state based. Each CPU counts the moments at which it holds no read
+ * section: switches, idle, return to user mode (core/sched and core/irq call grace_quiescent). A
+ * period is over when every online CPU's counter has moved, or it idles. A worker thread collects
+ * deferred frees; batches, so its cost is spread.
  */
 #include <core/lock.h>
 #include <core/log.h>
@@ -43,8 +44,7 @@ void grace_wait(void)
 	u64 mask = READ_ONCE(cpu_online_mask);
 
 	barrier();
-	for_each_online_cpu (i)
-		seen[i] = READ_ONCE(cpu_data[i]->quiescent);
+	for_each_online_cpu(i) seen[i] = READ_ONCE(cpu_data[i]->quiescent);
 	for (u32 round = 0;; round++) {
 		bool owed = false;
 
@@ -53,9 +53,11 @@ void grace_wait(void)
 				owed = true;
 		if (!owed)
 			return;
-		if (round > 2) /* a CPU that computes in the kernel or in user mode: make it pass through its interrupt exit */
+		if (round > 2) /* a CPU that computes in the kernel or in user mode: make it pass
+				  through its interrupt exit */
 			arch_ipi_send(mask & ~(1ull << arch_this_cpu()), ARCH_IPI_RESCHEDULE);
-		wait_sleep(&current->wake, EV_ANY, waitable_seq(&current->wake), time_monotonic_ns() + NSEC_PER_MSEC, 0);
+		wait_sleep(&current->wake, EV_ANY, waitable_seq(&current->wake),
+			time_monotonic_ns() + NSEC_PER_MSEC, 0);
 	}
 }
 

@@ -1,5 +1,6 @@
-/* Sleeping locks of core operations; theory in spin.c. Hand-over: unlock gives the mutex to the first waiter, so a waiter that was woken owns
- * it already and nobody can barge in between; a waiter cannot be interrupted, since holders never wait without bound. */
+/* Sleeping locks of core operations; theory in spin.c. Hand-over: unlock gives the mutex to the
+ * first waiter, so a waiter that was woken owns it already and nobody can barge in between; a
+ * waiter cannot be interrupted, since holders never wait without bound. */
 #include <core/lock.h>
 #include <core/log.h>
 #include <core/task.h>

@@ -7,7 +7,8 @@ static int check_flags(const struct clone_args *a)
 {
 	u64 f = a->flags;
 
-	if ((f & (CLONE_NEWNS | CLONE_FS)) == (CLONE_NEWNS | CLONE_FS) || (f & (CLONE_NEWUSER | CLONE_FS)) == (CLONE_NEWUSER | CLONE_FS))
+	if ((f & (CLONE_NEWNS | CLONE_FS)) == (CLONE_NEWNS | CLONE_FS) ||
+		(f & (CLONE_NEWUSER | CLONE_FS)) == (CLONE_NEWUSER | CLONE_FS))
 		return -EINVAL;
 	if ((f & CLONE_THREAD && !(f & CLONE_SIGHAND)) || (f & CLONE_SIGHAND && !(f & CLONE_VM)))
 		return -EINVAL;
@@ -39,7 +40,8 @@ static int check_limits(struct user_count *user)
 
 	if (atomic32_load(&user->nr_tasks) < limit || user->uid.value == 0)
 		return 0;
-	if (context_capable(current->context, CAP_SYS_RESOURCE) || context_capable(current->context, CAP_SYS_ADMIN))
+	if (context_capable(current->context, CAP_SYS_RESOURCE) ||
+		context_capable(current->context, CAP_SYS_ADMIN))
 		return 0;
 	return -EAGAIN;
 }
@@ -131,7 +133,8 @@ static void clone_task_fields(struct task *t, const struct clone_args *a)
 	t->personality_word = from->personality_word;
 	t->io_priority = from->io_priority;
 	t->timer_slack_ns = from->timer_slack_ns;
-	if ((a->flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM) { /* sigaltstack(2): not kept by threads */
+	if ((a->flags & (CLONE_VM | CLONE_VFORK)) !=
+		CLONE_VM) { /* sigaltstack(2): not kept by threads */
 		t->altstack_sp = from->altstack_sp;
 		t->altstack_bytes = from->altstack_bytes;
 		t->altstack_flags = from->altstack_flags;
@@ -184,13 +187,15 @@ static int clone_resources(struct task *t, const struct clone_args *a)
 	return error;
 }
 
-/* Makes it visible. -ERESTARTNOINTR when a signal came first, -EINTR when the process is being killed. */
+/* Makes it visible. -ERESTARTNOINTR when a signal came first, -EINTR when the process is being
+ * killed. */
 static int publish(struct task *t, struct thread_group *fresh, struct pid *p, u64 flags)
 {
 	struct thread_group *mine = current->group, *parent;
 
 	spin_lock(&task_list_lock);
-	if (task_kill_pending(current) || (!(flags & CLONE_THREAD) && task_signal_pending(current))) {
+	if (task_kill_pending(current) ||
+		(!(flags & CLONE_THREAD) && task_signal_pending(current))) {
 		spin_unlock(&task_list_lock);
 		return task_kill_pending(current) ? -EINTR : -ERESTARTNOINTR;
 	}

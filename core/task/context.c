@@ -1,4 +1,5 @@
-/* Contexts and credentials: immutable values, changed by replacement (architecture.md "One context"). */
+/* Contexts and credentials: immutable values, changed by replacement (architecture.md "One
+ * context"). */
 #include "task_internal.h"
 
 static struct user_ns user_ns_boot;
@@ -117,7 +118,8 @@ void object_release_fs_context(struct object *o)
 	object_free(o);
 }
 
-struct fs_context *fs_context_clone(struct fs_context *from) __no_lock_analysis /* a constructor: nobody sees the copy yet */
+struct fs_context *fs_context_clone(struct fs_context *from)
+	__no_lock_analysis /* a constructor: nobody sees the copy yet */
 {
 	struct fs_context *fs = kzalloc(sizeof(*fs));
 
@@ -156,7 +158,8 @@ int task_unshare_fs(void)
 	return 0;
 }
 
-/* Others read t->context inside a grace read section and take a live reference (object_free waits for a grace period). */
+/* Others read t->context inside a grace read section and take a live reference (object_free waits
+ * for a grace period). */
 void context_set(struct task *t, struct context *c)
 {
 	struct context *old = t->context;
@@ -172,7 +175,9 @@ void context_set(struct task *t, struct context *c)
 	}
 	ptr_store_release(&t->context, c);
 	if (t == current && old && t->call.ctx == old && !t->call.ctx_pinned) {
-		t->call.ctx_pinned = t->call.dirty = true; /* the call in progress goes on with the old one: it takes the reference over */
+		t->call.ctx_pinned = t->call.dirty =
+			true; /* the call in progress goes on with the old one: it takes the
+				 reference over */
 		return;
 	}
 	if (old)
@@ -200,11 +205,13 @@ bool context_in_group(const struct context *c, kgid_t gid)
 	return false;
 }
 
-#define SECURE_NOROOT 1u
+#define SECURE_NOROOT    1u
 #define SECURE_KEEP_CAPS 16u
 
-/* capabilities(7), "Transformation of capabilities during execve()"; there are no file capabilities. */
-void context_exec_credentials(struct credentials *cred, u32 mode, kuid_t owner, kgid_t group, bool nosuid, bool *secure)
+/* capabilities(7), "Transformation of capabilities during execve()"; there are no file
+ * capabilities. */
+void context_exec_credentials(struct credentials *cred, u32 mode, kuid_t owner, kgid_t group,
+	bool nosuid, bool *secure)
 {
 	struct credentials old = *cred;
 	bool raised;
@@ -221,9 +228,11 @@ void context_exec_credentials(struct credentials *cred, u32 mode, kuid_t owner, 
 	if (raised)
 		cred->cap_ambient = 0;
 	cred->cap_permitted = cred->cap_effective = cred->cap_ambient;
-	if (!(cred->securebits & SECURE_NOROOT) && (cred->euid.value == 0 || cred->uid.value == 0)) {
+	if (!(cred->securebits & SECURE_NOROOT) &&
+		(cred->euid.value == 0 || cred->uid.value == 0)) {
 		cred->cap_permitted = (old.cap_inheritable | old.cap_bounding) & CAP_ALL;
-		cred->cap_effective = cred->euid.value == 0 ? cred->cap_permitted : cred->cap_ambient;
+		cred->cap_effective =
+			cred->euid.value == 0 ? cred->cap_permitted : cred->cap_ambient;
 	}
 	cred->securebits &= ~SECURE_KEEP_CAPS;
 	*secure = raised || !kuid_eq(cred->uid, cred->euid) || !kgid_eq(cred->gid, cred->egid);

@@ -1,5 +1,6 @@
-/* Texts about a process that read its memory or take its space's mutex: made by core, which may sleep; a view asks for them by DO_DESCRIBE and
- * is run again with the text in the record. Formats: proc(5). */
+/* Texts about a process that read its memory or take its space's mutex: made by core, which may
+ * sleep; a view asks for them by DO_DESCRIBE and is run again with the text in the record. Formats:
+ * proc(5). */
 #include <core/call.h>
 #include <core/describe.h>
 #include <core/mm.h>
@@ -10,15 +11,18 @@
 
 #define AREA_BYTES_MAX (1u << 20) /* of argv or the environment */
 
-static void region_line(struct text *out, const struct region_info *r, char *path, size_t path_bytes, const struct path_ref *root)
+static void region_line(struct text *out, const struct region_info *r, char *path,
+	size_t path_bytes, const struct path_ref *root)
 {
 	u32 dev = r->file && r->file->inode ? r->file->inode->sb->dev : 0;
 	size_t before = out->len;
 	const char *name = r->name;
 
-	text_printf(out, "%08lx-%08lx %c%c%c%c %08llx %02x:%02x %llu ", (unsigned long)r->start, (unsigned long)r->end,
-		r->flags & VM_READ ? 'r' : '-', r->flags & VM_WRITE ? 'w' : '-', r->flags & VM_EXEC ? 'x' : '-', r->flags & VM_SHARED ? 's' : 'p',
-		(unsigned long long)r->offset_bytes, DEV_MAJOR(dev), DEV_MINOR(dev),
+	text_printf(out, "%08lx-%08lx %c%c%c%c %08llx %02x:%02x %llu ", (unsigned long)r->start,
+		(unsigned long)r->end, r->flags & VM_READ ? 'r' : '-',
+		r->flags & VM_WRITE ? 'w' : '-', r->flags & VM_EXEC ? 'x' : '-',
+		r->flags & VM_SHARED ? 's' : 'p', (unsigned long long)r->offset_bytes,
+		DEV_MAJOR(dev), DEV_MINOR(dev),
 		(unsigned long long)(r->file && r->file->inode ? r->file->inode->ino : 0));
 	if (r->file)
 		name = path_text(&r->file->path, root, path, path_bytes);
@@ -35,18 +39,29 @@ static void smaps_lines(struct text *out, const struct region_info *r, const cha
 	u64 k = PAGE_BYTES / 1024;
 
 	if (size_line)
-		text_printf(out, "Size:           %8llu kB\nKernelPageSize: %8llu kB\nMMUPageSize:    %8llu kB\n",
-			(unsigned long long)((r->end - r->start) / 1024), (unsigned long long)k, (unsigned long long)k);
-	text_printf(out, "Rss:            %8llu kB\nPss:            %8llu kB\n", (unsigned long long)(r->rss_pages * k),
-		(unsigned long long)(r->pss_bytes / 1024));
-	text_printf(out, "Shared_Clean:   %8llu kB\nShared_Dirty:   %8llu kB\nPrivate_Clean:  %8llu kB\nPrivate_Dirty:  %8llu kB\n",
-		(unsigned long long)(r->shared_clean_pages * k), (unsigned long long)(r->shared_dirty_pages * k),
-		(unsigned long long)(r->private_clean_pages * k), (unsigned long long)(r->private_dirty_pages * k));
-	text_printf(out, "Referenced:     %8llu kB\nAnonymous:      %8llu kB\nSwap:           %8u kB\nSwapPss:        %8u kB\nLocked:         %8u kB\n",
-		(unsigned long long)(r->rss_pages * k), (unsigned long long)(r->anon_pages * k), 0u, 0u, 0u);
+		text_printf(out,
+			"Size:           %8llu kB\nKernelPageSize: %8llu kB\nMMUPageSize:    %8llu "
+			"kB\n",
+			(unsigned long long)((r->end - r->start) / 1024), (unsigned long long)k,
+			(unsigned long long)k);
+	text_printf(out, "Rss:            %8llu kB\nPss:            %8llu kB\n",
+		(unsigned long long)(r->rss_pages * k), (unsigned long long)(r->pss_bytes / 1024));
+	text_printf(out,
+		"Shared_Clean:   %8llu kB\nShared_Dirty:   %8llu kB\nPrivate_Clean:  %8llu "
+		"kB\nPrivate_Dirty:  %8llu kB\n",
+		(unsigned long long)(r->shared_clean_pages * k),
+		(unsigned long long)(r->shared_dirty_pages * k),
+		(unsigned long long)(r->private_clean_pages * k),
+		(unsigned long long)(r->private_dirty_pages * k));
+	text_printf(out,
+		"Referenced:     %8llu kB\nAnonymous:      %8llu kB\nSwap:           %8u "
+		"kB\nSwapPss:        %8u kB\nLocked:         %8u kB\n",
+		(unsigned long long)(r->rss_pages * k), (unsigned long long)(r->anon_pages * k), 0u,
+		0u, 0u);
 }
 
-static int describe_regions(struct text *out, enum describe what, struct address_space *as, const struct path_ref *root)
+static int describe_regions(struct text *out, enum describe what, struct address_space *as,
+	const struct path_ref *root)
 {
 	bool want_pages = what != DESCRIBE_MAPS;
 	struct region_info r, sum = {};
@@ -89,7 +104,8 @@ static int describe_area(struct text *out, struct address_space *as, vaddr_t sta
 	if (end <= start || end - start > AREA_BYTES_MAX)
 		return 0;
 	while (start < end) {
-		sword_t n = ucopy_remote_in(as, chunk, start, MIN((size_t)(end - start), sizeof(chunk)));
+		sword_t n = ucopy_remote_in(as, chunk, start,
+			MIN((size_t)(end - start), sizeof(chunk)));
 
 		if (n <= 0)
 			break;

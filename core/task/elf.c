@@ -1,4 +1,5 @@
-/* Validation of program images. Every field is hostile: sums are checked, ranges compared with the file's length and the user range. */
+/* Validation of program images. Every field is hostile: sums are checked, ranges compared with the
+ * file's length and the user range. */
 #include "elf.h"
 #include <lib/errno.h>
 #include <lib/string.h>
@@ -18,26 +19,28 @@ struct elf64_phdr {
 static_assert(sizeof(struct elf64_header) == ELF_HEADER_BYTES);
 static_assert(sizeof(struct elf64_phdr) == ELF_PHDR_BYTES);
 
-#define ET_EXEC 2
-#define ET_DYN 3
-#define PT_LOAD 1
-#define PT_INTERP 3
-#define PT_PHDR 6
-#define PT_GNU_STACK 0x6474e551u
+#define ET_EXEC         2
+#define ET_DYN          3
+#define PT_LOAD         1
+#define PT_INTERP       3
+#define PT_PHDR         6
+#define PT_GNU_STACK    0x6474e551u
 #define PT_GNU_PROPERTY 0x6474e553u
-#define PF_X 1u
-#define PF_W 2u
-#define PF_R 4u
-#define INTERP_MAX 4096
+#define PF_X            1u
+#define PF_W            2u
+#define PF_R            4u
+#define INTERP_MAX      4096
 #define PHDRS_BYTES_MAX 65536
 
-/* Class and byte order are not looked at, as on Linux: the machine says both (a program with a wrong class byte runs there; tests/boot). */
+/* Class and byte order are not looked at, as on Linux: the machine says both (a program with a
+ * wrong class byte runs there; tests/boot). */
 static bool ident_ok(const u8 *ident)
 {
 	return ident[0] == 0x7f && ident[1] == 'E' && ident[2] == 'L' && ident[3] == 'F';
 }
 
-int elf_parse_header(const void *header, size_t bytes, const struct elf_limits *l, struct elf_image *out)
+int elf_parse_header(const void *header, size_t bytes, const struct elf_limits *l,
+	struct elf_image *out)
 {
 	struct elf64_header h;
 	u64 end;
@@ -46,11 +49,14 @@ int elf_parse_header(const void *header, size_t bytes, const struct elf_limits *
 	if (bytes < sizeof(h))
 		return -ENOEXEC;
 	memcpy(&h, header, sizeof(h));
-	if (!ident_ok(h.ident) || (h.type != ET_EXEC && h.type != ET_DYN) || h.machine != l->machine)
+	if (!ident_ok(h.ident) || (h.type != ET_EXEC && h.type != ET_DYN) ||
+		h.machine != l->machine)
 		return -ENOEXEC;
-	if (h.phentsize != sizeof(struct elf64_phdr) || h.phnum < 1 || (size_t)h.phnum * sizeof(struct elf64_phdr) > PHDRS_BYTES_MAX)
+	if (h.phentsize != sizeof(struct elf64_phdr) || h.phnum < 1 ||
+		(size_t)h.phnum * sizeof(struct elf64_phdr) > PHDRS_BYTES_MAX)
 		return -ENOEXEC;
-	if (!checked_add(h.phoff, (u64)h.phnum * sizeof(struct elf64_phdr), &end) || end > l->file_bytes)
+	if (!checked_add(h.phoff, (u64)h.phnum * sizeof(struct elf64_phdr), &end) ||
+		end > l->file_bytes)
 		return -ENOEXEC;
 	out->position_independent = h.type == ET_DYN;
 	out->entry = h.entry;
@@ -73,7 +79,8 @@ static bool page_up(u64 x, const struct elf_limits *l, u64 *out)
 	return true;
 }
 
-static void note_hull(struct elf_image *out, const struct elf64_phdr *p, u64 file_end, u64 memory_end)
+static void note_hull(struct elf_image *out, const struct elf64_phdr *p, u64 file_end,
+	u64 memory_end)
 {
 	if (p->flags & PF_X) {
 		if (!out->code_start || p->vaddr < out->code_start)
@@ -100,12 +107,15 @@ static int add_load(const struct elf64_phdr *p, const struct elf_limits *l, stru
 		return -ENOEXEC;
 	if ((p->vaddr ^ p->offset) & (l->page_bytes - 1))
 		return -ENOEXEC;
-	if (!checked_add(p->vaddr, p->filesz, &file_end) || !checked_add(p->vaddr, p->memsz, &memory_end) ||
-		!checked_add(p->offset, p->filesz, &offset_end) || !page_up(memory_end, l, &hull_end))
+	if (!checked_add(p->vaddr, p->filesz, &file_end) ||
+		!checked_add(p->vaddr, p->memsz, &memory_end) ||
+		!checked_add(p->offset, p->filesz, &offset_end) ||
+		!page_up(memory_end, l, &hull_end))
 		return -ENOEXEC;
 	if (hull_end > l->addr_end || (!out->position_independent && p->vaddr < l->addr_min))
 		return -ENOMEM;
-	/* A segment may reach beyond the end of the file, as on Linux: touching what is not there is SIGBUS, clearing its tail kills. */
+	/* A segment may reach beyond the end of the file, as on Linux: touching what is not there
+	 * is SIGBUS, clearing its tail kills. */
 	if (out->nr_segments && page_down(p->vaddr, l) < out->end)
 		return -EINVAL; /* out of order, or two segments in one page */
 	if (p->align & (p->align - 1))
@@ -116,10 +126,12 @@ static int add_load(const struct elf64_phdr *p, const struct elf_limits *l, stru
 	if (p->align > out->align)
 		out->align = p->align;
 	s = &out->segments[out->nr_segments++];
-	*s = (struct elf_segment){p->vaddr, p->offset, p->filesz, p->memsz, p->flags & PF_R, p->flags & PF_W, p->flags & PF_X};
+	*s = (struct elf_segment){p->vaddr, p->offset, p->filesz, p->memsz, p->flags & PF_R,
+		p->flags & PF_W, p->flags & PF_X};
 	note_hull(out, p, file_end, memory_end);
 	/* where the program headers lie in memory (AT_PHDR) */
-	if (out->phdr_offset >= p->offset && out->phdr_offset + (u64)out->nr_phdrs * ELF_PHDR_BYTES <= offset_end)
+	if (out->phdr_offset >= p->offset &&
+		out->phdr_offset + (u64)out->nr_phdrs * ELF_PHDR_BYTES <= offset_end)
 		out->phdr_vaddr = p->vaddr + (out->phdr_offset - p->offset);
 	return 0;
 }
@@ -130,7 +142,8 @@ static int add_interp(const struct elf64_phdr *p, const struct elf_limits *l, st
 
 	if (out->interp_bytes)
 		return 0; /* the first one counts */
-	if (p->filesz < 2 || p->filesz > INTERP_MAX || !checked_add(p->offset, p->filesz, &end) || end > l->file_bytes)
+	if (p->filesz < 2 || p->filesz > INTERP_MAX || !checked_add(p->offset, p->filesz, &end) ||
+		end > l->file_bytes)
 		return -ENOEXEC;
 	out->interp_offset = p->offset;
 	out->interp_bytes = p->filesz;

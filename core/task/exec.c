@@ -1,6 +1,7 @@
 /*
- * execve(2), execveat(2). Before the point of no return everything is opened, checked and collected; after it an error ends the process
- * with SIGSEGV, as on Linux. The point: the other threads are gone and the old space is left.
+ * execve(2), execveat(2). Before the point of no return everything is opened, checked and
+ * collected; after it an error ends the process with SIGSEGV, as on Linux. The point: the other
+ * threads are gone and the old space is left.
  */
 #include "exec.h"
 #include <core/call.h>
@@ -10,12 +11,12 @@
 #include <kabi/vfs.h>
 #include <kabi/slots.h>
 
-#define AT_FDCWD -100
+#define AT_FDCWD            -100
 #define AT_SYMLINK_NOFOLLOW 0x100u
-#define AT_EMPTY_PATH 0x1000u
-#define SCRIPT_LINE_BYTES 256
-#define SCRIPT_DEPTH_MAX 5
-#define PATH_BYTES 4096
+#define AT_EMPTY_PATH       0x1000u
+#define SCRIPT_LINE_BYTES   256
+#define SCRIPT_DEPTH_MAX    5
+#define PATH_BYTES          4096
 
 /* Opens for execution: permission, regular file, noexec mounts (EACCES) are vfs's checks. */
 static int open_image(const struct path_ref *at, const char *path, u32 flags, struct file **out)
@@ -53,7 +54,8 @@ static int may_execute(const struct file *f)
 {
 	if (!f->inode || S_TYPE(f->inode->mode) != S_IFREG)
 		return -EACCES;
-	if ((f->path.mount && f->path.mount->flags & MNT_NOEXEC) || (f->inode->sb && f->inode->sb->flags & SB_NOEXEC))
+	if ((f->path.mount && f->path.mount->flags & MNT_NOEXEC) ||
+		(f->inode->sb && f->inode->sb->flags & SB_NOEXEC))
 		return -EACCES;
 	return inode_permission(current->context, f->inode, MAY_EXEC);
 }
@@ -153,7 +155,8 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* "#! interpreter [one argument]": splits in place. -ENOEXEC: no interpreter, or its name is cut off. */
+/* "#! interpreter [one argument]": splits in place. -ENOEXEC: no interpreter, or its name is cut
+ * off. */
 static int parse_script(char *line, size_t bytes, char **interpreter, char **argument)
 {
 	char *end = memchr(line, '\n', bytes), *p = line + 2, *word;
@@ -242,9 +245,11 @@ static int prepare(struct exec_state *x, const struct exec_args *a)
 
 	if (error)
 		return error;
-	error = a->kernel_path ? strings_from_core(&x->argv, a->kernel_argv) : strings_from_user(&x->argv, a->argv, 0);
+	error = a->kernel_path ? strings_from_core(&x->argv, a->kernel_argv)
+			       : strings_from_user(&x->argv, a->argv, 0);
 	if (!error)
-		error = a->kernel_path ? strings_from_core(&x->envp, a->kernel_envp) : strings_from_user(&x->envp, a->envp, x->argv.used);
+		error = a->kernel_path ? strings_from_core(&x->envp, a->kernel_envp)
+				       : strings_from_user(&x->envp, a->envp, x->argv.used);
 	/* an empty list has one empty string since Linux 5.18 */
 	if (!error && x->argv.nr == 0)
 		error = strings_add(&x->argv, "");
@@ -264,13 +269,15 @@ static int follow_all_scripts(struct exec_state *x)
 static void new_credentials(struct exec_state *x)
 {
 	const struct inode *i = x->file->inode;
-	bool nosuid = (x->file->path.mount && x->file->path.mount->flags & MNT_NOSUID) || (i->sb && i->sb->flags & SB_NOSUID);
+	bool nosuid = (x->file->path.mount && x->file->path.mount->flags & MNT_NOSUID) ||
+		      (i->sb && i->sb->flags & SB_NOSUID);
 
 	x->cred = current->context->cred;
 	context_exec_credentials(&x->cred, i->mode, i->uid, i->gid, nosuid, &x->secure);
 }
 
-/* The other threads end; this one becomes the leader. -EAGAIN: another thread was first, or the process is being killed. */
+/* The other threads end; this one becomes the leader. -EAGAIN: another thread was first, or the
+ * process is being killed. */
 static int become_only_thread(struct task *t)
 {
 	struct thread_group *g = t->group;
@@ -283,10 +290,11 @@ static int become_only_thread(struct task *t)
 	}
 	if (g->nr_live > 1) {
 		g->exec_task = t;
-		list_for_each_entry(other, &g->threads, in_group) {
+		list_for_each_entry (other, &g->threads, in_group) {
 			if (other == t || other->exiting)
 				continue;
-			__atomic_fetch_or(&other->work, TASK_WORK_SIGNAL | TASK_WORK_KILL, __ATOMIC_SEQ_CST);
+			__atomic_fetch_or(&other->work, TASK_WORK_SIGNAL | TASK_WORK_KILL,
+				__ATOMIC_SEQ_CST);
 			signal_kick(other, true);
 		}
 	}
@@ -331,7 +339,8 @@ static void become_leader(struct task *t)
 	object_put(&old->obj);
 }
 
-/* Own copies of what threads and CLONE_* relatives shared. Before the point of no return: may fail. */
+/* Own copies of what threads and CLONE_* relatives shared. Before the point of no return: may fail.
+ */
 static int unshare_all(struct task *t, struct exec_state *x)
 {
 	struct signal_handlers *h = nullptr, *old_h = t->group->handlers;
@@ -345,7 +354,8 @@ static int unshare_all(struct task *t, struct exec_state *x)
 		files = files_clone(old, ~0u);
 	if (refcount_read(&old_h->refs) > 1)
 		h = handlers_new(old_h, false);
-	if ((refcount_read(&old->obj.refs) > 1 && !files) || (refcount_read(&old_h->refs) > 1 && !h)) {
+	if ((refcount_read(&old->obj.refs) > 1 && !files) ||
+		(refcount_read(&old_h->refs) > 1 && !h)) {
 		object_put(&c->obj);
 		if (files)
 			files_put(files);
@@ -409,7 +419,8 @@ static int switch_and_load(struct task *t, struct exec_state *x)
 	t->kernel_thread = false;
 	x->space->exe = x->file;
 	file_get(x->file);
-	inode_deny_write(x->file->inode); /* denied already: one more, for as long as the program runs (ETXTBSY) */
+	inode_deny_write(x->file->inode); /* denied already: one more, for as long as the program
+					     runs (ETXTBSY) */
 	forget_old_program(t, x);
 	error = exec_load(x);
 	if (!error)

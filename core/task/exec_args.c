@@ -1,7 +1,8 @@
 /*
- * Strings of a program's start: arguments, environment, its file name. Collected in core memory (the old space goes before the new
- * stack can be written), with execve(2)'s limits: 128 KiB for one string, a quarter of the stack limit (at least 128 KiB, at most
- * 6 MiB) for all with their pointers.
+ * Strings of a program's start: arguments, environment, its file name. Collected in core memory
+ * (the old space goes before the new stack can be written), with execve(2)'s limits: 128 KiB for
+ * one string, a quarter of the stack limit (at least 128 KiB, at most 6 MiB) for all with their
+ * pointers.
  */
 #include "exec.h"
 #include <core/ucopy.h>
@@ -102,7 +103,8 @@ static int add_user(struct exec_strings *s, vaddr_t user, size_t others)
 	}
 }
 
-/* The null-terminated array at `user`; 0: none (Linux takes argv 0 as empty). `others`: bytes already counted elsewhere. */
+/* The null-terminated array at `user`; 0: none (Linux takes argv 0 as empty). `others`: bytes
+ * already counted elsewhere. */
 int strings_from_user(struct exec_strings *s, vaddr_t user, size_t others)
 {
 	if (!user)
@@ -133,8 +135,10 @@ int strings_from_core(struct exec_strings *s, const char *const *list)
 	return error;
 }
 
-/* A script: the interpreter, its argument and the script's path take the place of the first string. */
-int strings_replace_first(struct exec_strings *s, const char *interpreter, const char *argument, const char *path)
+/* A script: the interpreter, its argument and the script's path take the place of the first string.
+ */
+int strings_replace_first(struct exec_strings *s, const char *interpreter, const char *argument,
+	const char *path)
 {
 	struct exec_strings fresh = {};
 	int error = strings_add(&fresh, interpreter);

@@ -1,37 +1,38 @@
-/* Loading a validated image into the new space, and the first stack (System V ABI, "Process Initialization"; getauxval(3)). */
+/* Loading a validated image into the new space, and the first stack (System V ABI, "Process
+ * Initialization"; getauxval(3)). */
 #include "exec.h"
 #include <core/random.h>
 #include <arch/elf.h>
 
 u32 task_randomize_va_space = 2;
 
-#define ADDR_NO_RANDOMIZE 0x0040000u
+#define ADDR_NO_RANDOMIZE    0x0040000u
 
-#define AT_NULL 0
-#define AT_PHDR 3
-#define AT_PHENT 4
-#define AT_PHNUM 5
-#define AT_PAGESZ 6
-#define AT_BASE 7
-#define AT_FLAGS 8
-#define AT_ENTRY 9
-#define AT_UID 11
-#define AT_EUID 12
-#define AT_GID 13
-#define AT_EGID 14
-#define AT_PLATFORM 15
-#define AT_HWCAP 16
-#define AT_CLKTCK 17
-#define AT_SECURE 23
-#define AT_RANDOM 25
-#define AT_HWCAP2 26
+#define AT_NULL              0
+#define AT_PHDR              3
+#define AT_PHENT             4
+#define AT_PHNUM             5
+#define AT_PAGESZ            6
+#define AT_BASE              7
+#define AT_FLAGS             8
+#define AT_ENTRY             9
+#define AT_UID               11
+#define AT_EUID              12
+#define AT_GID               13
+#define AT_EGID              14
+#define AT_PLATFORM          15
+#define AT_HWCAP             16
+#define AT_CLKTCK            17
+#define AT_SECURE            23
+#define AT_RANDOM            25
+#define AT_HWCAP2            26
 #define AT_RSEQ_FEATURE_SIZE 27
-#define AT_RSEQ_ALIGN 28
-#define AT_EXECFN 31
-#define AT_SYSINFO_EHDR 33
-#define AT_MINSIGSTKSZ 51
-#define RSEQ_FEATURE_BYTES 28
-#define RSEQ_ALIGN 32
+#define AT_RSEQ_ALIGN        28
+#define AT_EXECFN            31
+#define AT_SYSINFO_EHDR      33
+#define AT_MINSIGSTKSZ       51
+#define RSEQ_FEATURE_BYTES   28
+#define RSEQ_ALIGN           32
 
 static bool randomize(void)
 {
@@ -53,7 +54,8 @@ int exec_read(struct file *f, u64 offset, void *buf, size_t bytes)
 	if (!pages || !checked_add(offset, bytes, &end) || end > inode_size(f->inode))
 		return -EIO;
 	while (bytes) {
-		size_t in_page = (size_t)offset & (PAGE_BYTES - 1), n = MIN(bytes, PAGE_BYTES - in_page);
+		size_t in_page = (size_t)offset & (PAGE_BYTES - 1),
+		       n = MIN(bytes, PAGE_BYTES - in_page);
 		struct frame *frame;
 		u8 *p;
 		int error = memory_page_get(pages, offset >> PAGE_SHIFT, false, &frame);
@@ -73,7 +75,8 @@ int exec_read(struct file *f, u64 offset, void *buf, size_t bytes)
 
 int exec_parse(struct file *f, struct elf_image **out)
 {
-	struct elf_limits limits = {ARCH_ELF_MACHINE, PAGE_BYTES, USER_ADDR_MIN, USER_ADDR_END, inode_size(f->inode)};
+	struct elf_limits limits = {ARCH_ELF_MACHINE, PAGE_BYTES, USER_ADDR_MIN, USER_ADDR_END,
+		inode_size(f->inode)};
 	u8 header[ELF_HEADER_BYTES];
 	struct elf_image *image;
 	void *phdrs = nullptr;
@@ -90,7 +93,9 @@ int exec_parse(struct file *f, struct elf_image **out)
 		error = elf_parse_header(header, sizeof(header), &limits, image);
 	if (!error) {
 		phdrs = kmalloc((size_t)image->nr_phdrs * ELF_PHDR_BYTES);
-		error = phdrs ? exec_read(f, image->phdr_offset, phdrs, (size_t)image->nr_phdrs * ELF_PHDR_BYTES) : -ENOMEM;
+		error = phdrs ? exec_read(f, image->phdr_offset, phdrs,
+					(size_t)image->nr_phdrs * ELF_PHDR_BYTES)
+			      : -ENOMEM;
 	}
 	if (!error)
 		error = elf_parse_segments(phdrs, &limits, image);
@@ -106,7 +111,8 @@ static u32 segment_flags(const struct elf_segment *s)
 {
 	u32 flags = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
 
-	/* no architecture of ours has execute-only pages that programs rely on: readable as on Linux with a read flag only */
+	/* no architecture of ours has execute-only pages that programs rely on: readable as on
+	 * Linux with a read flag only */
 	if (s->read)
 		flags |= VM_READ;
 	if (s->write)
@@ -125,7 +131,8 @@ static int clear_tail(vaddr_t from, const struct elf_segment *s, struct address_
 		return 0;
 	if (s->write)
 		return ucopy_clear(from, bytes);
-	/* not writable yet not backed by the file: only a strange linker makes that. Linux fails quietly; so do we */
+	/* not writable yet not backed by the file: only a strange linker makes that. Linux fails
+	 * quietly; so do we */
 	(void)as;
 	return 0;
 }
@@ -133,13 +140,16 @@ static int clear_tail(vaddr_t from, const struct elf_segment *s, struct address_
 static int map_segment(struct exec_state *x, struct file *f, const struct elf_segment *s, u64 bias)
 {
 	vaddr_t start = ALIGN_DOWN(s->vaddr + bias, PAGE_BYTES);
-	vaddr_t file_end = s->vaddr + bias + s->file_bytes, memory_end = s->vaddr + bias + s->memory_bytes;
-	vaddr_t file_map_end = ALIGN_UP(file_end, PAGE_BYTES), end = ALIGN_UP(memory_end, PAGE_BYTES);
+	vaddr_t file_end = s->vaddr + bias + s->file_bytes,
+		memory_end = s->vaddr + bias + s->memory_bytes;
+	vaddr_t file_map_end = ALIGN_UP(file_end, PAGE_BYTES),
+		end = ALIGN_UP(memory_end, PAGE_BYTES);
 	u32 flags = segment_flags(s);
 	int error = 0;
 
 	if (s->file_bytes) {
-		error = space_map_file(x->space, start, file_map_end - start, flags, f, ALIGN_DOWN(s->file_offset, PAGE_BYTES));
+		error = space_map_file(x->space, start, file_map_end - start, flags, f,
+			ALIGN_DOWN(s->file_offset, PAGE_BYTES));
 		if (!error)
 			error = clear_tail(file_end, s, x->space);
 	} else {
@@ -172,7 +182,8 @@ static u64 pie_bias(const struct exec_state *x, const struct elf_image *image)
 	return ALIGN_DOWN(base, image->align) - image->start;
 }
 
-/* Below the stack and its room to grow (at least 128 MiB, at most 5/6 of the range), as mmap_base on Linux. */
+/* Below the stack and its room to grow (at least 128 MiB, at most 5/6 of the range), as mmap_base
+ * on Linux. */
 static void place_mmap_base(const struct exec_state *x, struct address_space *as)
 {
 	u64 gap = task_rlimit(current, RLIMIT_STACK), most = USER_ADDR_END / 6 * 5;
@@ -181,13 +192,15 @@ static void place_mmap_base(const struct exec_state *x, struct address_space *as
 	gap += (1ull << 22) + (16ull << 30); /* guard, and the stack's own randomisation */
 	if (gap > most)
 		gap = most;
-	as->mmap_base = ALIGN_DOWN(USER_ADDR_END - gap - random_pages(x, EXEC_RANDOM_MMAP, 28), PAGE_BYTES);
+	as->mmap_base =
+		ALIGN_DOWN(USER_ADDR_END - gap - random_pages(x, EXEC_RANDOM_MMAP, 28), PAGE_BYTES);
 }
 
 static int load_interp(struct exec_state *x)
 {
 	const struct elf_image *image = x->interp_image;
-	struct mmap_args probe = {.bytes = image->end - image->start, .flags = 0x22 /* private, anonymous */};
+	struct mmap_args probe = {.bytes = image->end - image->start,
+		.flags = 0x22 /* private, anonymous */};
 	sword_t at;
 	u64 bias = 0;
 	int error;
@@ -201,7 +214,9 @@ static int load_interp(struct exec_state *x)
 		if (error)
 			return error;
 		/* at the top of the room found: mappings grow down from there */
-		bias = ALIGN_DOWN((u64)at + probe.bytes - (image->end - image->start), image->align) - image->start;
+		bias = ALIGN_DOWN((u64)at + probe.bytes - (image->end - image->start),
+			       image->align) -
+		       image->start;
 	}
 	error = map_image(x, x->interp, image, bias);
 	x->interp_base = (vaddr_t)(bias + image->start);
@@ -221,9 +236,12 @@ static int place_brk(struct exec_state *x, u64 bias)
 
 static int map_stack(struct exec_state *x)
 {
-	u64 top = USER_ADDR_END - random_pages(x, EXEC_RANDOM_STACK, 22), bytes = 132ull << 10, limit = task_rlimit(current, RLIMIT_STACK);
-	u64 strings = x->argv.used + x->envp.used + (x->argv.nr + x->envp.nr + 64) * sizeof(vaddr_t) + 2 * PAGE_BYTES;
-	u32 flags = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_GROWSDOWN | VM_STACK;
+	u64 top = USER_ADDR_END - random_pages(x, EXEC_RANDOM_STACK, 22), bytes = 132ull << 10,
+	    limit = task_rlimit(current, RLIMIT_STACK);
+	u64 strings = x->argv.used + x->envp.used +
+		      (x->argv.nr + x->envp.nr + 64) * sizeof(vaddr_t) + 2 * PAGE_BYTES;
+	u32 flags = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_GROWSDOWN |
+		    VM_STACK;
 
 	bytes = ALIGN_UP(MAX(bytes, strings), PAGE_BYTES);
 	if (strings > limit)
@@ -290,7 +308,8 @@ static void aux(struct auxv *a, u64 type, u64 value)
 	a->words[a->nr++] = value;
 }
 
-static void fill_auxv(struct exec_state *x, struct auxv *a, vaddr_t execfn, vaddr_t random, vaddr_t platform)
+static void fill_auxv(struct exec_state *x, struct auxv *a, vaddr_t execfn, vaddr_t random,
+	vaddr_t platform)
 {
 	const struct credentials *c = &x->cred;
 
@@ -321,7 +340,8 @@ static void fill_auxv(struct exec_state *x, struct auxv *a, vaddr_t execfn, vadd
 }
 
 /* Pointers to n strings that lie at `base` in their collected layout. */
-static void push_pointers(struct stack_writer *w, const struct exec_strings *s, vaddr_t base, vaddr_t *at)
+static void push_pointers(struct stack_writer *w, const struct exec_strings *s, vaddr_t base,
+	vaddr_t *at)
 {
 	for (u32 i = 0; i < s->nr && !w->error; i++) {
 		vaddr_t p = base + s->offset[i];
@@ -352,7 +372,8 @@ int exec_build_stack(struct exec_state *x, vaddr_t *sp)
 	as->env_start = as->arg_end = env;
 	arg = push(&w, x->argv.data, x->argv.used);
 	as->arg_start = arg;
-	w.sp = ALIGN_DOWN(w.sp - (random_pages(x, EXEC_RANDOM_STRINGS, 9) >> PAGE_SHIFT) * 16, (vaddr_t)16);
+	w.sp = ALIGN_DOWN(w.sp - (random_pages(x, EXEC_RANDOM_STRINGS, 9) >> PAGE_SHIFT) * 16,
+		(vaddr_t)16);
 	platform = push(&w, ARCH_ELF_PLATFORM, sizeof(ARCH_ELF_PLATFORM));
 	random = push(&w, &x->random[EXEC_RANDOM_SEED], 16);
 	fill_auxv(x, &a, execfn, random, platform);

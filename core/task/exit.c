@@ -3,7 +3,8 @@
 #include <core/time.h>
 #include <core/tty.h>
 
-/* The user space side of the end (and of exec): what the C library registered. Before the space goes. */
+/* The user space side of the end (and of exec): what the C library registered. Before the space
+ * goes. */
 static void leave_user_words(struct task *t)
 {
 	futex_exit_robust(t);
@@ -11,7 +12,8 @@ static void leave_user_words(struct task *t)
 		u32 zero = 0;
 
 		/* set_tid_address(2): only when somebody else may look */
-		if (refcount_read(&t->space->users) > 1 && !ucopy_out(t->clear_child_tid, &zero, sizeof(zero)))
+		if (refcount_read(&t->space->users) > 1 &&
+			!ucopy_out(t->clear_child_tid, &zero, sizeof(zero)))
 			futex_wake_user(t->clear_child_tid, 1);
 		t->clear_child_tid = 0;
 	}
@@ -46,12 +48,13 @@ static struct thread_group *new_parent(struct thread_group *g)
 	return pid_ns_boot.init;
 }
 
-/* POSIX: a process group is orphaned when no member has a parent in another group of the same session. `ignored` does not count. */
+/* POSIX: a process group is orphaned when no member has a parent in another group of the same
+ * session. `ignored` does not count. */
 static bool orphaned(struct pid *pgrp, const struct thread_group *ignored)
 {
 	struct thread_group *g;
 
-	list_for_each_entry(g, &pgrp->group_members, in_pgrp) {
+	list_for_each_entry (g, &pgrp->group_members, in_pgrp) {
 		if (g == ignored || g->zombie || !g->parent || g->parent == pid_ns_boot.init)
 			continue;
 		if (g->parent->pgrp != pgrp && g->parent->session == g->session)
@@ -74,7 +77,7 @@ static bool has_stopped(struct pid *pgrp)
 {
 	struct thread_group *g;
 
-	list_for_each_entry(g, &pgrp->group_members, in_pgrp)
+	list_for_each_entry (g, &pgrp->group_members, in_pgrp)
 		if (g->stopped)
 			return true;
 	return false;
@@ -85,12 +88,13 @@ static void signal_pgrp_locked(struct pid *pgrp, s32 signo) __requires(&task_lis
 	struct signal_info info = {.signo = signo, .code = SI_KERNEL};
 	struct thread_group *g;
 
-	list_for_each_entry(g, &pgrp->group_members, in_pgrp)
+	list_for_each_entry (g, &pgrp->group_members, in_pgrp)
 		signal_send_group(g, &info);
 }
 
 /* exit(3p): a group that becomes orphaned with stopped members gets SIGHUP and SIGCONT. */
-static void check_orphaned(struct thread_group *g, struct thread_group *parent, struct thread_group *ignored) __requires(&task_list_lock)
+static void check_orphaned(struct thread_group *g, struct thread_group *parent,
+	struct thread_group *ignored) __requires(&task_list_lock)
 {
 	if (!parent || !g->pgrp || !parent->pgrp)
 		return;
@@ -108,12 +112,14 @@ static void reparent_children(struct thread_group *g) __requires(&task_list_lock
 
 	if (!to || to == g)
 		return;
-	list_for_each_entry_safe(child, next, &g->children, sibling) {
+	list_for_each_entry_safe (child, next, &g->children, sibling) {
 		list_del(&child->sibling);
 		child->parent = to;
 		list_add_tail(&to->children, &child->sibling);
 		if (child->leader && child->leader->pdeath_signal) {
-			struct signal_info info = {.signo = child->leader->pdeath_signal, .code = SI_USER, .pid = group_pid_nr(g)};
+			struct signal_info info = {.signo = child->leader->pdeath_signal,
+				.code = SI_USER,
+				.pid = group_pid_nr(g)};
 
 			signal_send_group(child, &info);
 		}
@@ -244,7 +250,8 @@ __noreturn void task_exit(s32 code)
 
 	BUG_ON(*arch_preempt_count_ptr() != 0);
 	if (unlikely(g == pid_ns_boot.init && g->nr_live == 1))
-		panic("Attempted to kill init! exitcode=0x%08x", (u32)(g->group_exit ? g->exit_code : code));
+		panic("Attempted to kill init! exitcode=0x%08x",
+			(u32)(g->group_exit ? g->exit_code : code));
 	task_bury();
 	irq = SIGNAL_IRQ_LOCK(g);
 	t->exiting = 1; /* takes no more signals */
@@ -280,7 +287,7 @@ void signal_group_kill_locked(struct thread_group *g, s32 status)
 	g->group_exit = true;
 	g->exit_code = status;
 	g->stop_signal = 0;
-	list_for_each_entry(t, &g->threads, in_group) {
+	list_for_each_entry (t, &g->threads, in_group) {
 		if (t->exiting)
 			continue;
 		__atomic_fetch_or(&t->work, TASK_WORK_SIGNAL | TASK_WORK_KILL, __ATOMIC_SEQ_CST);

@@ -1,20 +1,23 @@
 /*
  * futex(2).
  *
- * Purpose: sleep on a word of user memory. Vocabulary: *waiter*: a record on the sleeper's own stack; *bucket*: a hash chain of waiters.
- * A word is named by the identity of its memory (space_futex_key): private words by space and address, shared ones by object and offset.
+ * Purpose: sleep on a word of user memory. Vocabulary: *waiter*: a record on the sleeper's own
+ * stack; *bucket*: a hash chain of waiters. A word is named by the identity of its memory
+ * (space_futex_key): private words by space and address, shared ones by object and offset.
  *
- * Invariants: 1. a waiter is on the chain of its key's bucket under that bucket's lock, and `woken` is set when it is taken off by
- * somebody else.  2. the word is compared under the bucket's lock, which every waker takes: no wake is lost.  3. user memory
- * is touched under a bucket's lock only with faults disabled; a fault drops the lock, brings the page, and starts again.
+ * Invariants: 1. a waiter is on the chain of its key's bucket under that bucket's lock, and `woken`
+ * is set when it is taken off by somebody else.  2. the word is compared under the bucket's lock,
+ * which every waker takes: no wake is lost.  3. user memory is touched under a bucket's lock only
+ * with faults disabled; a fault drops the lock, brings the page, and starts again.
  *
- * Locks: bucket locks (level FUTEX), two of them in address order. A waker uses the waiter's task inside the lock, which is a grace read
- * section: the task cannot be freed before it ends.
+ * Locks: bucket locks (level FUTEX), two of them in address order. A waker uses the waiter's task
+ * inside the lock, which is a grace read section: the task cannot be freed before it ends.
  *
- * Failure and recovery: a dead owner of a robust lock leaves FUTEX_OWNER_DIED. Replacement: none. Cost: a wake without waiters is a
- * key, a hash and one lock.
+ * Failure and recovery: a dead owner of a robust lock leaves FUTEX_OWNER_DIED. Replacement: none.
+ * Cost: a wake without waiters is a key, a hash and one lock.
  *
- * Weaker than Linux: priority is not lent to the owner of a PI lock; FUTEX_WAIT_REQUEUE_PI is absent (ENOSYS).
+ * Weaker than Linux: priority is not lent to the owner of a PI lock; FUTEX_WAIT_REQUEUE_PI is
+ * absent (ENOSYS).
  */
 #include "futex.h"
 #include <arch/ucopy.h>
@@ -101,7 +104,7 @@ static u32 wake_matching(struct futex_bucket *b, const struct futex_key *k, u32 
 	struct futex_waiter *w, *next;
 	u32 woken = 0;
 
-	list_for_each_entry_safe(w, next, &b->waiters, link) {
+	list_for_each_entry_safe (w, next, &b->waiters, link) {
 		if (woken >= nr)
 			break;
 		if (w->pi || !(w->bitset & bitset) || !same_key(&w->key, k))
@@ -134,14 +137,16 @@ static sword_t futex_wake(vaddr_t uaddr, bool shared, u32 nr, u32 bitset)
 
 int futex_wake_user(vaddr_t uaddr, u32 nr)
 {
-	/* clear_child_tid: always a shared key on Linux; a private waiter has the other kind, so both are woken */
+	/* clear_child_tid: always a shared key on Linux; a private waiter has the other kind, so
+	 * both are woken */
 	sword_t shared = futex_wake(uaddr, true, nr, ~0u), own = futex_wake(uaddr, false, nr, ~0u);
 
 	return (int)(shared < 0 ? own : shared + MAX(own, (sword_t)0));
 }
 
 /* Takes a waiter off again, wherever it was requeued to. True: it was still waiting. */
-bool futex_unqueue(struct futex_waiter *w) __no_lock_analysis /* the bucket can change until its lock is held */
+bool futex_unqueue(struct futex_waiter *w)
+	__no_lock_analysis /* the bucket can change until its lock is held */
 {
 	for (;;) {
 		struct futex_bucket *b = __atomic_load_n(&w->bucket, __ATOMIC_ACQUIRE);
@@ -160,7 +165,8 @@ bool futex_unqueue(struct futex_waiter *w) __no_lock_analysis /* the bucket can 
 	}
 }
 
-void futex_queue(struct futex_bucket *b, struct futex_waiter *w, const struct futex_key *k, u32 bitset)
+void futex_queue(struct futex_bucket *b, struct futex_waiter *w, const struct futex_key *k,
+	u32 bitset)
 {
 	w->task = current;
 	w->key = *k;
@@ -170,7 +176,8 @@ void futex_queue(struct futex_bucket *b, struct futex_waiter *w, const struct fu
 	list_add_tail(&b->waiters, &w->link);
 }
 
-/* Sleeps until woken: 0, -ETIMEDOUT, -EINTR. The state was set before the bucket's lock was dropped. */
+/* Sleeps until woken: 0, -ETIMEDOUT, -EINTR. The state was set before the bucket's lock was
+ * dropped. */
 int futex_sleep(const bool *woken, ktime_t deadline)
 {
 	for (;;) {
@@ -191,8 +198,10 @@ int futex_sleep(const bool *woken, ktime_t deadline)
 	return 0;
 }
 
-/* Compares and queues. 0: queued, state set; -EAGAIN: another value; -EFAULT after the fault could not be served. */
-static int wait_setup(vaddr_t uaddr, const struct futex_key *k, u32 val, u32 bitset, struct futex_waiter *w)
+/* Compares and queues. 0: queued, state set; -EAGAIN: another value; -EFAULT after the fault could
+ * not be served. */
+static int wait_setup(vaddr_t uaddr, const struct futex_key *k, u32 val, u32 bitset,
+	struct futex_waiter *w)
 {
 	struct futex_bucket *b = futex_bucket_of(k);
 
@@ -240,7 +249,8 @@ static sword_t futex_wait(vaddr_t uaddr, bool shared, u32 val, ktime_t deadline,
 	return error;
 }
 
-static void lock_two(struct futex_bucket *a, struct futex_bucket *b) __no_lock_analysis /* one or two locks */
+static void lock_two(struct futex_bucket *a,
+	struct futex_bucket *b) __no_lock_analysis /* one or two locks */
 {
 	if (a > b) {
 		struct futex_bucket *swap = a;
@@ -260,12 +270,13 @@ static void unlock_two(struct futex_bucket *a, struct futex_bucket *b) __no_lock
 		spin_unlock(&b->lock);
 }
 
-static u32 requeue_locked(struct futex_bucket *from, struct futex_bucket *to, const struct futex_key *k, const struct futex_key *k2, u32 nr)
+static u32 requeue_locked(struct futex_bucket *from, struct futex_bucket *to,
+	const struct futex_key *k, const struct futex_key *k2, u32 nr)
 {
 	struct futex_waiter *w, *next;
 	u32 moved = 0;
 
-	list_for_each_entry_safe(w, next, &from->waiters, link) {
+	list_for_each_entry_safe (w, next, &from->waiters, link) {
 		if (moved >= nr)
 			break;
 		if (w->pi || w->many || !same_key(&w->key, k))
@@ -321,7 +332,8 @@ static sword_t futex_requeue(const struct requeue *q)
 		u32 woken = wake_matching(b, &k, q->nr_wake, ~0u);
 		u32 moved = requeue_locked(b, b2, &k, &k2, q->nr_requeue);
 
-		/* futex(2): REQUEUE tells how many were woken, CMP_REQUEUE how many were woken or moved; Linux tells both in both */
+		/* futex(2): REQUEUE tells how many were woken, CMP_REQUEUE how many were woken or
+		 * moved; Linux tells both in both */
 		result = woken + moved;
 	}
 	unlock_two(b, b2);
@@ -400,7 +412,8 @@ static int wake_op_apply(vaddr_t uaddr2, u32 encoded, bool *condition)
 	return error;
 }
 
-static sword_t futex_wake_op(vaddr_t uaddr, bool shared, vaddr_t uaddr2, u32 nr, u32 nr2, u32 encoded)
+static sword_t futex_wake_op(vaddr_t uaddr, bool shared, vaddr_t uaddr2, u32 nr, u32 nr2,
+	u32 encoded)
 {
 	struct futex_key k, k2;
 	struct futex_bucket *b, *b2;
@@ -439,26 +452,28 @@ out:
 	return error ? error : result;
 }
 
-#define OP_WAIT 0
-#define OP_WAKE 1
-#define OP_REQUEUE 3
-#define OP_CMP_REQUEUE 4
-#define OP_WAKE_OP 5
-#define OP_LOCK_PI 6
-#define OP_UNLOCK_PI 7
-#define OP_TRYLOCK_PI 8
-#define OP_WAIT_BITSET 9
-#define OP_WAKE_BITSET 10
-#define OP_LOCK_PI2 13
-#define OP_PRIVATE 128u
+#define OP_WAIT           0
+#define OP_WAKE           1
+#define OP_REQUEUE        3
+#define OP_CMP_REQUEUE    4
+#define OP_WAKE_OP        5
+#define OP_LOCK_PI        6
+#define OP_UNLOCK_PI      7
+#define OP_TRYLOCK_PI     8
+#define OP_WAIT_BITSET    9
+#define OP_WAKE_BITSET    10
+#define OP_LOCK_PI2       13
+#define OP_PRIVATE        128u
 #define OP_CLOCK_REALTIME 256u
 
-sword_t futex_op(vaddr_t uaddr, u32 op, u32 val, ktime_t deadline, word_t val2, vaddr_t uaddr2, u32 val3)
+sword_t futex_op(vaddr_t uaddr, u32 op, u32 val, ktime_t deadline, word_t val2, vaddr_t uaddr2,
+	u32 val3)
 {
 	bool shared = !(op & OP_PRIVATE);
 	u32 command = op & ~(OP_PRIVATE | OP_CLOCK_REALTIME);
 
-	if (op & OP_CLOCK_REALTIME && command != OP_WAIT_BITSET && command != OP_LOCK_PI2 && command != 11 && command != OP_WAIT)
+	if (op & OP_CLOCK_REALTIME && command != OP_WAIT_BITSET && command != OP_LOCK_PI2 &&
+		command != 11 && command != OP_WAIT)
 		return -ENOSYS;
 	switch (command) {
 	case OP_WAIT:
@@ -471,7 +486,8 @@ sword_t futex_op(vaddr_t uaddr, u32 op, u32 val, ktime_t deadline, word_t val2, 
 		return futex_wake(uaddr, shared, val, val3);
 	case OP_REQUEUE:
 	case OP_CMP_REQUEUE:
-		return futex_requeue(&(struct requeue){uaddr, uaddr2, shared, command == OP_CMP_REQUEUE, val, (u32)val2, val3});
+		return futex_requeue(&(struct requeue){uaddr, uaddr2, shared,
+			command == OP_CMP_REQUEUE, val, (u32)val2, val3});
 	case OP_WAKE_OP:
 		return futex_wake_op(uaddr, shared, uaddr2, val, (u32)val2, val3);
 	case OP_LOCK_PI:

@@ -29,7 +29,8 @@ static s32 unqueue_all(struct many *m)
 }
 
 /* Queues all; a word that differs: -EAGAIN, unless an earlier one was woken meanwhile. */
-static int queue_all(const struct futex_wait_entry *e, const struct futex_key *keys, u32 nr, struct many *m)
+static int queue_all(const struct futex_wait_entry *e, const struct futex_key *keys, u32 nr,
+	struct many *m)
 {
 	task_set_state(TASK_SLEEPING);
 	for (u32 i = 0; i < nr; i++) {
@@ -53,7 +54,8 @@ static int queue_all(const struct futex_wait_entry *e, const struct futex_key *k
 	return 0;
 }
 
-static sword_t wait_many(const struct futex_wait_entry *e, const struct futex_key *keys, u32 nr, struct many *m, ktime_t deadline)
+static sword_t wait_many(const struct futex_wait_entry *e, const struct futex_key *keys, u32 nr,
+	struct many *m, ktime_t deadline)
 {
 	for (;;) {
 		u32 index;
@@ -151,7 +153,8 @@ static void owner_died(struct task *t, vaddr_t uaddr, bool pi, bool pending_op)
 	}
 }
 
-/* struct robust_list_head: next, offset of the word, the lock in transition. Bit 0 of a pointer: PI. */
+/* struct robust_list_head: next, offset of the word, the lock in transition. Bit 0 of a pointer:
+ * PI. */
 void futex_exit_robust(struct task *t)
 {
 	struct {
@@ -177,6 +180,7 @@ void futex_exit_robust(struct task *t)
 		cond_resched();
 	}
 	if (head.pending)
-		owner_died(t, (head.pending & ~(vaddr_t)1) + (vaddr_t)head.offset, head.pending & 1, true);
+		owner_died(t, (head.pending & ~(vaddr_t)1) + (vaddr_t)head.offset, head.pending & 1,
+			true);
 	t->robust_list = 0;
 }

@@ -1,6 +1,6 @@
 /*
- * PI futexes: the word holds the owner's thread id; waiters queue in order of priority (realtime), then arrival, and the unlocker hands the
- * word to the first. Theory and limits: futex.c.
+ * PI futexes: the word holds the owner's thread id; waiters queue in order of priority (realtime),
+ * then arrival, and the unlocker hands the word to the first. Theory and limits: futex.c.
  */
 #include "futex.h"
 
@@ -15,12 +15,13 @@ static u32 rank(const struct task *t)
 }
 
 /* Who gets the word next; *more: others wait too. */
-static struct futex_waiter *first_waiter(struct futex_bucket *b, const struct futex_key *k, bool *more)
+static struct futex_waiter *first_waiter(struct futex_bucket *b, const struct futex_key *k,
+	bool *more)
 {
 	struct futex_waiter *w, *best = nullptr;
 
 	*more = false;
-	list_for_each_entry(w, &b->waiters, link) {
+	list_for_each_entry (w, &b->waiters, link) {
 		if (!w->pi || !same(&w->key, k))
 			continue;
 		if (best)
@@ -125,7 +126,8 @@ sword_t futex_lock_pi(vaddr_t uaddr, bool shared, ktime_t deadline, bool try)
 }
 
 /* Bucket locked: the word passes to the first waiter, or becomes free. 0 or -EFAULT. */
-static int hand_over(struct futex_bucket *b, vaddr_t uaddr, const struct futex_key *k, u32 word, u32 died)
+static int hand_over(struct futex_bucket *b, vaddr_t uaddr, const struct futex_key *k, u32 word,
+	u32 died)
 {
 	struct futex_waiter *w;
 	u32 want, seen;
@@ -193,7 +195,8 @@ void futex_pi_owner_died(vaddr_t uaddr, bool shared)
 		return;
 	b = futex_bucket_of(&k);
 	spin_lock(&b->lock);
-	if (first_waiter(b, &k, &more) && !futex_load(uaddr, &word) && hand_over(b, uaddr, &k, word, FUTEX_OWNER_DIED))
+	if (first_waiter(b, &k, &more) && !futex_load(uaddr, &word) &&
+		hand_over(b, uaddr, &k, word, FUTEX_OWNER_DIED))
 		log_debug("futex: word of a dead owner is gone\n");
 	spin_unlock(&b->lock);
 	futex_key_put(&k);

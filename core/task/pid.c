@@ -3,9 +3,11 @@
 
 #define PID_MAX 4194304 /* pid_max of a 64-bit Linux (proc(5)) */
 
-static_assert(offsetof(struct pid_number, number) == offsetof(struct pid, number) - offsetof(struct pid, in_ns));
+static_assert(offsetof(struct pid_number, number) ==
+	      offsetof(struct pid, number) - offsetof(struct pid, in_ns));
 
-struct pid_ns pid_ns_boot = {.numbers = {.last = 1, .max = PID_MAX}}; /* 1 is the first program's, asked for by name */
+struct pid_ns pid_ns_boot = {
+	.numbers = {.last = 1, .max = PID_MAX}}; /* 1 is the first program's, asked for by name */
 static u64 pid_next_global;
 
 static struct pid_number *key_of(struct pid *p)
@@ -42,10 +44,12 @@ struct pid *pid_new(struct pid_ns *ns, s32 wanted, int *error)
 	return nullptr;
 }
 
-/* The number is free again when no task, process group or session uses it. Drops the tree's reference. */
+/* The number is free again when no task, process group or session uses it. Drops the tree's
+ * reference. */
 void pid_forget(struct pid *p)
 {
-	if (p->task || p->group || !list_empty(&p->group_members) || !list_empty(&p->session_members) || !p->ns)
+	if (p->task || p->group || !list_empty(&p->group_members) ||
+		!list_empty(&p->session_members) || !p->ns)
 		return;
 	pid_numbers_give_back(&p->ns->numbers, key_of(p));
 	p->ns = nullptr;
@@ -99,7 +103,8 @@ struct thread_group *group_next(struct pid_ns *ns, s32 after)
 	struct pid *p;
 
 	spin_lock(&task_list_lock);
-	for (p = pid_of(pid_numbers_next(&ns->numbers, after)); p; p = pid_of(pid_numbers_next(&ns->numbers, p->number))) {
+	for (p = pid_of(pid_numbers_next(&ns->numbers, after)); p;
+		p = pid_of(pid_numbers_next(&ns->numbers, p->number))) {
 		if (!p->group)
 			continue;
 		g = p->group;
@@ -115,8 +120,9 @@ struct task *group_next_thread(struct thread_group *g, s32 after)
 	struct task *t, *best = nullptr;
 
 	spin_lock(&task_list_lock);
-	list_for_each_entry(t, &g->threads, in_group)
-		if (t->pid && t->pid->number > after && (!best || t->pid->number < best->pid->number))
+	list_for_each_entry (t, &g->threads, in_group)
+		if (t->pid && t->pid->number > after &&
+			(!best || t->pid->number < best->pid->number))
 			best = t;
 	if (best)
 		object_get(&best->obj);

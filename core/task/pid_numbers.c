@@ -1,6 +1,7 @@
 /*
- * Process numbers: a tree of those in use, and a cursor. The next number is the first free one after the last given, restarting at
- * PID_RESERVED when the maximum is passed (as Linux: a number is not reused soon). Pure: the caller has the lock and the memory.
+ * Process numbers: a tree of those in use, and a cursor. The next number is the first free one
+ * after the last given, restarting at PID_RESERVED when the maximum is passed (as Linux: a number
+ * is not reused soon). Pure: the caller has the lock and the memory.
  */
 #include "pid_numbers.h"
 

@@ -12,7 +12,8 @@ struct pid_numbers {
 	u32 nr;
 };
 #define PID_RESERVED 300 /* numbering restarts here, as on Linux */
-bool pid_numbers_take(struct pid_numbers *p, struct pid_number *n, s32 wanted); /* wanted 0: the next; false: none free */
+bool pid_numbers_take(struct pid_numbers *p, struct pid_number *n,
+	s32 wanted); /* wanted 0: the next; false: none free */
 void pid_numbers_give_back(struct pid_numbers *p, struct pid_number *n);
 struct pid_number *pid_numbers_find(const struct pid_numbers *p, s32 number);
 struct pid_number *pid_numbers_next(const struct pid_numbers *p, s32 after);

@@ -1,10 +1,12 @@
 /*
- * Restartable sequences (rseq(2), linux/rseq.h): the CPU number that user space reads without a call, and the abort of a critical section
- * that was preempted, moved or interrupted by a signal. The area was checked when it was registered; one that is gone, or a
- * descriptor that lies, is a SIGSEGV as on Linux.
+ * Restartable sequences (rseq(2), linux/rseq.h): the CPU number that user space reads without a
+ * call, and the abort of a critical section that was preempted, moved or interrupted by a signal.
+ * The area was checked when it was registered; one that is gone, or a descriptor that lies, is a
+ * SIGSEGV as on Linux.
  *
- * Done on the way to user mode only when it can matter: another CPU than the last time, a preemption, a signal. A system call inside
- * a critical section is the program's error, so a sleep needs none of it.
+ * Done on the way to user mode only when it can matter: another CPU than the last time, a
+ * preemption, a signal. A system call inside a critical section is the program's error, so a sleep
+ * needs none of it.
  */
 #include "task_internal.h"
 #include <arch/trap.h>
@@ -29,8 +31,9 @@ static int abort_section(struct task *t, struct arch_regs *regs, u64 at)
 
 	if (ucopy_in(&s, (vaddr_t)at, sizeof(s)))
 		return -EFAULT;
-	if (s.version || s.flags || s.start >= USER_ADDR_END || s.abort >= USER_ADDR_END || s.abort < sizeof(u32) ||
-		s.start + s.post_commit_offset < s.start || s.abort - s.start < s.post_commit_offset)
+	if (s.version || s.flags || s.start >= USER_ADDR_END || s.abort >= USER_ADDR_END ||
+		s.abort < sizeof(u32) || s.start + s.post_commit_offset < s.start ||
+		s.abort - s.start < s.post_commit_offset)
 		return -EINVAL;
 	/* a section that the program has left is forgotten too */
 	if (ucopy_out(t->rseq + offsetof(struct user_rseq, critical_section), &none, sizeof(none)))
@@ -65,11 +68,13 @@ static int update(struct task *t, struct arch_regs *regs)
 	area.cpu_id_start = area.cpu_id = cpu;
 	if (ucopy_out(t->rseq, &area, offsetof(struct user_rseq, critical_section)))
 		return -EFAULT;
-	/* node_id, mm_cid: one memory node; the CPU number is a valid concurrency id, below the number of CPUs */
+	/* node_id, mm_cid: one memory node; the CPU number is a valid concurrency id, below the
+	 * number of CPUs */
 	area.node_id = 0;
 	area.mm_cid = cpu;
 	if (bytes == sizeof(area) &&
-		ucopy_out(t->rseq + offsetof(struct user_rseq, node_id), &area.node_id, sizeof(area) - offsetof(struct user_rseq, node_id)))
+		ucopy_out(t->rseq + offsetof(struct user_rseq, node_id), &area.node_id,
+			sizeof(area) - offsetof(struct user_rseq, node_id)))
 		return -EFAULT;
 	return 0;
 }

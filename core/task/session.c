@@ -14,7 +14,8 @@ static struct thread_group *find_group(s32 pid) __requires(&task_list_lock)
 	if (!n)
 		return nullptr;
 	p = container_of(&n->in_ns, struct pid, in_ns);
-	return p->group || !p->task ? p->group : p->task->group; /* a thread's id names its process */
+	return p->group || !p->task ? p->group
+				    : p->task->group; /* a thread's id names its process */
 }
 
 static struct pid *find_pid(s32 number) __requires(&task_list_lock)
@@ -144,7 +145,7 @@ bool pgrp_in_session(struct pid *pgrp, struct pid *session)
 	bool found = false;
 
 	spin_lock(&task_list_lock);
-	list_for_each_entry(g, &pgrp->group_members, in_pgrp)
+	list_for_each_entry (g, &pgrp->group_members, in_pgrp)
 		if (g->session == session) {
 			found = true;
 			break;

@@ -1,9 +1,10 @@
 /*
  * Signals: queues, sending, masks, waiting. Delivery: signal_deliver.c.
  *
- * A signal pending for a thread or its group is a bit in `set`, with an entry in `queue` when its siginfo could be kept. Numbers below
- * SIGRTMIN are kept once, the others queue (signal(7)). Sending chooses a thread that does not block the signal and makes it look
- * at its work word; SIGKILL and default-fatal signals end the whole group at once, without waiting for a delivery.
+ * A signal pending for a thread or its group is a bit in `set`, with an entry in `queue` when its
+ * siginfo could be kept. Numbers below SIGRTMIN are kept once, the others queue (signal(7)).
+ * Sending chooses a thread that does not block the signal and makes it look at its work word;
+ * SIGKILL and default-fatal signals end the whole group at once, without waiting for a delivery.
  */
 #include "task_internal.h"
 
@@ -30,7 +31,7 @@ void signal_flush_set(struct signal_pending *p, u64 set)
 	if (!(p->set & set))
 		return;
 	p->set &= ~set;
-	list_for_each_entry_safe(e, next, &p->queue, link)
+	list_for_each_entry_safe (e, next, &p->queue, link)
 		if (set & SIG_BIT(e->info.signo))
 			entry_free(e);
 }
@@ -101,7 +102,7 @@ static struct task *choose(struct thread_group *g, struct task *t, s32 signo)
 		return current;
 	if (wants(g->leader, signo))
 		return g->leader;
-	list_for_each_entry(other, &g->threads, in_group)
+	list_for_each_entry (other, &g->threads, in_group)
 		if (wants(other, signo))
 			return other;
 	return nullptr;
@@ -110,8 +111,10 @@ static struct task *choose(struct thread_group *g, struct task *t, s32 signo)
 /* Default action of these dumps core (signal(7)): the receiving thread does it itself. */
 static bool dumps_core(s32 signo)
 {
-	return SIG_BIT(signo) & (SIG_BIT(SIGQUIT) | SIG_BIT(SIGILL) | SIG_BIT(SIGTRAP) | SIG_BIT(SIGABRT) | SIG_BIT(SIGFPE) |
-		       SIG_BIT(SIGSEGV) | SIG_BIT(SIGBUS) | SIG_BIT(SIGSYS) | SIG_BIT(SIGXCPU) | SIG_BIT(SIGXFSZ));
+	return SIG_BIT(signo) &
+	       (SIG_BIT(SIGQUIT) | SIG_BIT(SIGILL) | SIG_BIT(SIGTRAP) | SIG_BIT(SIGABRT) |
+		       SIG_BIT(SIGFPE) | SIG_BIT(SIGSEGV) | SIG_BIT(SIGBUS) | SIG_BIT(SIGSYS) |
+		       SIG_BIT(SIGXCPU) | SIG_BIT(SIGXFSZ));
 }
 
 static bool fatal_at_once(struct thread_group *g, s32 signo, bool forced)
@@ -120,7 +123,8 @@ static bool fatal_at_once(struct thread_group *g, s32 signo, bool forced)
 		return true;
 	if (g->is_init && !forced)
 		return false;
-	return action_of(g, signo).handler == SIG_DFL && !signal_default_ignores(signo) && !signal_is_stop(signo) && !dumps_core(signo);
+	return action_of(g, signo).handler == SIG_DFL && !signal_default_ignores(signo) &&
+	       !signal_is_stop(signo) && !dumps_core(signo);
 }
 
 static bool dropped(struct thread_group *g, struct task *t, s32 signo, bool forced)
@@ -138,19 +142,20 @@ static bool dropped(struct thread_group *g, struct task *t, s32 signo, bool forc
 	return a.handler == SIG_DFL && (signal_default_ignores(signo) || (g->is_init && !forced));
 }
 
-/* SIGCONT wakes a stopped group, whatever its action; a stop signal and SIGCONT cancel each other's pending ones. */
+/* SIGCONT wakes a stopped group, whatever its action; a stop signal and SIGCONT cancel each other's
+ * pending ones. */
 static void send_job_control(struct thread_group *g, s32 signo)
 {
 	struct task *t;
 
 	if (signal_is_stop(signo)) {
 		signal_flush_set(&g->pending, SIG_BIT(SIGCONT));
-		list_for_each_entry(t, &g->threads, in_group)
+		list_for_each_entry (t, &g->threads, in_group)
 			signal_flush_set(&t->pending, SIG_BIT(SIGCONT));
 		return;
 	}
 	signal_flush_set(&g->pending, SIGNAL_STOPS);
-	list_for_each_entry(t, &g->threads, in_group) {
+	list_for_each_entry (t, &g->threads, in_group) {
 		signal_flush_set(&t->pending, SIGNAL_STOPS);
 		__atomic_fetch_and(&t->work, ~TASK_WORK_STOP, __ATOMIC_SEQ_CST);
 	}
@@ -163,15 +168,17 @@ static void send_job_control(struct thread_group *g, s32 signo)
 	g->stopped = g->stop_event = false;
 	g->stop_signal = 0;
 	g->nr_stopped = 0;
-	list_for_each_entry(t, &g->threads, in_group) {
+	list_for_each_entry (t, &g->threads, in_group) {
 		t->stop_counted = false;
 		__atomic_fetch_or(&t->work, TASK_WORK_SIGNAL, __ATOMIC_SEQ_CST);
 		task_wake_states(t, 1u << TASK_STOPPED);
 	}
 }
 
-/* Room for siginfo. SI_USER-like signals may go without (legacy numbers only); *error tells what a queueing sender must see. */
-static struct signal_queue_entry *entry_new(struct thread_group *g, const struct signal_info *info, int *error)
+/* Room for siginfo. SI_USER-like signals may go without (legacy numbers only); *error tells what a
+ * queueing sender must see. */
+static struct signal_queue_entry *entry_new(struct thread_group *g, const struct signal_info *info,
+	int *error)
 {
 	struct user_count *user = g->leader->user;
 	struct signal_queue_entry *e = nullptr;
@@ -192,7 +199,8 @@ static struct signal_queue_entry *entry_new(struct thread_group *g, const struct
 	return e;
 }
 
-int signal_send_locked(struct thread_group *g, struct task *t, const struct signal_info *info, struct signal_queue_entry *own, bool forced)
+int signal_send_locked(struct thread_group *g, struct task *t, const struct signal_info *info,
+	struct signal_queue_entry *own, bool forced)
 {
 	struct signal_pending *p = t ? &t->pending : &g->pending;
 	struct signal_queue_entry *e = own;
@@ -243,7 +251,8 @@ int signal_send_group(struct thread_group *g, const struct signal_info *info)
 	if (g->leader->kernel_thread && g != pid_ns_boot.init)
 		return 0;
 	irq = SIGNAL_IRQ_LOCK(g);
-	error = signal_send_locked(g, nullptr, info, nullptr, from_kernel(info) && info->signo != SIGCHLD && !g->is_init);
+	error = signal_send_locked(g, nullptr, info, nullptr,
+		from_kernel(info) && info->signo != SIGCHLD && !g->is_init);
 	spin_unlock_irqrestore(&g->obj.lock, irq);
 	return error;
 }
@@ -275,7 +284,7 @@ int signal_send_pgrp(struct pid *pgrp, const struct signal_info *info)
 	int result = -ESRCH;
 
 	spin_lock(&task_list_lock);
-	list_for_each_entry(g, &pgrp->group_members, in_pgrp) {
+	list_for_each_entry (g, &pgrp->group_members, in_pgrp) {
 		int error = g->zombie ? 0 : signal_send_group(g, info);
 
 		if (result)
@@ -292,7 +301,8 @@ void signal_send_pgrp_kernel(struct pid *pgrp, s32 signo)
 	signal_send_pgrp(pgrp, &info);
 }
 
-/* kill(2): real or effective id of the sender against real or saved id of the target; SIGCONT within the session. */
+/* kill(2): real or effective id of the sender against real or saved id of the target; SIGCONT
+ * within the session. */
 static int may_send_locked(struct task *target, s32 signo)
 {
 	const struct credentials *mine = &current->context->cred, *theirs;
@@ -300,8 +310,8 @@ static int may_send_locked(struct task *target, s32 signo)
 	if (target->group == current->group)
 		return 0;
 	theirs = &READ_ONCE(target->context)->cred;
-	if (kuid_eq(mine->euid, theirs->suid) || kuid_eq(mine->euid, theirs->uid) || kuid_eq(mine->uid, theirs->suid) ||
-		kuid_eq(mine->uid, theirs->uid))
+	if (kuid_eq(mine->euid, theirs->suid) || kuid_eq(mine->euid, theirs->uid) ||
+		kuid_eq(mine->uid, theirs->suid) || kuid_eq(mine->uid, theirs->uid))
 		return 0;
 	if (context_capable(current->context, CAP_KILL))
 		return 0;
@@ -342,7 +352,7 @@ static sword_t kill_pgrp(s32 number, const struct signal_info *info)
 			return -ESRCH;
 	}
 	spin_lock(&task_list_lock);
-	list_for_each_entry(g, &(pgrp ? pgrp : current->group->pgrp)->group_members, in_pgrp) {
+	list_for_each_entry (g, &(pgrp ? pgrp : current->group->pgrp)->group_members, in_pgrp) {
 		int error = send_checked(g, info);
 
 		sent |= !error;
@@ -361,7 +371,7 @@ static sword_t kill_all(const struct signal_info *info)
 	sword_t result = -ESRCH;
 
 	spin_lock(&task_list_lock);
-	list_for_each_entry(g, &task_groups, all) {
+	list_for_each_entry (g, &task_groups, all) {
 		int error;
 
 		if (g->is_init || g == current->group || g->leader->kernel_thread)
@@ -410,7 +420,8 @@ sword_t signal_tgkill(s32 tgid, s32 tid, const struct signal_info *info)
 	t = task_find(current->context->pid_ns, tid);
 	if (!t)
 		return -ESRCH;
-	result = tgid > 0 && group_pid_nr(t->group) != tgid ? -ESRCH : signal_may_send(t, info->signo);
+	result = tgid > 0 && group_pid_nr(t->group) != tgid ? -ESRCH
+							    : signal_may_send(t, info->signo);
 	if (!result && info->signo && !t->exiting)
 		result = signal_send_task(t, info);
 	object_put(&t->obj);
@@ -423,7 +434,7 @@ static void take_one(struct signal_pending *p, s32 signo, struct signal_info *in
 	struct signal_queue_entry *e, *found = nullptr;
 	bool more = false;
 
-	list_for_each_entry(e, &p->queue, link) {
+	list_for_each_entry (e, &p->queue, link) {
 		if (e->info.signo != signo)
 			continue;
 		if (found) {
@@ -449,7 +460,8 @@ static s32 lowest(u64 set)
 	return set ? (s32)__builtin_ctzll(set) + 1 : 0;
 }
 
-/* Group's lock held. Faults of the instruction first, then the lowest number; a thread's own before its group's. */
+/* Group's lock held. Faults of the instruction first, then the lowest number; a thread's own before
+ * its group's. */
 s32 signal_take_locked(u64 set, struct signal_info *info)
 {
 	struct task *t = current;
@@ -500,7 +512,8 @@ sword_t signal_timedwait(u64 set, struct signal_info *info, ktime_t deadline_ns)
 		error = wait_sleep(w, EV_ANY, seq, deadline_ns, WAITF_INTERRUPTIBLE);
 		if (error != -EINTR)
 			continue;
-		/* the signal that interrupts may be one that is waited for, when it is not blocked */
+		/* the signal that interrupts may be one that is waited for, when it is not blocked
+		 */
 		signo = signal_dequeue(set, info);
 		return signo ? signo : -EINTR;
 	}
@@ -526,16 +539,18 @@ int signal_action_set(s32 signo, const struct signal_action *new, struct signal_
 	}
 	spin_unlock(&g->handlers->lock);
 	/* signal(7), POSIX: ignoring a signal discards pending ones */
-	if (new && (new->handler == SIG_IGN || (new->handler == SIG_DFL && signal_default_ignores(signo)))) {
+	if (new && (new->handler == SIG_IGN ||
+			   (new->handler == SIG_DFL &&signal_default_ignores(signo)))) {
 		signal_flush_set(&g->pending, SIG_BIT(signo));
-		list_for_each_entry(t, &g->threads, in_group)
+		list_for_each_entry (t, &g->threads, in_group)
 			signal_flush_set(&t->pending, SIG_BIT(signo));
 	}
 	spin_unlock_irqrestore(&g->obj.lock, irq);
 	return 0;
 }
 
-/* A signal that this thread will block from now on may have been meant for it only by choice: others look again. */
+/* A signal that this thread will block from now on may have been meant for it only by choice:
+ * others look again. */
 static void hand_over(struct task *t, u64 newly_blocked)
 {
 	u64 set = t->group->pending.set & newly_blocked;
@@ -543,7 +558,7 @@ static void hand_over(struct task *t, u64 newly_blocked)
 
 	if (!set || t->group->nr_live < 2)
 		return;
-	list_for_each_entry(other, &t->group->threads, in_group) {
+	list_for_each_entry (other, &t->group->threads, in_group) {
 		if (other == t || other->exiting || !(set & ~other->blocked))
 			continue;
 		__atomic_fetch_or(&other->work, TASK_WORK_SIGNAL, __ATOMIC_SEQ_CST);
@@ -584,7 +599,8 @@ void signal_mask_temporary(u64 mask)
 
 bool signal_is_ignored_or_blocked(s32 signo)
 {
-	return current->blocked & SIG_BIT(signo) || action_of(current->group, signo).handler == SIG_IGN;
+	return current->blocked & SIG_BIT(signo) ||
+	       action_of(current->group, signo).handler == SIG_IGN;
 }
 
 /* A fault of the current instruction cannot wait: blocked or ignored, it becomes the default. */
@@ -613,14 +629,18 @@ void signal_force_fault(s32 signo, s32 code, vaddr_t addr)
 bool signal_notify_parent(struct thread_group *g, s32 code, s32 status)
 {
 	struct thread_group *parent = g->parent;
-	struct signal_info info = {.signo = g->exit_signal, .code = code, .pid = group_pid_nr(g), .status = status};
+	struct signal_info info = {.signo = g->exit_signal,
+		.code = code,
+		.pid = group_pid_nr(g),
+		.status = status};
 	struct signal_action a;
 	bool unwanted = false;
 	word_t irq;
 
 	if (!code) {
 		info.code = (g->exit_code & 0x7f) == 0 ? CLD_EXITED : CLD_KILLED;
-		info.status = info.code == CLD_EXITED ? g->exit_code >> 8 & 0xff : g->exit_code & 0x7f;
+		info.status =
+			info.code == CLD_EXITED ? g->exit_code >> 8 & 0xff : g->exit_code & 0x7f;
 	} else {
 		info.signo = SIGCHLD;
 	}
@@ -631,7 +651,8 @@ bool signal_notify_parent(struct thread_group *g, s32 code, s32 status)
 	a = action_of(parent, SIGCHLD);
 	if (!code && info.signo == SIGCHLD && (a.handler == SIG_IGN || a.flags & SA_NOCLDWAIT))
 		unwanted = true;
-	if (info.signo > 0 && !(info.signo == SIGCHLD && (a.handler == SIG_IGN || (code && a.flags & SA_NOCLDSTOP))))
+	if (info.signo > 0 && !(info.signo == SIGCHLD &&
+				      (a.handler == SIG_IGN || (code && a.flags & SA_NOCLDSTOP))))
 		signal_send_locked(parent, nullptr, &info, nullptr, false);
 	spin_unlock_irqrestore(&parent->obj.lock, irq);
 	waitable_wake(&parent->child_event, EV_ANY, 0);

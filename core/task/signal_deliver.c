@@ -1,8 +1,10 @@
 /*
- * What a task does on its way to user mode: reschedule, stop, take signals, restart or interrupt its system call. Theory: signal.c.
+ * What a task does on its way to user mode: reschedule, stop, take signals, restart or interrupt
+ * its system call. Theory: signal.c.
  *
- * Restart: a call that answered -ERESTART* is decided once, by the first signal that is handled (or by their absence): restarted from
- * its registers, restarted through restart_syscall(2), or failed with EINTR (signal(7)).
+ * Restart: a call that answered -ERESTART* is decided once, by the first signal that is handled (or
+ * by their absence): restarted from its registers, restarted through restart_syscall(2), or failed
+ * with EINTR (signal(7)).
  */
 #include "task_internal.h"
 #include <arch/trap.h>
@@ -34,8 +36,9 @@ void signal_stop_exit_check(struct thread_group *g, struct task *leaving)
 	stop_complete(g);
 	if (!g->notify_stopped)
 		return;
-	/* somebody who may sleep tells the parent: any stopped thread would have to wake, so this one does it after the unlock */
-	list_for_each_entry(t, &g->threads, in_group)
+	/* somebody who may sleep tells the parent: any stopped thread would have to wake, so this
+	 * one does it after the unlock */
+	list_for_each_entry (t, &g->threads, in_group)
 		if (t != leaving && t->stop_counted) {
 			task_wake_states(t, 1u << TASK_STOPPED);
 			return;
@@ -73,7 +76,7 @@ static void stop_begin(struct thread_group *g, u32 signo)
 	if (g->stopped || g->group_exit)
 		return;
 	g->stop_signal = signo;
-	list_for_each_entry(t, &g->threads, in_group) {
+	list_for_each_entry (t, &g->threads, in_group) {
 		if (t->exiting || t->stop_counted)
 			continue;
 		__atomic_fetch_or(&t->work, TASK_WORK_STOP, __ATOMIC_SEQ_CST);
@@ -102,7 +105,8 @@ static void stop_here(struct task *t)
 		bool over = !t->stop_counted || g->group_exit, tell = g->notify_stopped;
 
 		if (!over && !tell)
-			t->state = TASK_STOPPED; /* under the lock: SIGCONT comes before or after, never between */
+			t->state = TASK_STOPPED; /* under the lock: SIGCONT comes before or after,
+						    never between */
 		spin_unlock_irqrestore(&g->obj.lock, irq);
 		if (tell)
 			signal_notify_stops(g);
@@ -116,7 +120,8 @@ static void stop_here(struct task *t)
 	signal_notify_stops(g);
 }
 
-/* The default action that ends the process. Cores are not written: WCOREDUMP stays false, as with a core limit of 0. */
+/* The default action that ends the process. Cores are not written: WCOREDUMP stays false, as with a
+ * core limit of 0. */
 static __noreturn void die_of(s32 signo)
 {
 	task_exit_group(signo);
@@ -138,7 +143,8 @@ static void default_stop(struct thread_group *g, s32 signo)
 	if (orphan)
 		return;
 	irq = SIGNAL_IRQ_LOCK(g);
-	/* a SIGCONT meanwhile would have flushed it from the queue; taken already, it counts as sent before */
+	/* a SIGCONT meanwhile would have flushed it from the queue; taken already, it counts as
+	 * sent before */
 	stop_begin(g, (u32)signo);
 	spin_unlock_irqrestore(&g->obj.lock, irq);
 }
@@ -230,15 +236,18 @@ static void frame_failed(s32 signo)
 	signal_force_fault(SIGSEGV, SI_KERNEL, 0);
 }
 
-static void run_handler(struct task *t, struct arch_regs *regs, struct signal_info *info, struct signal_action *action)
+static void run_handler(struct task *t, struct arch_regs *regs, struct signal_info *info,
+	struct signal_action *action)
 {
-	u64 old = t->work & TASK_WORK_SIGMASK ? t->saved_blocked : t->blocked, mask = t->blocked | action->mask;
+	u64 old = t->work & TASK_WORK_SIGMASK ? t->saved_blocked : t->blocked,
+	    mask = t->blocked | action->mask;
 
 	if (!(action->flags & SA_NODEFER))
 		mask |= SIG_BIT(info->signo);
 	if (t->rseq)
 		rseq_update(t, regs); /* before the frame keeps the interrupted place */
-	if (personality_signal_deliver(SLOT(PERSONALITY_LINUX), &t->call, regs, info, action, old)) {
+	if (personality_signal_deliver(SLOT(PERSONALITY_LINUX), &t->call, regs, info, action,
+		    old)) {
 		frame_failed(info->signo);
 		return;
 	}
@@ -302,7 +311,8 @@ void task_user_exit_work(struct arch_regs *regs)
 		arch_irq_enable();
 		exit_work_once(t, regs, work, &restart_decided);
 		/* A call that ended for a signal which somebody else took: it starts again. */
-		if (work & TASK_WORK_SIGNAL && !(READ_ONCE(t->work) & TASK_WORK_SIGNAL) && !restart_decided) {
+		if (work & TASK_WORK_SIGNAL && !(READ_ONCE(t->work) & TASK_WORK_SIGNAL) &&
+			!restart_decided) {
 			decide_restart(regs, false, 0);
 			restart_decided = true;
 		}

@@ -1,27 +1,30 @@
 /*
  * Tasks: theory of core/task.
  *
- * Purpose: processes and threads, their identity, families, signals, programs (exec), ends (exit, wait), futexes.
+ * Purpose: processes and threads, their identity, families, signals, programs (exec), ends (exit,
+ * wait), futexes.
  *
- * Vocabulary: *task* = one thread of execution; *thread group* = a process; *leader* = the task whose id is the process's id;
- * *pid* = a number's owner, kept as long as task, process group, session or a pidfd uses it; *zombie* = a group that has ended and waits
- * to be reaped.
+ * Vocabulary: *task* = one thread of execution; *thread group* = a process; *leader* = the task
+ * whose id is the process's id; *pid* = a number's owner, kept as long as task, process group,
+ * session or a pidfd uses it; *zombie* = a group that has ended and waits to be reaped.
  *
- * Objects and lifetimes: a task has one reference for being listed (dropped when it is unlinked: exit of a thread, reaping of a leader)
- * and one for running (dropped by the switch away from the dead task). A group has one reference for being listed until it is
- * reaped, and one per task. A pid has one for the number tree and one per user.
+ * Objects and lifetimes: a task has one reference for being listed (dropped when it is unlinked:
+ * exit of a thread, reaping of a leader) and one for running (dropped by the switch away from the
+ * dead task). A group has one reference for being listed until it is reaped, and one per task. A
+ * pid has one for the number tree and one per user.
  *
- * Invariants: 1. t->group never changes.  2. A task in group->threads has t->pid until it is unlinked.  3. nr_live counts the threads that
- * have not passed exit_notify; the last one makes the group a zombie or reaps it.  4. Signal state is changed
- * under group->obj.lock; TASK_WORK_SIGNAL is set whenever a thread may have an unblocked signal, and cleared only by the thread itself
- * under that lock.  5. A group's parent pointer is never null but for pid 1 and kernel threads; a dead parent's children
- * belong to the nearest subreaper or pid 1.
+ * Invariants: 1. t->group never changes.  2. A task in group->threads has t->pid until it is
+ * unlinked.  3. nr_live counts the threads that have not passed exit_notify; the last one makes the
+ * group a zombie or reaps it.  4. Signal state is changed under group->obj.lock; TASK_WORK_SIGNAL
+ * is set whenever a thread may have an unblocked signal, and cleared only by the thread itself
+ * under that lock.  5. A group's parent pointer is never null but for pid 1 and kernel threads; a
+ * dead parent's children belong to the nearest subreaper or pid 1.
  *
- * Locks: task_list_lock (families, lists, numbers; thread context) > group->obj.lock (signals; interrupts off) > handlers->lock. Wakes and
- * switches take neither.
+ * Locks: task_list_lock (families, lists, numbers; thread context) > group->obj.lock (signals;
+ * interrupts off) > handlers->lock. Wakes and switches take neither.
  *
- * Failure and recovery: creation undoes what it did; exit cannot fail. Replacement: none, core is not replaced; what the personality
- * lays out for user space (signal frames) goes through its slot.
+ * Failure and recovery: creation undoes what it did; exit cannot fail. Replacement: none, core is
+ * not replaced; what the personality lays out for user space (signal frames) goes through its slot.
  *
  * Cost: clone copies the records; signals to oneself take one lock.
  */
@@ -92,12 +95,13 @@ void object_release_task(struct object *o)
 }
 
 /*
- * Dead tasks whose last switch is over. That moment has interrupts off, and freeing a stack may wait for other CPUs: so the next
- * clone, exit or wait of anybody frees them (task_bury).
+ * Dead tasks whose last switch is over. That moment has interrupts off, and freeing a stack may
+ * wait for other CPUs: so the next clone, exit or wait of anybody frees them (task_bury).
  */
 static struct spinlock dead_lock = SPINLOCK_INIT(LOCK_LEVEL_IRQ);
-static struct list_node dead_tasks guarded_by(&dead_lock) = LIST_INIT(dead_tasks);   /* by `all` */
-static struct list_node reaped_tasks guarded_by(&dead_lock) = LIST_INIT(reaped_tasks); /* by `in_group` */
+static struct list_node dead_tasks guarded_by(&dead_lock) = LIST_INIT(dead_tasks); /* by `all` */
+static struct list_node reaped_tasks guarded_by(&dead_lock) =
+	LIST_INIT(reaped_tasks); /* by `in_group` */
 
 void task_finish_dead(struct task *t)
 {
@@ -107,7 +111,8 @@ void task_finish_dead(struct task *t)
 	spin_unlock_irqrestore(&dead_lock, irq);
 }
 
-/* A leader that is not listed any more. Called under task_list_lock: its end waits until that is dropped. */
+/* A leader that is not listed any more. Called under task_list_lock: its end waits until that is
+ * dropped. */
 void task_reaped(struct task *t)
 {
 	word_t irq = spin_lock_irqsave(&dead_lock);
@@ -404,7 +409,8 @@ void group_usage_add(struct rusage_counts *to, const struct rusage_counts *from)
 	to->max_rss_pages = MAX(to->max_rss_pages, from->max_rss_pages);
 }
 
-void group_usage(const struct thread_group *g, struct rusage_counts *self, struct rusage_counts *children)
+void group_usage(const struct thread_group *g, struct rusage_counts *self,
+	struct rusage_counts *children)
 {
 	struct rusage_counts one;
 	struct task *t;
@@ -412,7 +418,7 @@ void group_usage(const struct thread_group *g, struct rusage_counts *self, struc
 	spin_lock(&task_list_lock);
 	*self = g->dead_threads;
 	*children = g->dead_children;
-	list_for_each_entry(t, &g->threads, in_group) {
+	list_for_each_entry (t, &g->threads, in_group) {
 		task_usage(t, &one);
 		group_usage_add(self, &one);
 		if (t->space)

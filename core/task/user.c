@@ -1,10 +1,12 @@
-/* What is counted per real user: RLIMIT_NPROC, RLIMIT_SIGPENDING. One small record per user id ever seen, never freed. */
+/* What is counted per real user: RLIMIT_NPROC, RLIMIT_SIGPENDING. One small record per user id ever
+ * seen, never freed. */
 #include "task_internal.h"
 
 static struct spinlock user_lock = SPINLOCK_INIT(LOCK_LEVEL_USER);
 static struct rb_root users guarded_by(&user_lock);
 
-static struct user_count *find(kuid_t uid, struct rb_node ***link, struct rb_node **parent) __requires(&user_lock)
+static struct user_count *find(kuid_t uid, struct rb_node ***link, struct rb_node **parent)
+	__requires(&user_lock)
 {
 	*link = &users.node;
 	*parent = nullptr;

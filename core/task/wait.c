@@ -1,18 +1,19 @@
-/* wait4(2), waitid(2). The personality maps its arguments; here lie the rules of who can be waited for. */
+/* wait4(2), waitid(2). The personality maps its arguments; here lie the rules of who can be waited
+ * for. */
 #include "task_internal.h"
 
-#define WNOHANG 1u
-#define WUNTRACED 2u /* WSTOPPED */
-#define WEXITED 4u
+#define WNOHANG    1u
+#define WUNTRACED  2u /* WSTOPPED */
+#define WEXITED    4u
 #define WCONTINUED 8u
-#define WNOWAIT 0x01000000u
-#define WNOTHREAD 0x20000000u
-#define WALL 0x40000000u
-#define WCLONE 0x80000000u
-#define P_ALL 0
-#define P_PID 1
-#define P_PGID 2
-#define P_PIDFD 3
+#define WNOWAIT    0x01000000u
+#define WNOTHREAD  0x20000000u
+#define WALL       0x40000000u
+#define WCLONE     0x80000000u
+#define P_ALL      0
+#define P_PID      1
+#define P_PGID     2
+#define P_PIDFD    3
 
 struct wait_query {
 	s32 idtype;
@@ -49,7 +50,11 @@ static void fill(const struct wait_query *q, struct thread_group *g, s32 code, s
 	const struct credentials *cred = &g->leader->context->cred;
 
 	if (q->info)
-		*q->info = (struct signal_info){.signo = SIGCHLD, .code = code, .pid = group_pid_nr(g), .uid = cred->uid.value, .status = status};
+		*q->info = (struct signal_info){.signo = SIGCHLD,
+			.code = code,
+			.pid = group_pid_nr(g),
+			.uid = cred->uid.value,
+			.status = status};
 }
 
 static void child_usage(struct thread_group *g, struct rusage_counts *out)
@@ -72,7 +77,8 @@ static void fill_exited(const struct wait_query *q, struct thread_group *g)
 		child_usage(g, q->usage);
 }
 
-static s32 take_exited(const struct wait_query *q, struct thread_group *g) __requires(&task_list_lock)
+static s32 take_exited(const struct wait_query *q, struct thread_group *g)
+	__requires(&task_list_lock)
 {
 	s32 number = group_pid_nr(g);
 
@@ -90,7 +96,8 @@ static s32 take_exited(const struct wait_query *q, struct thread_group *g) __req
 }
 
 /* Stopped or continued: an event that is taken once. */
-static bool take_event(const struct wait_query *q, struct thread_group *g) __requires(&task_list_lock)
+static bool take_event(const struct wait_query *q, struct thread_group *g)
+	__requires(&task_list_lock)
 {
 	word_t irq = SIGNAL_IRQ_LOCK(g);
 	bool taken = false, keep = q->options & WNOWAIT;
@@ -119,7 +126,7 @@ static sword_t look(const struct wait_query *q)
 	sword_t result = -ECHILD;
 
 	spin_lock(&task_list_lock);
-	list_for_each_entry(g, &mine->children, sibling) {
+	list_for_each_entry (g, &mine->children, sibling) {
 		if (!matches(q, g))
 			continue;
 		if (g->zombie) {
@@ -191,14 +198,20 @@ static sword_t wait_loop(struct wait_query *q)
 			return 0;
 		if (q->nonblocking)
 			return -EAGAIN;
-		if (wait_sleep(&current->group->child_event, EV_ANY, seq, KTIME_MAX, WAITF_INTERRUPTIBLE) == -EINTR)
+		if (wait_sleep(&current->group->child_event, EV_ANY, seq, KTIME_MAX,
+			    WAITF_INTERRUPTIBLE) == -EINTR)
 			return -ERESTARTSYS;
 	}
 }
 
-sword_t task_wait(s32 idtype, s32 id, u32 options, s32 *status, struct signal_info *info, struct rusage_counts *usage)
+sword_t task_wait(s32 idtype, s32 id, u32 options, s32 *status, struct signal_info *info,
+	struct rusage_counts *usage)
 {
-	struct wait_query q = {.idtype = idtype, .options = options, .status = status, .info = info, .usage = usage};
+	struct wait_query q = {.idtype = idtype,
+		.options = options,
+		.status = status,
+		.info = info,
+		.usage = usage};
 	s32 unused;
 	sword_t result;
 

@@ -1,7 +1,8 @@
 /*
- * Clocks. One counter (arch_time_now_ns: monotonic since boot, the same on all CPUs); the wall clock is an offset to it, so setting it
- * changes one word. Suspend does not exist yet, hence boottime = monotonic. The time namespace's offsets are applied here, where
- * programs' clock ids are understood.
+ * Clocks. One counter (arch_time_now_ns: monotonic since boot, the same on all CPUs); the wall
+ * clock is an offset to it, so setting it changes one word. Suspend does not exist yet, hence
+ * boottime = monotonic. The time namespace's offsets are applied here, where programs' clock ids
+ * are understood.
  */
 #include <core/lock.h>
 #include <core/task.h>
@@ -11,7 +12,8 @@
 
 struct waitable time_wall_changed;
 static struct spinlock wall_lock = SPINLOCK_INIT(LOCK_LEVEL_TIMER);
-static ktime_t wall_offset_ns; /* written under wall_lock; one word on 64-bit, read twice elsewhere */
+static ktime_t
+	wall_offset_ns; /* written under wall_lock; one word on 64-bit, read twice elsewhere */
 
 ktime_t time_wall_offset_ns(void)
 {
@@ -74,8 +76,9 @@ static ktime_t boottime_offset(void)
 	return ns ? ns->boottime_offset_ns : 0;
 }
 
-/* Negative ids: ~pid << 3 | 4 for one thread | 2 (clock_getcpuclockid(3); 0 and 1 are the profile and virtual variants). */
-#define CPU_CLOCK_THREAD 4
+/* Negative ids: ~pid << 3 | 4 for one thread | 2 (clock_getcpuclockid(3); 0 and 1 are the profile
+ * and virtual variants). */
+#define CPU_CLOCK_THREAD   4
 #define CPU_CLOCK_KIND(id) ((id) & 3)
 
 static int cpu_clock_get(s32 clock, ktime_t *out)
@@ -206,6 +209,7 @@ bool time_clock_deadline(s32 clock, bool absolute, ktime_t ns, ktime_t *monotoni
 	default:
 		return false;
 	}
-	*monotonic_ns = absolute ? saturating_add(ns, -offset) : saturating_add(time_monotonic_ns(), ns);
+	*monotonic_ns =
+		absolute ? saturating_add(ns, -offset) : saturating_add(time_monotonic_ns(), ns);
 	return true;
 }

@@ -1,7 +1,8 @@
 /*
- * setitimer(2): one real and two CPU-time timers per process. The real one is a timer of core/time; the CPU-time ones have no clock that could
- * interrupt by itself, so while one is armed (or RLIMIT_CPU is set) slices are kept short (core/sched looks at cpu_timers_armed) and
- * each slice end compares.
+ * setitimer(2): one real and two CPU-time timers per process. The real one is a timer of core/time;
+ * the CPU-time ones have no clock that could interrupt by itself, so while one is armed (or
+ * RLIMIT_CPU is set) slices are kept short (core/sched looks at cpu_timers_armed) and each slice
+ * end compares.
  */
 #include <core/lock.h>
 #include <lib/errno.h>
@@ -17,10 +18,12 @@ void itimer_expired(void *group)
 
 	signal_send_locked(g, nullptr, &info, nullptr, false);
 	if (g->real_interval_ns && g->nr_live) {
-		ktime_t now = time_monotonic_ns(), next = g->real_timer.deadline_ns + g->real_interval_ns;
+		ktime_t now = time_monotonic_ns(),
+			next = g->real_timer.deadline_ns + g->real_interval_ns;
 
 		if (next <= now) /* late by whole periods: they are one signal, as on Linux */
-			next += (now - next) / g->real_interval_ns * g->real_interval_ns + g->real_interval_ns;
+			next += (now - next) / g->real_interval_ns * g->real_interval_ns +
+				g->real_interval_ns;
 		timer_start(&g->real_timer, next);
 	}
 	spin_unlock_irqrestore(&g->obj.lock, irq);
@@ -87,7 +90,10 @@ int itimer_set(u32 which, const struct itimer_value *new, struct itimer_value *o
 			ktime_t left = g->real_timer.deadline_ns - time_monotonic_ns();
 
 			old->interval_ns = g->real_interval_ns;
-			old->value_ns = g->real_timer.deadline_ns == KTIME_MAX || g->real_timer.deadline_ns == 0 ? 0 : MAX(left, (ktime_t)0);
+			old->value_ns = g->real_timer.deadline_ns == KTIME_MAX ||
+							g->real_timer.deadline_ns == 0
+						? 0
+						: MAX(left, (ktime_t)0);
 		}
 		g->real_interval_ns = new->value_ns ? new->interval_ns : 0;
 		g->real_timer.deadline_ns = 0;
@@ -103,7 +109,8 @@ int itimer_set(u32 which, const struct itimer_value *new, struct itimer_value *o
 		g->cpu_itimer[which - 1].value_ns = new->value_ns ? now + new->value_ns : 0;
 		if (new->value_ns) {
 			g->cpu_timers_armed = true;
-			/* The running slice may have no end: the next one has, while something counts the time. */
+			/* The running slice may have no end: the next one has, while something
+			 * counts the time. */
 			__atomic_fetch_or(&current->work, TASK_WORK_RESCHED, __ATOMIC_SEQ_CST);
 		}
 	}
@@ -132,7 +139,8 @@ static void cpu_due(struct thread_group *g, u32 which, s32 signo, ktime_t now)
 	signal_send_locked(g, nullptr, &info, nullptr, false);
 }
 
-/* RLIMIT_CPU: SIGXCPU at the soft limit and each second after it, SIGKILL at the hard one (getrlimit(2)). */
+/* RLIMIT_CPU: SIGXCPU at the soft limit and each second after it, SIGKILL at the hard one
+ * (getrlimit(2)). */
 static void cpu_limit_due(struct thread_group *g, ktime_t used)
 {
 	struct rlimit *l = &g->rlimit[RLIMIT_CPU];
@@ -142,7 +150,8 @@ static void cpu_limit_due(struct thread_group *g, ktime_t used)
 	if (l->hard != RLIM_INFINITY && seconds >= l->hard) {
 		info.signo = SIGKILL;
 		signal_send_locked(g, nullptr, &info, nullptr, true);
-	} else if (l->soft != RLIM_INFINITY && seconds >= l->soft && seconds >= g->cpu_limit_warned_s) {
+	} else if (l->soft != RLIM_INFINITY && seconds >= l->soft &&
+		   seconds >= g->cpu_limit_warned_s) {
 		g->cpu_limit_warned_s = seconds + 1;
 		signal_send_locked(g, nullptr, &info, nullptr, false);
 	}
@@ -158,7 +167,8 @@ void cpu_timers_check(struct task *t)
 	cpu_due(g, ITIMER_PROF, SIGPROF, all);
 	cpu_limit_due(g, all);
 	posix_cpu_timers_due(g);
-	g->cpu_timers_armed = g->cpu_itimer[0].value_ns || g->cpu_itimer[1].value_ns || g->rlimit[RLIMIT_CPU].soft != RLIM_INFINITY ||
+	g->cpu_timers_armed = g->cpu_itimer[0].value_ns || g->cpu_itimer[1].value_ns ||
+			      g->rlimit[RLIMIT_CPU].soft != RLIM_INFINITY ||
 			      posix_cpu_timers_armed(g);
 	spin_unlock_irqrestore(&g->obj.lock, irq);
 }

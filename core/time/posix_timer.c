@@ -1,9 +1,10 @@
 /*
- * timer_create(2) and its family. A timer owns the queue entry of its signal: while that is pending, further expiries count as overruns and
- * queue nothing. Wall-clock timers are kept as monotonic deadlines and computed at settime; a step of the clock
- * does not move them (CAVEATS.md).
+ * timer_create(2) and its family. A timer owns the queue entry of its signal: while that is
+ * pending, further expiries count as overruns and queue nothing. Wall-clock timers are kept as
+ * monotonic deadlines and computed at settime; a step of the clock does not move them (CAVEATS.md).
  *
- * Locks: a group's list and its timers under the group's lock; expiry runs in the timer interrupt and takes it.
+ * Locks: a group's list and its timers under the group's lock; expiry runs in the timer interrupt
+ * and takes it.
  */
 #include <core/lock.h>
 #include <core/mm.h>
@@ -11,11 +12,11 @@
 #include "time_internal.h"
 #include "../task/task_internal.h"
 
-#define SIGEV_SIGNAL 0
-#define SIGEV_NONE 1
+#define SIGEV_SIGNAL    0
+#define SIGEV_NONE      1
 #define SIGEV_THREAD_ID 4
-#define TIMER_ABSTIME 1u
-#define OVERRUN_MAX INT32_MAX
+#define TIMER_ABSTIME   1u
+#define OVERRUN_MAX     INT32_MAX
 
 struct posix_timer {
 	struct list_node link;
@@ -53,7 +54,7 @@ static struct posix_timer *find(struct thread_group *g, s32 id)
 {
 	struct posix_timer *t;
 
-	list_for_each_entry(t, &g->posix_timers, link)
+	list_for_each_entry (t, &g->posix_timers, link)
 		if (t->id == id)
 			return t;
 	return nullptr;
@@ -69,7 +70,8 @@ static void queue_signal(struct posix_timer *t)
 		t->overrun = MIN(t->overrun + 1, (s64)OVERRUN_MAX);
 		return;
 	}
-	signal_send_locked(g, t->target && !t->target->exiting ? t->target : nullptr, &t->entry.info, &t->entry, false);
+	signal_send_locked(g, t->target && !t->target->exiting ? t->target : nullptr,
+		&t->entry.info, &t->entry, false);
 }
 
 /* The signal is being taken: tells the overruns since. */
@@ -157,7 +159,10 @@ sword_t posix_timer_create(s32 clock, const struct posix_timer_event *event)
 		t->id = g->posix_timer_next;
 		g->posix_timer_next = (g->posix_timer_next + 1) & INT32_MAX;
 	} while (find(g, t->id));
-	t->entry.info = (struct signal_info){.signo = e->signo, .code = SI_TIMER, .timer_id = t->id, .value = event ? e->value : (u64)t->id};
+	t->entry.info = (struct signal_info){.signo = e->signo,
+		.code = SI_TIMER,
+		.timer_id = t->id,
+		.value = event ? e->value : (u64)t->id};
 	list_add_tail(&g->posix_timers, &t->link);
 	spin_unlock_irqrestore(&g->obj.lock, irq);
 	return t->id;
@@ -169,7 +174,9 @@ static void read_locked(struct posix_timer *t, ktime_t cpu_now, struct itimer_va
 	if (t->cpu_clock)
 		out->value_ns = t->cpu_expiry_ns ? MAX(t->cpu_expiry_ns - cpu_now, (ktime_t)1) : 0;
 	else
-		out->value_ns = t->timer.queued ? MAX(t->timer.deadline_ns - time_monotonic_ns(), (ktime_t)1) : 0;
+		out->value_ns = t->timer.queued ? MAX(t->timer.deadline_ns - time_monotonic_ns(),
+							  (ktime_t)1)
+						: 0;
 }
 
 static int cpu_now_of(s32 id, ktime_t *now)
@@ -206,7 +213,8 @@ int posix_timer_gettime(s32 id, struct itimer_value *out)
 }
 
 /* Group's lock held, the hardware timer is off. */
-static void arm_locked(struct posix_timer *t, u32 flags, const struct itimer_value *new, ktime_t cpu_now)
+static void arm_locked(struct posix_timer *t, u32 flags, const struct itimer_value *new,
+	ktime_t cpu_now)
 {
 	ktime_t deadline;
 
@@ -218,7 +226,8 @@ static void arm_locked(struct posix_timer *t, u32 flags, const struct itimer_val
 	if (t->cpu_clock) {
 		t->cpu_expiry_ns = flags & TIMER_ABSTIME ? new->value_ns : cpu_now + new->value_ns;
 		t->group->cpu_timers_armed = true;
-		__atomic_fetch_or(&current->work, TASK_WORK_RESCHED, __ATOMIC_SEQ_CST); /* as itimer_set */
+		__atomic_fetch_or(&current->work, TASK_WORK_RESCHED,
+			__ATOMIC_SEQ_CST); /* as itimer_set */
 		return;
 	}
 	if (time_clock_deadline(t->clock, flags & TIMER_ABSTIME, new->value_ns, &deadline))
@@ -270,7 +279,8 @@ static void destroy(struct posix_timer *t)
 	kfree(t);
 }
 
-/* Group's lock held: nothing finds it any more. Its pending signal goes with it (timer_delete(2)). */
+/* Group's lock held: nothing finds it any more. Its pending signal goes with it (timer_delete(2)).
+ */
 static void detach(struct posix_timer *t)
 {
 	list_del(&t->link);
@@ -282,7 +292,7 @@ static void detach(struct posix_timer *t)
 		bool other = false;
 
 		list_del(&t->entry.link);
-		list_for_each_entry(e, &p->queue, link)
+		list_for_each_entry (e, &p->queue, link)
 			other |= e->info.signo == t->entry.info.signo;
 		if (!other)
 			p->set &= ~SIG_BIT(t->entry.info.signo);
@@ -308,7 +318,10 @@ void posix_timers_exit(struct thread_group *g)
 {
 	for (;;) {
 		word_t irq = SIGNAL_IRQ_LOCK(g);
-		struct posix_timer *t = list_empty(&g->posix_timers) ? nullptr : list_first_entry(&g->posix_timers, struct posix_timer, link);
+		struct posix_timer *t =
+			list_empty(&g->posix_timers)
+				? nullptr
+				: list_first_entry(&g->posix_timers, struct posix_timer, link);
 
 		if (t)
 			detach(t);
@@ -323,7 +336,7 @@ bool posix_cpu_timers_armed(struct thread_group *g)
 {
 	struct posix_timer *t;
 
-	list_for_each_entry(t, &g->posix_timers, link)
+	list_for_each_entry (t, &g->posix_timers, link)
 		if (t->cpu_expiry_ns)
 			return true;
 	return false;
@@ -334,7 +347,7 @@ void posix_cpu_timers_due(struct thread_group *g)
 {
 	struct posix_timer *t;
 
-	list_for_each_entry(t, &g->posix_timers, link) {
+	list_for_each_entry (t, &g->posix_timers, link) {
 		struct task *whose;
 		u64 now;
 
@@ -345,12 +358,14 @@ void posix_cpu_timers_due(struct thread_group *g)
 			now = (t->target ? t->target : current)->se.sum_exec_ns;
 		} else {
 			now = g->dead_threads.user_ns + g->dead_threads.system_ns;
-			list_for_each_entry(whose, &g->threads, in_group)
+			list_for_each_entry (whose, &g->threads, in_group)
 				now += whose->se.sum_exec_ns;
 		}
 		if ((ktime_t)now < t->cpu_expiry_ns)
 			continue;
-		t->cpu_expiry_ns = t->interval_ns ? MAX(t->cpu_expiry_ns + t->interval_ns, (ktime_t)now + 1) : 0;
+		t->cpu_expiry_ns =
+			t->interval_ns ? MAX(t->cpu_expiry_ns + t->interval_ns, (ktime_t)now + 1)
+				       : 0;
 		queue_signal(t);
 	}
 }

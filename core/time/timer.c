@@ -1,18 +1,24 @@
 /*
  * One-shot timers.
  *
- * Purpose: run a closed set of actions at absolute monotonic times. Nothing ticks: a CPU's hardware timer is armed for the
- * earliest of its queued timers and its running task's slice end, or not at all.
+ * Purpose: run a closed set of actions at absolute monotonic times. Nothing ticks: a CPU's hardware
+ * timer is armed for the earliest of its queued timers and its running task's slice end, or not at
+ * all.
  *
- * Vocabulary: *base*: one CPU's tree of timers ordered by deadline; *slice*: the running task's slice end, which only its CPU
- * touches, so that core/sched needs no lock for it; *programmed*: what the hardware will do.
+ * Vocabulary: *base*: one CPU's tree of timers ordered by deadline; *slice*: the running task's
+ * slice end, which only its CPU touches, so that core/sched needs no lock for it; *programmed*:
+ * what the hardware will do.
  *
- * Invariants: 1. a queued timer is in the base of its `cpu`, under that base's lock.  2. programmed <= min(first, slice) on each CPU
- * (an early interrupt finds nothing and programs again: disarming costs nothing).  3. actions run without the base's lock, with
- * `running` naming the timer, which is what timer_cancel waits for.
+ * Invariants: 1. a queued timer is in the base of its `cpu`, under that base's lock.  2. programmed
+ * <= min(first, slice) on each CPU (an early interrupt finds nothing and programs again: disarming
+ * costs nothing).  3. actions run without the base's lock, with `running` naming the timer, which
+ * is what timer_cancel waits for.
  *
- * Locks: base lock (level TIMER, interrupts off). Failure: none. Replacement: targets are data and the actions a closed enum.
- * Cost: start = one tree insertion; a timer that is cancelled before it fires usually costs no hardware access.
+ * Locks: base lock (level TIMER, interrupts off). Failure: none. Replacement: targets are data and
+ * the actions a closed enum.
+ *
+ * Cost: start = one tree insertion; a timer that is cancelled before it fires usually costs no
+ * hardware access.
  */
 #include <core/cpu.h>
 #include <core/lock.h>
@@ -71,7 +77,9 @@ static void base_insert(struct timer_base *b, struct timer *t) __requires(&b->lo
 
 	while (*link) {
 		parent = *link;
-		link = t->deadline_ns < rb_entry(parent, struct timer, node)->deadline_ns ? &parent->left : &parent->right;
+		link = t->deadline_ns < rb_entry(parent, struct timer, node)->deadline_ns
+			       ? &parent->left
+			       : &parent->right;
 	}
 	rb_insert(&b->tree, &t->node, parent, link);
 	t->queued = true;
@@ -97,7 +105,8 @@ void timer_init(struct timer *t, enum timer_action action, void *target)
 }
 
 /* Base of the timer, locked; it may move only by its owner's own timer_start. */
-static struct timer_base *timer_lock(struct timer *t) __no_lock_analysis /* hands the lock to the caller */
+static struct timer_base *timer_lock(struct timer *t)
+	__no_lock_analysis /* hands the lock to the caller */
 {
 	struct timer_base *b = base_of(t->cpu);
 

@@ -1,6 +1,7 @@
 /*
- * The vDSO of a process: one read-only data page that core keeps current, and the port's image above it, shared by all processes as a
- * device object over frames that are never freed. The image is copied once at boot, so that its frames belong to nobody else.
+ * The vDSO of a process: one read-only data page that core keeps current, and the port's image
+ * above it, shared by all processes as a device object over frames that are never freed. The image
+ * is copied once at boot, so that its frames belong to nobody else.
  */
 #include <core/log.h>
 #include <core/mm.h>
@@ -76,9 +77,11 @@ int vdso_map(struct address_space *as)
 		return (int)at;
 	error = space_munmap(as, (vaddr_t)at, bytes + PAGE_BYTES);
 	if (!error)
-		error = space_map_object(as, (vaddr_t)at, PAGE_BYTES, VM_READ | VM_MAYREAD | VM_DONTDUMP | VM_SHARED, vdso_object, 0, "[vvar]");
+		error = space_map_object(as, (vaddr_t)at, PAGE_BYTES,
+			VM_READ | VM_MAYREAD | VM_DONTDUMP | VM_SHARED, vdso_object, 0, "[vvar]");
 	if (!error)
-		error = space_map_object(as, (vaddr_t)at + PAGE_BYTES, bytes, VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYEXEC | VM_VDSO | VM_SHARED,
+		error = space_map_object(as, (vaddr_t)at + PAGE_BYTES, bytes,
+			VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYEXEC | VM_VDSO | VM_SHARED,
 			vdso_object, 1, "[vdso]");
 	if (!error)
 		as->vdso = (vaddr_t)at + PAGE_BYTES;

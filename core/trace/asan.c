@@ -1,11 +1,15 @@
 /*
  * Run time of the sanitizers in asan kernels.
  *
- * Purpose: what Clang's -fsanitize=kernel-address and -fsanitize=undefined call. One shadow byte tells how much of 8 bytes may be
- * touched: 0 all, 1-7 so many from the start, 0x80 and above nothing (the value is the reason).
- * Invariants: ASAN-I1 this file and arch/ are compiled without instrumentation (tools/sanitize-ignore.txt): a check never checks
- * itself, and a port may fill the shadow in a page fault. ASAN-I2 addresses below ARCH_ASAN_LOWEST have no shadow; a wild access there
- * faults by itself.
+ * Purpose: what Clang's -fsanitize=kernel-address and -fsanitize=undefined call. One shadow byte
+ * tells how much of 8 bytes may be touched: 0 all, 1-7 so many from the start, 0x80 and above
+ * nothing (the value is the reason).
+ *
+ * Invariants: ASAN-I1 this file and arch/ are compiled without instrumentation
+ * (tools/sanitize-ignore.txt): a check never checks itself, and a port may fill the shadow in a
+ * page fault. ASAN-I2 addresses below ARCH_ASAN_LOWEST have no shadow; a wild access there faults
+ * by itself.
+ *
  * Failure: every finding is a panic. Cost: asan kernels only.
  */
 #include <core/asan.h>
@@ -79,7 +83,8 @@ static __noreturn void asan_report(vaddr_t bad, size_t bytes, bool write, void *
 		v = *shadow_of(bad + GRANULE);
 	asan_ready = false;
 	name = symbol_lookup((vaddr_t)pc, &offset, &module);
-	panic("KASAN: %s: %s of %zu bytes at %#lx in %s+%#llx", kind_text((u8)v), write ? "write" : "read", bytes, (unsigned long)bad, name,
+	panic("KASAN: %s: %s of %zu bytes at %#lx in %s+%#llx", kind_text((u8)v),
+		write ? "write" : "read", bytes, (unsigned long)bad, name,
 		(unsigned long long)offset);
 }
 
@@ -110,16 +115,16 @@ static void check_range(vaddr_t a, size_t bytes, bool write, void *pc)
 }
 
 #define PC __builtin_return_address(0)
-#define ASAN_ACCESS(bytes)                                                                                                       \
-	void __asan_load##bytes##_noabort(vaddr_t a);                                                                             \
-	void __asan_load##bytes##_noabort(vaddr_t a)                                                                              \
-	{                                                                                                                          \
-		check_small(a, bytes, false, PC);                                                                                  \
-	}                                                                                                                          \
-	void __asan_store##bytes##_noabort(vaddr_t a);                                                                            \
-	void __asan_store##bytes##_noabort(vaddr_t a)                                                                             \
-	{                                                                                                                          \
-		check_small(a, bytes, true, PC);                                                                                   \
+#define ASAN_ACCESS(bytes)                                                                         \
+	void __asan_load##bytes##_noabort(vaddr_t a);                                              \
+	void __asan_load##bytes##_noabort(vaddr_t a)                                               \
+	{                                                                                          \
+		check_small(a, bytes, false, PC);                                                  \
+	}                                                                                          \
+	void __asan_store##bytes##_noabort(vaddr_t a);                                             \
+	void __asan_store##bytes##_noabort(vaddr_t a)                                              \
+	{                                                                                          \
+		check_small(a, bytes, true, PC);                                                   \
 	}
 ASAN_ACCESS(1)
 ASAN_ACCESS(2)
@@ -180,12 +185,12 @@ void __asan_unpoison_stack_memory(vaddr_t a, size_t n)
 	asan_unpoison((const void *)a, n);
 }
 
-#define ASAN_SET_SHADOW(value)                                                                                                   \
-	void __asan_set_shadow_##value(s8 *s, size_t n);                                                                          \
-	void __asan_set_shadow_##value(s8 *s, size_t n)                                                                           \
-	{                                                                                                                          \
-		if (asan_ready)                                                                                                    \
-			shadow_set(s, (s8)0x##value, n);                                                                           \
+#define ASAN_SET_SHADOW(value)                                                                     \
+	void __asan_set_shadow_##value(s8 *s, size_t n);                                           \
+	void __asan_set_shadow_##value(s8 *s, size_t n)                                            \
+	{                                                                                          \
+		if (asan_ready)                                                                    \
+			shadow_set(s, (s8)0x##value, n);                                           \
 	}
 ASAN_SET_SHADOW(00)
 ASAN_SET_SHADOW(f1)
@@ -212,7 +217,8 @@ void __asan_register_globals(const struct asan_global *g, size_t nr)
 		size_t inner = ALIGN_UP(g->bytes, (size_t)GRANULE);
 
 		asan_unpoison((const void *)g->at, g->bytes);
-		asan_poison((const void *)(g->at + inner), g->bytes_with_redzone - inner, ASAN_GLOBAL);
+		asan_poison((const void *)(g->at + inner), g->bytes_with_redzone - inner,
+			ASAN_GLOBAL);
 	}
 }
 void __asan_unregister_globals(const struct asan_global *g, size_t nr)
@@ -244,11 +250,11 @@ static __noreturn void ubsan_report(const char *what, const struct ubsan_place *
 }
 
 /* Each handler's first argument begins with the place; the operands are not printed. */
-#define UBSAN(name, what)                                                                                                        \
-	void __ubsan_handle_##name(const struct ubsan_place *at);                                                                 \
-	void __ubsan_handle_##name(const struct ubsan_place *at)                                                                  \
-	{                                                                                                                          \
-		ubsan_report(what, at);                                                                                            \
+#define UBSAN(name, what)                                                                          \
+	void __ubsan_handle_##name(const struct ubsan_place *at);                                  \
+	void __ubsan_handle_##name(const struct ubsan_place *at)                                   \
+	{                                                                                          \
+		ubsan_report(what, at);                                                            \
 	}
 UBSAN(add_overflow, "signed addition overflow")
 UBSAN(sub_overflow, "signed subtraction overflow")

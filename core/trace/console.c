@@ -1,5 +1,6 @@
-/* Where the log is shown: the port's early console, synchronously. Terminals share the device through the serial driver, which writes under
- * its own lock; lines of the log appear between its bytes. Theory in log.c. */
+/* Where the log is shown: the port's early console, synchronously. Terminals share the device
+ * through the serial driver, which writes under its own lock; lines of the log appear between its
+ * bytes. Theory in log.c. */
 #include <core/cmdline.h>
 #include <core/console.h>
 #include <core/log.h>

@@ -1,10 +1,15 @@
 /*
  * Kernel log (log.c), where it is shown (console.c), panic (panic.c), symbols (symbols.c).
  *
- * Purpose: records of level, time and text in one ring that survives everything but a reset; /dev/kmsg, syslog(2) and the console read it.
- * Objects: LOG_RING_BYTES of text, a record each with its 64-bit number. Invariants: LOG-I1 records are written whole under log_lock;
- *   LOG-I2 a reader that fell behind is told how many it lost. Locks: log_lock is the last level of all: anybody may log.
- * Failure: when the ring is full the oldest go. Replacement: none. Cost: one format into a stack buffer, one copy.
+ * Purpose: records of level, time and text in one ring that survives everything but a reset;
+ * /dev/kmsg, syslog(2) and the console read it.
+ *
+ * Objects: LOG_RING_BYTES of text, a record each with its 64-bit number. Invariants: LOG-I1 records
+ * are written whole under log_lock; LOG-I2 a reader that fell behind is told how many it lost.
+ * Locks: log_lock is the last level of all: anybody may log.
+ *
+ * Failure: when the ring is full the oldest go. Replacement: none. Cost: one format into a stack
+ * buffer, one copy.
  */
 #include <core/cmdline.h>
 #include <core/console.h>
@@ -16,7 +21,7 @@
 #include <lib/fmt.h>
 #include <lib/string.h>
 
-#define RECORDS 4096
+#define RECORDS        4096
 #define LINE_BYTES_MAX 512
 
 struct record {
@@ -40,7 +45,8 @@ static void drop_overwritten(u32 offset, u32 len)
 	while (first_number < next_number) {
 		struct record *r = &records[first_number % RECORDS];
 
-		if (next_number - first_number < RECORDS && (r->offset >= offset + len || r->offset + r->len <= offset))
+		if (next_number - first_number < RECORDS &&
+			(r->offset >= offset + len || r->offset + r->len <= offset))
 			break;
 		first_number++;
 	}
@@ -72,7 +78,8 @@ void log_write(enum log_level level, const char *text, size_t len)
 	len = MIN(len, (size_t)LINE_BYTES_MAX);
 	irq = spin_lock_irqsave(&log_lock);
 	append(level, text, (u32)len);
-	if (((u32)level & 7u) < boot_parameters.loglevel) /* programs' records have a facility above */ {
+	if (((u32)level & 7u) <
+		boot_parameters.loglevel) /* programs' records have a facility above */ {
 		n = snprintf(line, sizeof(line), "[%5lld.%06lld] ", (long long)(now / NSEC_PER_SEC),
 			(long long)(now % NSEC_PER_SEC / NSEC_PER_USEC));
 		console_write(line, (size_t)n);

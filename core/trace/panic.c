@@ -16,11 +16,13 @@ void backtrace_print(enum log_level level, word_t frame_pointer)
 	for (u32 i = 0; i < nr; i++) {
 		u64 offset = 0;
 		const char *module = nullptr;
-		/* A return address may be the first byte of the next function: look at the call itself. */
+		/* A return address may be the first byte of the next function: look at the call
+		 * itself. */
 		const char *name = symbol_lookup(pc[i] - 1, &offset, &module);
 
-		log_printf(level, "  %#lx %s+%#llx%s%s%s\n", (unsigned long)pc[i], name, (unsigned long long)offset + 1,
-			module ? " [" : "", module ? module : "", module ? "]" : "");
+		log_printf(level, "  %#lx %s+%#llx%s%s%s\n", (unsigned long)pc[i], name,
+			(unsigned long long)offset + 1, module ? " [" : "", module ? module : "",
+			module ? "]" : "");
 	}
 }
 
@@ -43,7 +45,8 @@ __noreturn void panic(const char *fmt, ...)
 	backtrace_print(LOG_EMERG, 0);
 	log_printf(LOG_EMERG, "---[ end Kernel panic: %s ]---\n", text);
 	if (boot_parameters.panic_seconds_plus_1) {
-		ktime_t until = arch_time_now_ns() + (ktime_t)(boot_parameters.panic_seconds_plus_1 - 1) * NSEC_PER_SEC;
+		ktime_t until = arch_time_now_ns() +
+				(ktime_t)(boot_parameters.panic_seconds_plus_1 - 1) * NSEC_PER_SEC;
 
 		while (arch_time_now_ns() < until)
 			arch_cpu_relax();

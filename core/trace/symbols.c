@@ -1,4 +1,5 @@
-/* Kernel symbols: the text of llvm-nm -n that travels in the image's blob ("kernel.sym"), indexed at boot. Theory in log.c. */
+/* Kernel symbols: the text of llvm-nm -n that travels in the image's blob ("kernel.sym"), indexed
+ * at boot. Theory in log.c. */
 #include <core/log.h>
 #include <core/evolve.h>
 #include <core/mm.h>
@@ -8,7 +9,7 @@
 struct symbol {
 	vaddr_t address;
 	const char *name; /* in the copy of the text, terminated */
-	u32 hash;	  /* of the name: look-ups by name compare this first */
+	u32 hash;         /* of the name: look-ups by name compare this first */
 };
 static struct symbol *symbols;
 static u32 nr_symbols;
@@ -55,8 +56,9 @@ void symbols_init(const char *text, size_t bytes, u64 slide)
 			break;
 		*end = 0;
 		if ((size_t)(end - p) > digits + 3)
-			symbols[nr_symbols++] = (struct symbol){parse_hex(p, digits) + (vaddr_t)slide, p + digits + 3,
-				name_hash32(p + digits + 3)};
+			symbols[nr_symbols++] =
+				(struct symbol){parse_hex(p, digits) + (vaddr_t)slide,
+					p + digits + 3, name_hash32(p + digits + 3)};
 		p = end + 1;
 	}
 }
@@ -86,8 +88,9 @@ const char *symbol_lookup(vaddr_t pc, u64 *offset, const char **module)
 	return symbols[lo - 1].name;
 }
 
-/* Linear, at boot only: about a thousand look-ups. Hidden symbols are local after the link, so nothing tells them from static ones; the
- * packer (tools/image/mkblob.py) refuses names that a module wants and that core has twice. */
+/* Linear, at boot only: about a thousand look-ups. Hidden symbols are local after the link, so
+ * nothing tells them from static ones; the packer (tools/image/mkblob.py) refuses names that a
+ * module wants and that core has twice. */
 vaddr_t symbol_address(const char *name)
 {
 	u32 hash = name_hash32(name);

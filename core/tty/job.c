@@ -1,6 +1,6 @@
-/* Job control of terminals: who owns a line, who may use it. POSIX.1-2017 chapter 11.1.3-11.1.4; tty_ioctl(4), setpgid(2). Theory in
- * tty.c. A group's `ctty` counts only while the line's session is the group's own: that is how a line is taken from a whole session by
- * one store. */
+/* Job control of terminals: who owns a line, who may use it. POSIX.1-2017 chapter 11.1.3-11.1.4;
+ * tty_ioctl(4), setpgid(2). Theory in tty.c. A group's `ctty` counts only while the line's session
+ * is the group's own: that is how a line is taken from a whole session by one store. */
 #include <core/log.h>
 #include <core/tty.h>
 #include <lib/string.h>
@@ -157,7 +157,8 @@ void tty_hang_up(struct tty *t)
 	t->hung_up = true;
 	spin_unlock(&t->obj.lock);
 	if (t->session)
-		signal_send_pgrp_kernel(t->session, SIGHUP); /* the leader's group has the session's number */
+		signal_send_pgrp_kernel(t->session,
+			SIGHUP); /* the leader's group has the session's number */
 	if (t->pgrp) {
 		if (t->pgrp != t->session)
 			signal_send_pgrp_kernel(t->pgrp, SIGHUP);

@@ -2,13 +2,21 @@
  * Terminal lines: registry, ports, rings, output (tty.c), job control (job.c).
  *
  * Purpose: what must survive a swap of the discipline: lines with their bytes, settings and owners.
- * Vocabulary: line = struct tty; raw ring = received bytes before the discipline; port = line of a char_driver component; pty = line whose
- *   device is a program at the master end.
- * Objects and lifetimes: a port's line lives as long as its component; a pty's as long as an open description of either end.
- * Invariants: TTY-I1 ring indices are free-running and used <= TTY_RING_BYTES; TTY-I2 bytes leave `output` only once the device took them.
+ *
+ * Vocabulary: line = struct tty; raw ring = received bytes before the discipline; port = line of a
+ * char_driver component; pty = line whose device is a program at the master end.
+ *
+ * Objects and lifetimes: a port's line lives as long as its component; a pty's as long as an open
+ * description of either end.
+ *
+ * Invariants: TTY-I1 ring indices are free-running and used <= TTY_RING_BYTES; TTY-I2 bytes leave
+ * `output` only once the device took them.
+ *
  * Locks: line->obj.lock (LOCK_LEVEL_NODE); the component's mutex is taken before it, never inside.
- * Failure and recovery: a driver that crashed takes no bytes; they stay in the ring. Replacement: the tty module may go at any moment:
- *   raw bytes wait for the new one. Cost: one lock per chunk, not per byte.
+ *
+ * Failure and recovery: a driver that crashed takes no bytes; they stay in the ring. Replacement:
+ * the tty module may go at any moment: raw bytes wait for the new one. Cost: one lock per chunk,
+ * not per byte.
  */
 #include <core/cmdline.h>
 #include <core/component.h>
@@ -20,7 +28,7 @@
 #include <lib/fmt.h>
 #include <lib/string.h>
 
-#define PTYS_MAX 4096u
+#define PTYS_MAX               4096u
 #define UNIX98_PTY_SLAVE_MAJOR 136u
 
 static struct spinlock ttys_lock = SPINLOCK_INIT(LOCK_LEVEL_NAMESPACE + 3);
@@ -32,7 +40,8 @@ const struct tty_termios tty_termios_default = {
 	.iflag = TTY_ICRNL | TTY_IXON,
 	.oflag = TTY_OPOST | TTY_ONLCR,
 	.cflag = TTY_B38400 | TTY_CS8 | TTY_CREAD | TTY_HUPCL,
-	.lflag = TTY_ISIG | TTY_ICANON | TTY_ECHO | TTY_ECHOE | TTY_ECHOK | TTY_ECHOCTL | TTY_ECHOKE | TTY_IEXTEN,
+	.lflag = TTY_ISIG | TTY_ICANON | TTY_ECHO | TTY_ECHOE | TTY_ECHOK | TTY_ECHOCTL |
+		 TTY_ECHOKE | TTY_IEXTEN,
 	.cc = {3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0},
 	.ispeed = 38400,
 	.ospeed = 38400,
@@ -51,8 +60,10 @@ static struct tty *tty_new(enum tty_kind kind, u32 rdev, const char *name)
 	t->termios = tty_termios_default;
 	waitable_init(&t->wait);
 	waitable_init(&t->master_wait);
-	t->input = (struct deferred){.slot = SLOT(TTY), .op = DEFERRED_TTY_INPUT, .object = &t->obj};
-	t->room = (struct deferred){.slot = SLOT(TTY), .op = DEFERRED_TTY_OUTPUT, .object = &t->obj};
+	t->input =
+		(struct deferred){.slot = SLOT(TTY), .op = DEFERRED_TTY_INPUT, .object = &t->obj};
+	t->room =
+		(struct deferred){.slot = SLOT(TTY), .op = DEFERRED_TTY_OUTPUT, .object = &t->obj};
 	list_init(&t->input.link);
 	list_init(&t->room.link);
 	list_init(&t->all);
@@ -72,7 +83,8 @@ static struct tty *find(enum tty_kind kind, u32 value, bool by_index)
 
 	spin_lock(&ttys_lock);
 	list_for_each_entry (t, &ttys, all)
-		if ((by_index ? t->kind == kind && t->index == value : t->rdev == value) && object_get_live(&t->obj)) {
+		if ((by_index ? t->kind == kind && t->index == value : t->rdev == value) &&
+			object_get_live(&t->obj)) {
 			spin_unlock(&ttys_lock);
 			return t;
 		}
@@ -185,7 +197,8 @@ void object_release_tty(struct object *o)
 /* --- ports --- */
 static void port_add(struct component *co, u32 port)
 {
-	bool serial = !strcmp(co->module->name, "serial"), pl011 = !strcmp(co->module->name, "pl011");
+	bool serial = !strcmp(co->module->name, "serial"),
+	     pl011 = !strcmp(co->module->name, "pl011");
 	u32 n = serial || pl011 ? nr_serial++ : nr_virtual++;
 	char name[16];
 	struct device *d;
@@ -233,7 +246,8 @@ static struct tty *port_find(struct component *co, u32 port)
 
 	spin_lock(&ttys_lock);
 	list_for_each_entry (t, &ttys, all)
-		if (t->kind == TTY_PORT && t->component == co && t->port == port && object_get_live(&t->obj)) {
+		if (t->kind == TTY_PORT && t->component == co && t->port == port &&
+			object_get_live(&t->obj)) {
 			spin_unlock(&ttys_lock);
 			return t;
 		}
@@ -244,7 +258,8 @@ static struct tty *port_find(struct component *co, u32 port)
 void tty_receive(struct tty *t, const u8 *data, u32 len)
 {
 	spin_lock(&t->obj.lock);
-	for (u32 i = 0; i < len && tty_ring_room(&t->raw); i++) /* what does not fit is lost, as on an overrun line */
+	for (u32 i = 0; i < len && tty_ring_room(&t->raw);
+		i++) /* what does not fit is lost, as on an overrun line */
 		tty_ring_put(&t->raw, data[i]);
 	spin_unlock(&t->obj.lock);
 	deferred_queue(&t->input);
@@ -272,7 +287,8 @@ static void push_locked(struct tty *t)
 		if (!n)
 			break;
 		component_ctx(co, &ctx);
-		a = char_driver_write(co->slot, &ctx, component_device_handle(co), t->port, chunk, n);
+		a = char_driver_write(co->slot, &ctx, component_device_handle(co), t->port, chunk,
+			n);
 		if (a <= 0)
 			break;
 		spin_lock(&t->obj.lock);
@@ -284,8 +300,9 @@ static void push_locked(struct tty *t)
 		waitable_wake(&t->wait, EV_OUT | EV_WRNORM, 0);
 }
 
-/* WHY no analysis: trylock in a loop, which it cannot follow. Whoever holds the mutex may have looked at the ring before our bytes came,
- * so a failed try leaves the work to the deferred call. */
+/* WHY no analysis: trylock in a loop, which it cannot follow. Whoever holds the mutex may have
+ * looked at the ring before our bytes came, so a failed try leaves the work to the deferred call.
+ */
 void tty_push(struct tty *t) __no_lock_analysis
 {
 	if (t->kind != TTY_PORT)
@@ -311,7 +328,8 @@ void char_device_event(struct component *co, u32 port, u32 events)
 		answer_t a;
 
 		component_ctx(co, &ctx);
-		a = char_driver_read(co->slot, &ctx, component_device_handle(co), port, chunk, sizeof(chunk));
+		a = char_driver_read(co->slot, &ctx, component_device_handle(co), port, chunk,
+			sizeof(chunk));
 		if (a <= 0)
 			break;
 		tty_receive(t, chunk, MIN((u32)a, (u32)sizeof(chunk)));

@@ -1,14 +1,22 @@
 /*
- * The one wait: waitables, entries, wakes, and sleeping with one's own frame. Rules in core/include/core/wait.h.
+ * The one wait: waitables, entries, wakes, and sleeping with one's own frame. Rules in
+ * core/include/core/wait.h.
  *
  * Purpose: every sleep of the kernel goes through a waitable; who waits for what is data.
- * Objects and lifetimes: a waitable lives in the object that it belongs to; whoever arms an entry holds a reference on that object. An entry
- *   lives in a call record, an epoll item or on a core stack, and is disarmed before it goes.
+ *
+ * Objects and lifetimes: a waitable lives in the object that it belongs to; whoever arms an entry
+ * holds a reference on that object. An entry lives in a call record, an epoll item or on a core
+ * stack, and is disarmed before it goes.
+ *
  * Invariants:
- *   WAIT-I1 state changes before waitable_wake raises seq, and a waiter reads seq before the state: so a wake is never lost;
- *   WAIT-I2 entry->armed is written under on->lock only; a disarmed entry is on no list;
- *   WAIT-I3 a wake acts on targets under the waitable's lock (tasks: the run-queue lock is above it; epoll: items go to a queue of the epoll).
- * Locks: waitable.lock, irq-safe. Failure and recovery: none can fail. Replacement: targets are data (closed enum), so nothing to replace.
+ *   WAIT-I1 state changes before waitable_wake raises seq, and a waiter reads seq before the state:
+ * so a wake is never lost; WAIT-I2 entry->armed is written under on->lock only; a disarmed entry is
+ * on no list; WAIT-I3 a wake acts on targets under the waitable's lock (tasks: the run-queue lock
+ * is above it; epoll: items go to a queue of the epoll).
+ *
+ * Locks: waitable.lock, irq-safe. Failure and recovery: none can fail. Replacement: targets are
+ * data (closed enum), so nothing to replace.
+ *
  * Cost: a wake without waiters is an atomic add and a load.
  */
 #include <core/wait.h>
@@ -48,7 +56,8 @@ void waitable_wake(struct waitable *w, u32 mask, u32 nr_exclusive)
 	word_t irq;
 
 	atomic32_fetch_add(&w->seq, 1);
-	/* WHY without the lock: an entry that is armed after this reads the new seq and does not sleep (WAIT-I1). */
+	/* WHY without the lock: an entry that is armed after this reads the new seq and does not
+	 * sleep (WAIT-I1). */
 	if (READ_ONCE(w->entries.next) == &w->entries)
 		return;
 	irq = spin_lock_irqsave(&w->lock);
@@ -59,7 +68,8 @@ void waitable_wake(struct waitable *w, u32 mask, u32 nr_exclusive)
 			if (nr_exclusive && woken >= nr_exclusive)
 				continue;
 			woken++;
-			/* Once woken it is no candidate again until it has run: the next wake goes to the next waiter. */
+			/* Once woken it is no candidate again until it has run: the next wake goes
+			 * to the next waiter. */
 			list_del(&e->link);
 			e->armed = false;
 		}
@@ -77,7 +87,8 @@ bool wait_entry_arm(struct wait_entry *e, struct waitable *w, u32 mask, u32 seq)
 	e->on = w;
 	e->mask = mask;
 	e->fired = 0;
-	/* Exclusive entries queue behind shared ones, so that one pass wakes all shared ones first. */
+	/* Exclusive entries queue behind shared ones, so that one pass wakes all shared ones first.
+	 */
 	if (e->flags & WAIT_EXCLUSIVE)
 		list_add_tail(&w->entries, &e->link);
 	else
@@ -131,7 +142,9 @@ int wait_sleep(struct waitable *w, u32 mask, u32 seq, ktime_t deadline_ns, u32 f
 		timer_start(&timer, deadline_ns);
 	}
 	for (;;) {
-		task_set_state(flags & WAITF_INTERRUPTIBLE ? TASK_SLEEPING : flags & WAITF_KILLABLE ? TASK_SLEEPING_KILLABLE : TASK_SLEEPING_UNINTERRUPTIBLE);
+		task_set_state(flags & WAITF_INTERRUPTIBLE ? TASK_SLEEPING
+			       : flags & WAITF_KILLABLE    ? TASK_SLEEPING_KILLABLE
+							   : TASK_SLEEPING_UNINTERRUPTIBLE);
 		if (READ_ONCE(e.fired) || atomic32_load_seq(&w->seq) != seq)
 			break;
 		if ((flags & WAITF_INTERRUPTIBLE && task_signal_pending(current)) ||

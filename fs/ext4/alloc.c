@@ -14,7 +14,8 @@ static void bits_set(u8 *map, u32 first, u32 nr)
 static bool claimed_here(const struct ext4 *e, u64 bitmap, u32 bit)
 {
 	for (u32 i = 0; i < e->nr_claims; i++)
-		if (e->claims[i].bitmap == bitmap && bit >= e->claims[i].first && bit - e->claims[i].first < e->claims[i].nr)
+		if (e->claims[i].bitmap == bitmap && bit >= e->claims[i].first &&
+			bit - e->claims[i].first < e->claims[i].nr)
 			return true;
 	return false;
 }
@@ -31,7 +32,8 @@ static bool group_has_super(const struct ext4 *e, u32 group)
 	if (!group)
 		return true;
 	if (e->compat & COMPAT_SPARSE2)
-		return group == le32_get(e->sb->s_backup_bgs[0]) || group == le32_get(e->sb->s_backup_bgs[1]);
+		return group == le32_get(e->sb->s_backup_bgs[0]) ||
+		       group == le32_get(e->sb->s_backup_bgs[1]);
 	if (!(e->ro_compat & RO_SPARSE_SUPER) || group == 1)
 		return true;
 	return power_of(group, 3) || power_of(group, 5) || power_of(group, 7);
@@ -46,23 +48,27 @@ static void mark_own(const struct ext4 *e, u32 group, u8 *map, u64 block, u32 nr
 			bits_set(map, (u32)(block + i - start), 1);
 }
 
-/* The block bitmap that a group with BLOCK_UNINIT stands for: superblock copy, descriptors, its own bitmaps and table, the padding. */
+/* The block bitmap that a group with BLOCK_UNINIT stands for: superblock copy, descriptors, its own
+ * bitmaps and table, the padding. */
 static void uninit_block_bitmap(struct ext4 *e, u32 group, const struct ext4_desc *d, u8 *map)
 {
 	u32 blocks = ext4_group_blocks(e, group);
 
 	if (group_has_super(e, group)) {
-		u32 base = 1 + (e->nr_groups + e->descs_per_block - 1) / e->descs_per_block + le16_get(e->sb->s_reserved_gdt_blocks);
+		u32 base = 1 + (e->nr_groups + e->descs_per_block - 1) / e->descs_per_block +
+			   le16_get(e->sb->s_reserved_gdt_blocks);
 
 		bits_set(map, 0, MIN(base, blocks));
 	}
 	mark_own(e, group, map, ext4_desc_u64(e, d->block_bitmap_lo, d->block_bitmap_hi), 1);
 	mark_own(e, group, map, ext4_desc_u64(e, d->inode_bitmap_lo, d->inode_bitmap_hi), 1);
-	mark_own(e, group, map, ext4_desc_u64(e, d->inode_table_lo, d->inode_table_hi), e->inodes_per_group / (e->block_bytes / e->inode_bytes));
+	mark_own(e, group, map, ext4_desc_u64(e, d->inode_table_lo, d->inode_table_hi),
+		e->inodes_per_group / (e->block_bytes / e->inode_bytes));
 	bits_set(map, blocks, e->block_bytes * 8 - blocks);
 }
 
-/* The group's bitmap: in view and checked, or made new for a group that had none. nullptr: error in the context, or unusable. */
+/* The group's bitmap: in view and checked, or made new for a group that had none. nullptr: error in
+ * the context, or unusable. */
 static const u8 *group_bitmap(struct ext4 *e, u32 group, bool inodes, u64 *block)
 {
 	const struct ext4_desc *d = ext4_desc(e, group);
@@ -72,7 +78,8 @@ static const u8 *group_bitmap(struct ext4 *e, u32 group, bool inodes, u64 *block
 
 	if (!d)
 		return nullptr;
-	*block = inodes ? ext4_desc_u64(e, d->inode_bitmap_lo, d->inode_bitmap_hi) : ext4_desc_u64(e, d->block_bitmap_lo, d->block_bitmap_hi);
+	*block = inodes ? ext4_desc_u64(e, d->inode_bitmap_lo, d->inode_bitmap_hi)
+			: ext4_desc_u64(e, d->block_bitmap_lo, d->block_bitmap_hi);
 	if (e->gdt_csum && le16_get(d->flags) & flag) {
 		u32 offset;
 		u64 desc_block = ext4_desc_block(e, group, &offset);
@@ -81,22 +88,26 @@ static const u8 *group_bitmap(struct ext4 *e, u32 group, bool inodes, u64 *block
 
 		if (fresh)
 			return fresh;
-		flags = sdk_fs_bytes(e->ctx, desc_block, offset + offsetof(struct ext4_desc, flags), 2);
+		flags = sdk_fs_bytes(e->ctx, desc_block, offset + offsetof(struct ext4_desc, flags),
+			2);
 		fresh = flags ? sdk_fs_new(e->ctx, *block, e->block_bytes) : nullptr;
 		if (!fresh)
 			return nullptr;
 		*flags = le16_make((u16)(le16_get(*flags) & ~flag));
 		if (inodes)
-			bits_set(fresh, e->inodes_per_group, e->block_bytes * 8 - e->inodes_per_group);
+			bits_set(fresh, e->inodes_per_group,
+				e->block_bytes * 8 - e->inodes_per_group);
 		else
 			uninit_block_bitmap(e, group, d, fresh);
 		return fresh;
 	}
 	map = sdk_fs_peek(e->ctx, *block, &unverified);
 	if (map && unverified) {
-		u32 want = inodes ? ext4_desc_u32(e, d->inode_bitmap_csum_lo, d->inode_bitmap_csum_hi) :
-				    ext4_desc_u32(e, d->block_bitmap_csum_lo, d->block_bitmap_csum_hi);
-		u32 crc = ext4_bitmap_checksum(e, map, inodes ? e->inodes_per_group : e->blocks_per_group);
+		u32 want =
+			inodes ? ext4_desc_u32(e, d->inode_bitmap_csum_lo, d->inode_bitmap_csum_hi)
+			       : ext4_desc_u32(e, d->block_bitmap_csum_lo, d->block_bitmap_csum_hi);
+		u32 crc = ext4_bitmap_checksum(e, map,
+			inodes ? e->inodes_per_group : e->blocks_per_group);
 
 		if (e->csum && (e->desc_bytes >= 64 ? crc != want : (u16)crc != want)) {
 			ext4_corrupt(e, "bitmap checksum of group", group);
@@ -137,10 +148,12 @@ static bool desc_add(struct ext4 *e, u32 group, u32 low, u32 high, s64 amount, u
 	u32 offset;
 	u64 block = ext4_desc_block(e, group, &offset);
 
-	return sdk_fs_add(e->ctx, FS_OP_ADD, block, offset + low, e->desc_bytes >= 64 ? offset + high : 0, 2, amount, flags);
+	return sdk_fs_add(e->ctx, FS_OP_ADD, block, offset + low,
+		e->desc_bytes >= 64 ? offset + high : 0, 2, amount, flags);
 }
-#define DESC_ADD(e, group, field, amount, flags)                                                                                       \
-	desc_add(e, group, offsetof(struct ext4_desc, field##_lo), offsetof(struct ext4_desc, field##_hi), amount, flags)
+#define DESC_ADD(e, group, field, amount, flags)                                                   \
+	desc_add(e, group, offsetof(struct ext4_desc, field##_lo),                                 \
+		offsetof(struct ext4_desc, field##_hi), amount, flags)
 
 /* 1 found, 0: none in this group, or an error. */
 static answer_t alloc_in_group(struct ext4 *e, u32 group, u32 from, u32 want, u64 *first, u32 *got)
@@ -162,11 +175,14 @@ static answer_t alloc_in_group(struct ext4 *e, u32 group, u32 from, u32 want, u6
 		bit = find_clear(e, map, bitmap, 0, blocks);
 	if (bit == blocks)
 		return 0;
-	for (nr = 1; nr < want && bit + nr < blocks && !bit_get(map, bit + nr) && !claimed_here(e, bitmap, bit + nr);)
+	for (nr = 1; nr < want && bit + nr < blocks && !bit_get(map, bit + nr) &&
+		     !claimed_here(e, bitmap, bit + nr);)
 		nr++;
 	if (!ext4_block_valid(e, ext4_group_start(e, group) + bit, nr))
 		return ext4_corrupt(e, "block bitmap of group", group);
-	if (!note_claim(e, bitmap, bit, nr, group) || !DESC_ADD(e, group, free_blocks, -(s64)nr, 0) || !sdk_fs_count(e->ctx, -(s64)nr, 0, 0))
+	if (!note_claim(e, bitmap, bit, nr, group) ||
+		!DESC_ADD(e, group, free_blocks, -(s64)nr, 0) ||
+		!sdk_fs_count(e->ctx, -(s64)nr, 0, 0))
 		return ext4_error(e);
 	*first = ext4_group_start(e, group) + bit;
 	*got = nr;
@@ -194,7 +210,8 @@ answer_t ext4_alloc_blocks(struct ext4 *e, u64 goal, u32 want, u64 *first, u32 *
 	return -ENOSPC;
 }
 
-/* Metadata blocks are forgotten: what core's cache holds of them must not be written over their next use. */
+/* Metadata blocks are forgotten: what core's cache holds of them must not be written over their
+ * next use. */
 bool ext4_free_blocks(struct ext4 *e, u64 first, u64 nr, bool metadata)
 {
 	if (!ext4_block_valid(e, first, nr)) {
@@ -211,15 +228,19 @@ bool ext4_free_blocks(struct ext4 *e, u64 first, u64 nr, bool metadata)
 		u32 here = (u32)MIN(nr, (u64)(e->blocks_per_group - bit));
 		const struct ext4_desc *d = ext4_desc(e, group);
 
-		/* The bitmap must be there when the release is checked; a group that was never used has nothing to free. */
+		/* The bitmap must be there when the release is checked; a group that was never used
+		 * has nothing to free. */
 		if (!d)
 			return false;
 		if (e->gdt_csum && le16_get(d->flags) & BG_BLOCK_UNINIT) {
 			ext4_corrupt(e, "free blocks freed in group", group);
 			return false;
 		}
-		if (!sdk_fs_peek(e->ctx, ext4_desc_u64(e, d->block_bitmap_lo, d->block_bitmap_hi), nullptr) ||
-			!sdk_fs_bits(e->ctx, FS_OP_RELEASE, ext4_desc_u64(e, d->block_bitmap_lo, d->block_bitmap_hi), bit, here, group) ||
+		if (!sdk_fs_peek(e->ctx, ext4_desc_u64(e, d->block_bitmap_lo, d->block_bitmap_hi),
+			    nullptr) ||
+			!sdk_fs_bits(e->ctx, FS_OP_RELEASE,
+				ext4_desc_u64(e, d->block_bitmap_lo, d->block_bitmap_hi), bit, here,
+				group) ||
 			!DESC_ADD(e, group, free_blocks, here, FS_OP_AFTER_COMMIT))
 			return false;
 		first += here;
@@ -244,10 +265,12 @@ static bool group_room(struct ext4 *e, u32 group, struct group_room *r)
 	return true;
 }
 
-/* Orlov's rule: top-level directories spread over the groups, others and files stay near their parent. */
+/* Orlov's rule: top-level directories spread over the groups, others and files stay near their
+ * parent. */
 static answer_t choose_group(struct ext4 *e, u64 parent, bool directory, u32 *out)
 {
-	u32 home = (u32)(parent - 1) / e->inodes_per_group, scan = MIN(e->nr_groups, 256u), best = e->nr_groups;
+	u32 home = (u32)(parent - 1) / e->inodes_per_group, scan = MIN(e->nr_groups, 256u),
+	    best = e->nr_groups;
 	struct group_room r, best_room = {};
 	u64 average = e->facts.free_inodes / e->nr_groups;
 
@@ -293,12 +316,15 @@ static answer_t claim_inode(struct ext4 *e, u32 group, bool directory, u64 *ino)
 	bit = find_clear(e, map, bitmap, first, e->inodes_per_group);
 	if (bit >= e->inodes_per_group)
 		return 0;
-	if (!note_claim(e, bitmap, bit, 1, group) || !DESC_ADD(e, group, free_inodes, -1, 0) || !sdk_fs_count(e->ctx, 0, -1, 0))
+	if (!note_claim(e, bitmap, bit, 1, group) || !DESC_ADD(e, group, free_inodes, -1, 0) ||
+		!sdk_fs_count(e->ctx, 0, -1, 0))
 		return ext4_error(e);
 	if (directory && !DESC_ADD(e, group, used_dirs, 1, 0))
 		return ext4_error(e);
-	if (e->gdt_csum && !sdk_fs_add(e->ctx, FS_OP_LOWER, block, offset + offsetof(struct ext4_desc, itable_unused_lo),
-				   high ? offset + offsetof(struct ext4_desc, itable_unused_hi) : 0, 2, e->inodes_per_group - bit - 1, 0))
+	if (e->gdt_csum && !sdk_fs_add(e->ctx, FS_OP_LOWER, block,
+				   offset + offsetof(struct ext4_desc, itable_unused_lo),
+				   high ? offset + offsetof(struct ext4_desc, itable_unused_hi) : 0,
+				   2, e->inodes_per_group - bit - 1, 0))
 		return ext4_error(e);
 	*ino = (u64)group * e->inodes_per_group + bit + 1;
 	return 1;
@@ -326,7 +352,8 @@ answer_t ext4_alloc_inode(struct ext4 *e, u64 parent, bool directory, u64 *ino)
 
 bool ext4_free_inode(struct ext4 *e, u64 ino, bool directory)
 {
-	u32 group = (u32)(ino - 1) / e->inodes_per_group, bit = (u32)(ino - 1) % e->inodes_per_group;
+	u32 group = (u32)(ino - 1) / e->inodes_per_group,
+	    bit = (u32)(ino - 1) % e->inodes_per_group;
 	const struct ext4_desc *d = ext4_desc(e, group);
 	u64 bitmap;
 
@@ -337,7 +364,9 @@ bool ext4_free_inode(struct ext4 *e, u64 ino, bool directory)
 		ext4_corrupt(e, "free inode freed", ino);
 		return false;
 	}
-	return sdk_fs_peek(e->ctx, bitmap, nullptr) && sdk_fs_bits(e->ctx, FS_OP_RELEASE, bitmap, bit, 1, group) &&
-		DESC_ADD(e, group, free_inodes, 1, FS_OP_AFTER_COMMIT) && (!directory || DESC_ADD(e, group, used_dirs, -1, FS_OP_AFTER_COMMIT)) &&
-		sdk_fs_count(e->ctx, 0, 1, FS_OP_AFTER_COMMIT);
+	return sdk_fs_peek(e->ctx, bitmap, nullptr) &&
+	       sdk_fs_bits(e->ctx, FS_OP_RELEASE, bitmap, bit, 1, group) &&
+	       DESC_ADD(e, group, free_inodes, 1, FS_OP_AFTER_COMMIT) &&
+	       (!directory || DESC_ADD(e, group, used_dirs, -1, FS_OP_AFTER_COMMIT)) &&
+	       sdk_fs_count(e->ctx, 0, 1, FS_OP_AFTER_COMMIT);
 }

@@ -60,7 +60,8 @@ static struct ext4_dir_tail *dir_tail(const struct ext4 *e, u8 *data)
 void ext4_dir_checksum(struct ext4 *e, struct ext4_inode_ref *dir, u8 *data)
 {
 	if (e->csum)
-		dir_tail(e, data)->checksum = le32_make(ext4_crc32c(dir->csum_seed, data, ext4_dir_space(e)));
+		dir_tail(e, data)->checksum =
+			le32_make(ext4_crc32c(dir->csum_seed, data, ext4_dir_space(e)));
 }
 
 void ext4_dir_init(const struct ext4 *e, u8 *data)
@@ -82,7 +83,8 @@ bool ext4_dir_check(struct ext4 *e, struct ext4_inode_ref *dir, const u8 *data, 
 	if (e->csum) {
 		const struct ext4_dir_tail *t = dir_tail(e, (u8 *)(uintptr_t)data);
 
-		if (le32_get(t->zero1) || le16_get(t->rec_len) != sizeof(*t) || t->zero2 || t->ft != DIR_TAIL_FT)
+		if (le32_get(t->zero1) || le16_get(t->rec_len) != sizeof(*t) || t->zero2 ||
+			t->ft != DIR_TAIL_FT)
 			return false;
 		if (unverified && le32_get(t->checksum) != ext4_crc32c(dir->csum_seed, data, end))
 			return false;
@@ -91,7 +93,8 @@ bool ext4_dir_check(struct ext4 *e, struct ext4_inode_ref *dir, const u8 *data, 
 		const struct ext4_dirent *d = (const struct ext4_dirent *)(data + at);
 		u32 rec = le16_get(d->rec_len);
 
-		if (end - at < 8 || rec < 8 || rec % 4 || rec > end - at || le32_get(d->inode) > e->inodes_count)
+		if (end - at < 8 || rec < 8 || rec % 4 || rec > end - at ||
+			le32_get(d->inode) > e->inodes_count)
 			return false;
 		if (le32_get(d->inode) && (!d->name_len || rec < ext4_dirent_bytes(d->name_len)))
 			return false;
@@ -101,7 +104,8 @@ bool ext4_dir_check(struct ext4 *e, struct ext4_inode_ref *dir, const u8 *data, 
 }
 
 /* A block of a directory, checked. Leaf: of entries; else an index node, which htree.c checks. */
-answer_t ext4_dir_block(struct ext4 *e, struct ext4_inode_ref *dir, u64 logical, bool leaf, const u8 **data, u64 *physical)
+answer_t ext4_dir_block(struct ext4 *e, struct ext4_inode_ref *dir, u64 logical, bool leaf,
+	const u8 **data, u64 *physical)
 {
 	struct ext4_run run;
 	bool unverified;
@@ -117,11 +121,13 @@ answer_t ext4_dir_block(struct ext4 *e, struct ext4_inode_ref *dir, u64 logical,
 	*physical = run.physical;
 	*data = sdk_fs_block(e->ctx, run.physical, e->block_bytes, &unverified);
 	if (!*data) {
-		/* The blocks behind it will be wanted too: one rerun for a cold directory, not one per block. */
+		/* The blocks behind it will be wanted too: one rerun for a cold directory, not one
+		 * per block. */
 		if (sdk_fs_head(e->ctx)->error == ANSWER_NEED && e->ctx->nr_needs && run.nr > 1) {
 			u64 left = dir->f.size / e->block_bytes - logical;
 
-			e->ctx->needs[e->ctx->nr_needs - 1].nr = MIN(MIN((u64)run.nr, left), (u64)16);
+			e->ctx->needs[e->ctx->nr_needs - 1].nr =
+				MIN(MIN((u64)run.nr, left), (u64)16);
 		}
 		return ext4_error(e);
 	}
@@ -154,7 +160,8 @@ bool ext4_dir_put(const struct ext4 *e, u8 *data, const char *name, u32 len, u64
 
 	while (at < end) {
 		struct ext4_dirent *d = (struct ext4_dirent *)(data + at);
-		u32 rec = le16_get(d->rec_len), used = le32_get(d->inode) ? ext4_dirent_bytes(d->name_len) : 0;
+		u32 rec = le16_get(d->rec_len),
+		    used = le32_get(d->inode) ? ext4_dirent_bytes(d->name_len) : 0;
 
 		if (rec - used >= need) {
 			if (used) {
@@ -183,7 +190,8 @@ void ext4_dir_take(const struct ext4 *e, u8 *data, u32 offset)
 		at += le16_get(before->rec_len);
 	}
 	if (before)
-		before->rec_len = le16_make((u16)(le16_get(before->rec_len) + le16_get(d->rec_len)));
+		before->rec_len =
+			le16_make((u16)(le16_get(before->rec_len) + le16_get(d->rec_len)));
 	d->inode = le32_make(0);
 }
 
@@ -213,7 +221,8 @@ static bool indexed(const struct ext4 *e, const struct ext4_inode_ref *dir)
 	return e->compat & COMPAT_DIR_INDEX && dir->b.flags & FL_INDEX;
 }
 
-static answer_t linear_find(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len, struct ext4_found *out)
+static answer_t linear_find(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len,
+	struct ext4_found *out)
 {
 	u64 nr = dir->f.size / e->block_bytes;
 
@@ -235,14 +244,17 @@ static answer_t linear_find(struct ext4 *e, struct ext4_inode_ref *dir, const ch
 	return 0;
 }
 
-answer_t ext4_dir_find(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len, struct ext4_found *out)
+answer_t ext4_dir_find(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len,
+	struct ext4_found *out)
 {
 	if (len > EXT4_NAME_MAX)
 		return -ENAMETOOLONG;
-	return indexed(e, dir) ? ext4_htree_find(e, dir, name, len, out) : linear_find(e, dir, name, len, out);
+	return indexed(e, dir) ? ext4_htree_find(e, dir, name, len, out)
+			       : linear_find(e, dir, name, len, out);
 }
 
-static answer_t linear_add(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len, u64 ino, u32 mode)
+static answer_t linear_add(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len,
+	u64 ino, u32 mode)
 {
 	u64 nr = dir->f.size / e->block_bytes, physical, logical;
 	u8 *copy;
@@ -287,14 +299,17 @@ static answer_t linear_add(struct ext4 *e, struct ext4_inode_ref *dir, const cha
 	return 0;
 }
 
-answer_t ext4_dir_add(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len, u64 ino, u32 mode)
+answer_t ext4_dir_add(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len,
+	u64 ino, u32 mode)
 {
 	if (!(dir->b.flags & FL_EXTENTS))
 		return -EOPNOTSUPP;
-	return indexed(e, dir) ? ext4_htree_add(e, dir, name, len, ino, mode) : linear_add(e, dir, name, len, ino, mode);
+	return indexed(e, dir) ? ext4_htree_add(e, dir, name, len, ino, mode)
+			       : linear_add(e, dir, name, len, ino, mode);
 }
 
-answer_t ext4_lookup(struct kabi_ctx *ctx, const struct fs_inode *dir, const void *name, u32 name_len, u64 *ino)
+answer_t ext4_lookup(struct kabi_ctx *ctx, const struct fs_inode *dir, const void *name,
+	u32 name_len, u64 *ino)
 {
 	struct ext4_inode_ref r;
 	struct ext4_found found;
@@ -319,7 +334,8 @@ static bool dot_name(const struct ext4_dirent *d)
 }
 
 /* Root and nodes of the index look like blocks with one unused entry. */
-static answer_t readdir_block(struct ext4 *e, struct ext4_inode_ref *dir, u64 logical, const u8 **data, bool *skip)
+static answer_t readdir_block(struct ext4 *e, struct ext4_inode_ref *dir, u64 logical,
+	const u8 **data, bool *skip)
 {
 	const struct ext4_dirent *d;
 	u64 physical;
@@ -336,14 +352,16 @@ static answer_t readdir_block(struct ext4 *e, struct ext4_inode_ref *dir, u64 lo
 	if (a)
 		return a;
 	d = (const struct ext4_dirent *)*data;
-	*skip = !le32_get(d->inode) && le16_get(d->rec_len) == e->block_bytes; /* an index node: no leaf's entry covers the tail */
+	*skip = !le32_get(d->inode) &&
+		le16_get(d->rec_len) ==
+			e->block_bytes; /* an index node: no leaf's entry covers the tail */
 	if (!*skip || !e->csum)
 		return *skip ? 0 : ext4_dir_block(e, dir, logical, true, data, &physical);
 	return 0;
 }
 
-answer_t ext4_readdir(struct kabi_ctx *ctx, const struct fs_inode *dir, u64 cursor, struct fs_entry *entries, u32 nr_entries, void *names,
-	u32 names_len)
+answer_t ext4_readdir(struct kabi_ctx *ctx, const struct fs_inode *dir, u64 cursor,
+	struct fs_entry *entries, u32 nr_entries, void *names, u32 names_len)
 {
 	struct ext4_inode_ref r;
 	struct ext4 e;
@@ -364,7 +382,8 @@ answer_t ext4_readdir(struct kabi_ctx *ctx, const struct fs_inode *dir, u64 curs
 		a = readdir_block(&e, &r, logical, &data, &skip);
 		if (a)
 			return nr ? (answer_t)nr : a;
-		for (; !skip && at < end; at += le16_get(((const struct ext4_dirent *)(data + at))->rec_len)) {
+		for (; !skip && at < end;
+			at += le16_get(((const struct ext4_dirent *)(data + at))->rec_len)) {
 			const struct ext4_dirent *d = (const struct ext4_dirent *)(data + at);
 
 			if (at < from || !le32_get(d->inode) || dot_name(d))
@@ -398,7 +417,8 @@ answer_t ext4_dir_empty(struct ext4 *e, struct ext4_inode_ref *dir)
 
 		if (a)
 			return a;
-		for (; !skip && at < end; at += le16_get(((const struct ext4_dirent *)(data + at))->rec_len)) {
+		for (; !skip && at < end;
+			at += le16_get(((const struct ext4_dirent *)(data + at))->rec_len)) {
 			const struct ext4_dirent *d = (const struct ext4_dirent *)(data + at);
 
 			if (le32_get(d->inode) && !dot_name(d))

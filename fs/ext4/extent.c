@@ -13,7 +13,8 @@ void ext4_extent_init(struct ext4_body *b)
 
 static u32 node_capacity(const struct ext4 *e, bool root)
 {
-	return ((root ? 60 : e->block_bytes) - (u32)sizeof(struct ext4_extent_header)) / (u32)sizeof(struct ext4_extent);
+	return ((root ? 60 : e->block_bytes) - (u32)sizeof(struct ext4_extent_header)) /
+	       (u32)sizeof(struct ext4_extent);
 }
 
 static le32_t *node_tail(struct ext4_extent_header *h)
@@ -26,7 +27,8 @@ static u32 node_crc(struct ext4_inode_ref *r, struct ext4_extent_header *h)
 	return ext4_crc32c(r->csum_seed, h, (size_t)((u8 *)node_tail(h) - (u8 *)h));
 }
 
-void ext4_node_checksum(struct ext4 *e, struct ext4_inode_ref *r, u64 block, struct ext4_extent_header *node)
+void ext4_node_checksum(struct ext4 *e, struct ext4_inode_ref *r, u64 block,
+	struct ext4_extent_header *node)
 {
 	if (block && e->csum)
 		*node_tail(node) = le32_make(node_crc(r, node));
@@ -38,12 +40,14 @@ static bool node_sane(struct ext4 *e, struct ext4_extent_header *h, bool root, u
 	u32 nr = le16_get(h->entries), max = le16_get(h->max);
 	u64 next = 0;
 
-	if (le16_get(h->magic) != EXTENT_MAGIC || le16_get(h->depth) != depth || nr > max || max > node_capacity(e, root) || (depth && !nr))
+	if (le16_get(h->magic) != EXTENT_MAGIC || le16_get(h->depth) != depth || nr > max ||
+		max > node_capacity(e, root) || (depth && !nr))
 		return false;
 	if (!root && max < 2)
 		return false;
 	for (u32 i = 0; i < nr; i++) {
-		u64 first = depth ? le32_get(ext4_indexes(h)[i].block) : le32_get(ext4_extents(h)[i].block);
+		u64 first = depth ? le32_get(ext4_indexes(h)[i].block)
+				  : le32_get(ext4_extents(h)[i].block);
 
 		if (i && first < next)
 			return false;
@@ -51,13 +55,15 @@ static bool node_sane(struct ext4 *e, struct ext4_extent_header *h, bool root, u
 			const struct ext4_index *x = &ext4_indexes(h)[i];
 
 			next = first + 1;
-			if (!ext4_block_valid(e, le32_get(x->leaf_lo) | (u64)le16_get(x->leaf_hi) << 32, 1))
+			if (!ext4_block_valid(e,
+				    le32_get(x->leaf_lo) | (u64)le16_get(x->leaf_hi) << 32, 1))
 				return false;
 		} else {
 			const struct ext4_extent *x = &ext4_extents(h)[i];
 
 			next = first + ext4_extent_len(x);
-			if (!ext4_extent_len(x) || next > 1ull << 32 || !ext4_block_valid(e, ext4_extent_start(x), ext4_extent_len(x)))
+			if (!ext4_extent_len(x) || next > 1ull << 32 ||
+				!ext4_block_valid(e, ext4_extent_start(x), ext4_extent_len(x)))
 				return false;
 		}
 	}
@@ -71,7 +77,8 @@ static u32 node_search(struct ext4_extent_header *h, bool leaf, u64 logical)
 
 	while (low < high) {
 		u32 middle = (low + high) / 2;
-		u64 first = leaf ? le32_get(ext4_extents(h)[middle].block) : le32_get(ext4_indexes(h)[middle].block);
+		u64 first = leaf ? le32_get(ext4_extents(h)[middle].block)
+				 : le32_get(ext4_indexes(h)[middle].block);
 
 		if (first <= logical)
 			low = middle + 1;
@@ -81,15 +88,19 @@ static u32 node_search(struct ext4_extent_header *h, bool leaf, u64 logical)
 	return low ? low - 1 : leaf ? le16_get(h->entries) : 0;
 }
 
-static struct ext4_extent_header *node_get(struct ext4 *e, struct ext4_inode_ref *r, u64 block, u32 depth)
+static struct ext4_extent_header *node_get(struct ext4 *e, struct ext4_inode_ref *r, u64 block,
+	u32 depth)
 {
 	bool unverified;
-	/* WHY the cast: paths point at views and at copies alike; only copies are changed (ext4_node_edit). */
-	struct ext4_extent_header *h = (struct ext4_extent_header *)(uintptr_t)sdk_fs_block(e->ctx, block, e->block_bytes, &unverified);
+	/* WHY the cast: paths point at views and at copies alike; only copies are changed
+	 * (ext4_node_edit). */
+	struct ext4_extent_header *h = (struct ext4_extent_header *)(uintptr_t)sdk_fs_block(e->ctx,
+		block, e->block_bytes, &unverified);
 
 	if (!h)
 		return nullptr;
-	if (!node_sane(e, h, false, depth) || (unverified && e->csum && le32_get(*node_tail(h)) != node_crc(r, h))) {
+	if (!node_sane(e, h, false, depth) ||
+		(unverified && e->csum && le32_get(*node_tail(h)) != node_crc(r, h))) {
 		ext4_corrupt(e, "extent block of inode", r->ino);
 		return nullptr;
 	}
@@ -122,7 +133,8 @@ answer_t ext4_find(struct ext4 *e, struct ext4_inode_ref *r, u64 logical, struct
 	return 0;
 }
 
-/* Where the next allocated block behind the leaf's position begins (file end if none): from the leaf or the nearest parent. */
+/* Where the next allocated block behind the leaf's position begins (file end if none): from the
+ * leaf or the nearest parent. */
 static u64 next_logical(struct ext4_path *p, u64 logical)
 {
 	for (u32 i = p->depth + 1; i-- > 0;) {
@@ -131,7 +143,8 @@ static u64 next_logical(struct ext4_path *p, u64 logical)
 		u32 nr = le16_get(l->node->entries), next = leaf && l->pos == nr ? 0 : l->pos + 1;
 
 		if (next < nr) {
-			u64 first = leaf ? le32_get(ext4_extents(l->node)[next].block) : le32_get(ext4_indexes(l->node)[next].block);
+			u64 first = leaf ? le32_get(ext4_extents(l->node)[next].block)
+					 : le32_get(ext4_indexes(l->node)[next].block);
 
 			if (first > logical)
 				return first;
@@ -161,10 +174,14 @@ static answer_t map_old(struct ext4 *e, struct ext4_inode_ref *r, u64 logical, s
 		block = le32_get(slots[11 + level]);
 	}
 	for (; level && block; level--) {
-		const le32_t *table = ext4_block_valid(e, block, 1) ? sdk_fs_block(e->ctx, block, e->block_bytes, nullptr) : nullptr;
+		const le32_t *table = ext4_block_valid(e, block, 1)
+					      ? sdk_fs_block(e->ctx, block, e->block_bytes, nullptr)
+					      : nullptr;
 
 		if (!table)
-			return sdk_fs_head(e->ctx)->error ? ext4_error(e) : ext4_corrupt(e, "block map of inode", r->ino);
+			return sdk_fs_head(e->ctx)->error
+				       ? ext4_error(e)
+				       : ext4_corrupt(e, "block map of inode", r->ino);
 		span /= per;
 		block = le32_get(table[at / span % per]);
 	}
@@ -176,7 +193,8 @@ static answer_t map_old(struct ext4 *e, struct ext4_inode_ref *r, u64 logical, s
 }
 
 /* What [logical, logical + max) begins with. */
-answer_t ext4_map_block(struct ext4 *e, struct ext4_inode_ref *r, u64 logical, u64 max, struct ext4_run *run)
+answer_t ext4_map_block(struct ext4 *e, struct ext4_inode_ref *r, u64 logical, u64 max,
+	struct ext4_run *run)
 {
 	struct ext4_path p;
 	struct ext4_level *leaf;
@@ -209,9 +227,11 @@ answer_t ext4_map_block(struct ext4 *e, struct ext4_inode_ref *r, u64 logical, u
 }
 
 /* A copy of the level's node that may be changed. */
-struct ext4_extent_header *ext4_node_edit(struct ext4 *e, struct ext4_inode_ref *r, struct ext4_level *l)
+struct ext4_extent_header *ext4_node_edit(struct ext4 *e, struct ext4_inode_ref *r,
+	struct ext4_level *l)
 {
-	struct ext4_extent_header *h = l->block ? sdk_fs_edit(e->ctx, l->block, e->block_bytes) : (struct ext4_extent_header *)r->b.i_block;
+	struct ext4_extent_header *h = l->block ? sdk_fs_edit(e->ctx, l->block, e->block_bytes)
+						: (struct ext4_extent_header *)r->b.i_block;
 
 	if (h)
 		l->node = h;

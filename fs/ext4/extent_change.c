@@ -1,4 +1,5 @@
-/* Extent trees: inserting, converting, removing. Entries of leaves and indexes have one size (12), so one set of moves serves both. */
+/* Extent trees: inserting, converting, removing. Entries of leaves and indexes have one size (12),
+ * so one set of moves serves both. */
 #include "ext4.h"
 
 #define REMOVE_STEPS 24u /* extents that one run frees: bounded by the answer page */
@@ -12,7 +13,9 @@ static void entry_set(struct ext4_extent *x, u64 logical, u64 physical, u32 nr, 
 }
 static void index_set(struct ext4_index *x, u64 logical, u64 block)
 {
-	*x = (struct ext4_index){.block = le32_make((u32)logical), .leaf_lo = le32_make((u32)block), .leaf_hi = le16_make((u16)(block >> 32))};
+	*x = (struct ext4_index){.block = le32_make((u32)logical),
+		.leaf_lo = le32_make((u32)block),
+		.leaf_hi = le16_make((u16)(block >> 32))};
 }
 static void entries_open(struct ext4_extent_header *h, u32 pos)
 {
@@ -32,8 +35,10 @@ static void entries_close(struct ext4_extent_header *h, u32 pos)
 	h->entries = le16_make((u16)(nr - 1));
 }
 
-/* The first block of a node changed: so do the keys that lead to it, as far up as it is first there. */
-static answer_t fix_keys(struct ext4 *e, struct ext4_inode_ref *r, struct ext4_path *p, u32 level, u32 first)
+/* The first block of a node changed: so do the keys that lead to it, as far up as it is first
+ * there. */
+static answer_t fix_keys(struct ext4 *e, struct ext4_inode_ref *r, struct ext4_path *p, u32 level,
+	u32 first)
 {
 	while (level-- > 0) {
 		struct ext4_level *l = &p->level[level];
@@ -49,7 +54,8 @@ static answer_t fix_keys(struct ext4 *e, struct ext4_inode_ref *r, struct ext4_p
 	return 0;
 }
 
-static answer_t node_block(struct ext4 *e, struct ext4_inode_ref *r, u64 *block, struct ext4_extent_header **node)
+static answer_t node_block(struct ext4 *e, struct ext4_inode_ref *r, u64 *block,
+	struct ext4_extent_header **node)
 {
 	u32 got;
 	answer_t a = ext4_alloc_blocks(e, r->goal, 1, block, &got);
@@ -61,7 +67,8 @@ static answer_t node_block(struct ext4 *e, struct ext4_inode_ref *r, u64 *block,
 		return ext4_error(e);
 	r->f.blocks_512 += e->block_bytes / 512;
 	(*node)->magic = le16_make(EXTENT_MAGIC);
-	(*node)->max = le16_make((u16)((e->block_bytes - sizeof(struct ext4_extent_header)) / sizeof(struct ext4_extent)));
+	(*node)->max = le16_make((u16)((e->block_bytes - sizeof(struct ext4_extent_header)) /
+				       sizeof(struct ext4_extent)));
 	return 0;
 }
 
@@ -89,10 +96,13 @@ static answer_t tree_grow(struct ext4 *e, struct ext4_inode_ref *r)
 	return 0;
 }
 
-/* Splits the node at `level`, whose parent has room. `at_end`: what comes next goes behind its last entry, so that it stays full. */
-static answer_t node_split(struct ext4 *e, struct ext4_inode_ref *r, struct ext4_path *p, u32 level, bool at_end)
+/* Splits the node at `level`, whose parent has room. `at_end`: what comes next goes behind its last
+ * entry, so that it stays full. */
+static answer_t node_split(struct ext4 *e, struct ext4_inode_ref *r, struct ext4_path *p, u32 level,
+	bool at_end)
 {
-	struct ext4_extent_header *old = ext4_node_edit(e, r, &p->level[level]), *up = ext4_node_edit(e, r, &p->level[level - 1]), *node;
+	struct ext4_extent_header *old = ext4_node_edit(e, r, &p->level[level]),
+				  *up = ext4_node_edit(e, r, &p->level[level - 1]), *node;
 	u32 nr, keep, pos = p->level[level - 1].pos + 1;
 	u64 block;
 	answer_t a;
@@ -123,7 +133,8 @@ static bool node_full(const struct ext4_level *l)
 }
 
 /* The leaf for `logical` has room afterwards; the path is walked anew. */
-static answer_t make_room(struct ext4 *e, struct ext4_inode_ref *r, u64 logical, struct ext4_path *p)
+static answer_t make_room(struct ext4 *e, struct ext4_inode_ref *r, u64 logical,
+	struct ext4_path *p)
 {
 	answer_t a = ext4_find(e, r, logical, p);
 
@@ -145,30 +156,36 @@ static answer_t make_room(struct ext4 *e, struct ext4_inode_ref *r, u64 logical,
 	return a;
 }
 
-static bool mergeable(const struct ext4_extent *x, u64 logical, u64 physical, u32 nr, bool unwritten)
+static bool mergeable(const struct ext4_extent *x, u64 logical, u64 physical, u32 nr,
+	bool unwritten)
 {
 	u32 len = ext4_extent_len(x);
 
-	return ext4_extent_unwritten(x) == unwritten && le32_get(x->block) + (u64)len == logical && ext4_extent_start(x) + len == physical &&
-		len + nr <= (unwritten ? EXTENT_UNWRITTEN_MAX : EXTENT_LEN_MAX);
+	return ext4_extent_unwritten(x) == unwritten && le32_get(x->block) + (u64)len == logical &&
+	       ext4_extent_start(x) + len == physical &&
+	       len + nr <= (unwritten ? EXTENT_UNWRITTEN_MAX : EXTENT_LEN_MAX);
 }
 
 /* Grows the neighbour before or behind; 1: done, 0: there is none that fits. */
-static answer_t merge(struct ext4 *e, struct ext4_inode_ref *r, struct ext4_path *p, u64 logical, u64 physical, u32 nr, bool unwritten)
+static answer_t merge(struct ext4 *e, struct ext4_inode_ref *r, struct ext4_path *p, u64 logical,
+	u64 physical, u32 nr, bool unwritten)
 {
 	struct ext4_level *l = &p->level[p->depth];
 	u32 entries = le16_get(l->node->entries), next = l->pos == entries ? 0 : l->pos + 1;
-	const struct ext4_extent *before = l->pos < entries ? &ext4_extents(l->node)[l->pos] : nullptr;
+	const struct ext4_extent *before =
+		l->pos < entries ? &ext4_extents(l->node)[l->pos] : nullptr;
 	const struct ext4_extent *behind = next < entries ? &ext4_extents(l->node)[next] : nullptr;
 	struct ext4_extent x;
 	u32 at;
 
 	if (before && mergeable(before, logical, physical, nr, unwritten)) {
 		at = l->pos;
-		entry_set(&x, le32_get(before->block), ext4_extent_start(before), ext4_extent_len(before) + nr, unwritten);
+		entry_set(&x, le32_get(before->block), ext4_extent_start(before),
+			ext4_extent_len(before) + nr, unwritten);
 	} else if (behind) {
 		entry_set(&x, logical, physical, nr, unwritten);
-		if (!mergeable(&x, le32_get(behind->block), ext4_extent_start(behind), ext4_extent_len(behind), ext4_extent_unwritten(behind)))
+		if (!mergeable(&x, le32_get(behind->block), ext4_extent_start(behind),
+			    ext4_extent_len(behind), ext4_extent_unwritten(behind)))
 			return 0;
 		at = next;
 		entry_set(&x, logical, physical, nr + ext4_extent_len(behind), unwritten);
@@ -187,7 +204,8 @@ static answer_t merge(struct ext4 *e, struct ext4_inode_ref *r, struct ext4_path
 	return 1;
 }
 
-answer_t ext4_extent_insert(struct ext4 *e, struct ext4_inode_ref *r, u64 logical, u64 physical, u32 nr, bool unwritten)
+answer_t ext4_extent_insert(struct ext4 *e, struct ext4_inode_ref *r, u64 logical, u64 physical,
+	u32 nr, bool unwritten)
 {
 	struct ext4_path p;
 	struct ext4_level *l;
@@ -211,7 +229,8 @@ answer_t ext4_extent_insert(struct ext4 *e, struct ext4_inode_ref *r, u64 logica
 	return pos ? 0 : fix_keys(e, r, &p, p.depth, (u32)logical);
 }
 
-/* Takes entry `pos` out of its leaf; a leaf that gets empty stays, what is inserted next goes there. */
+/* Takes entry `pos` out of its leaf; a leaf that gets empty stays, what is inserted next goes
+ * there. */
 static answer_t leaf_take(struct ext4 *e, struct ext4_inode_ref *r, struct ext4_path *p)
 {
 	struct ext4_level *l = &p->level[p->depth];
@@ -253,7 +272,8 @@ answer_t ext4_extent_convert(struct ext4 *e, struct ext4_inode_ref *r, u64 logic
 	if (!a)
 		a = ext4_extent_insert(e, r, logical, start + before, nr, false);
 	if (!a && before + nr < len)
-		a = ext4_extent_insert(e, r, logical + nr, start + before + nr, len - before - nr, true);
+		a = ext4_extent_insert(e, r, logical + nr, start + before + nr, len - before - nr,
+			true);
 	return a;
 }
 
@@ -274,7 +294,8 @@ static answer_t prune(struct ext4 *e, struct ext4_inode_ref *r, struct ext4_path
 		entries_close(up->node, up->pos);
 		ext4_node_checksum(e, r, up->block, up->node);
 		if (up->pos == 0 && le16_get(up->node->entries)) {
-			answer_t a = fix_keys(e, r, p, level - 1, le32_get(ext4_indexes(up->node)[0].block));
+			answer_t a = fix_keys(e, r, p, level - 1,
+				le32_get(ext4_indexes(up->node)[0].block));
 
 			if (a)
 				return a;
@@ -287,11 +308,13 @@ static answer_t prune(struct ext4 *e, struct ext4_inode_ref *r, struct ext4_path
 }
 
 /* What of the extent lies in [first, last] is freed; the rest stays. */
-static answer_t extent_cut(struct ext4 *e, struct ext4_inode_ref *r, struct ext4_path *p, u64 first, u64 last)
+static answer_t extent_cut(struct ext4 *e, struct ext4_inode_ref *r, struct ext4_path *p, u64 first,
+	u64 last)
 {
 	struct ext4_level *l = &p->level[p->depth];
 	struct ext4_extent x = ext4_extents(l->node)[l->pos];
-	u64 begin = le32_get(x.block), end = begin + ext4_extent_len(&x), start = ext4_extent_start(&x);
+	u64 begin = le32_get(x.block), end = begin + ext4_extent_len(&x),
+	    start = ext4_extent_start(&x);
 	u64 from = MAX(begin, first), to = MIN(end, last + 1);
 	bool unwritten = ext4_extent_unwritten(&x);
 	answer_t a;
@@ -306,13 +329,17 @@ static answer_t extent_cut(struct ext4 *e, struct ext4_inode_ref *r, struct ext4
 	if (!ext4_node_edit(e, r, l))
 		return ext4_error(e);
 	if (from > begin)
-		entry_set(&ext4_extents(l->node)[l->pos], begin, start, (u32)(from - begin), unwritten);
+		entry_set(&ext4_extents(l->node)[l->pos], begin, start, (u32)(from - begin),
+			unwritten);
 	else
-		entry_set(&ext4_extents(l->node)[l->pos], to, start + (to - begin), (u32)(end - to), unwritten);
+		entry_set(&ext4_extents(l->node)[l->pos], to, start + (to - begin), (u32)(end - to),
+			unwritten);
 	ext4_node_checksum(e, r, l->block, l->node);
 	if (from == begin)
 		return l->pos ? 0 : fix_keys(e, r, p, p->depth, (u32)to);
-	return to < end ? ext4_extent_insert(e, r, to, start + (to - begin), (u32)(end - to), unwritten) : 0;
+	return to < end ? ext4_extent_insert(e, r, to, start + (to - begin), (u32)(end - to),
+				  unwritten)
+			: 0;
 }
 
 answer_t ext4_extent_remove(struct ext4 *e, struct ext4_inode_ref *r, u64 first, u64 last)
@@ -326,10 +353,13 @@ answer_t ext4_extent_remove(struct ext4 *e, struct ext4_inode_ref *r, u64 first,
 			return a;
 		l = &p.level[p.depth];
 		if (l->pos == le16_get(l->node->entries)) {
-			/* No entry begins at or before `last` in this leaf; the keys say that none does elsewhere. */
+			/* No entry begins at or before `last` in this leaf; the keys say that none
+			 * does elsewhere. */
 			return 0;
 		}
-		if (le32_get(ext4_extents(l->node)[l->pos].block) + (u64)ext4_extent_len(&ext4_extents(l->node)[l->pos]) <= first)
+		if (le32_get(ext4_extents(l->node)[l->pos].block) +
+				(u64)ext4_extent_len(&ext4_extents(l->node)[l->pos]) <=
+			first)
 			return 0;
 		/* Room for what one more cut may write: a leaf, its parents, a split. */
 		if (sdk_fs_room(e->ctx) < 6 * e->block_bytes)

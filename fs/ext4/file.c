@@ -1,11 +1,12 @@
-/* Extents of files: mapping, allocation at write-back, truncation, preallocation, the end of an inode. Theory in main.c. */
+/* Extents of files: mapping, allocation at write-back, truncation, preallocation, the end of an
+ * inode. Theory in main.c. */
 #include "ext4.h"
 
-#define INTENT_READ	0u
-#define INTENT_RESERVE	1u /* core's: a counter; here only what is there already */
+#define INTENT_READ     0u
+#define INTENT_RESERVE  1u /* core's: a counter; here only what is there already */
 #define INTENT_ALLOCATE 2u
 #define PREALLOCATE_MAX 4096u
-#define ROWS_MAX	8u
+#define ROWS_MAX        8u
 
 /* Where the next block of the file would best lie: behind the block before it. */
 static u64 goal_for(struct ext4 *e, struct ext4_inode_ref *r, u64 logical)
@@ -18,7 +19,8 @@ static u64 goal_for(struct ext4 *e, struct ext4_inode_ref *r, u64 logical)
 }
 
 /* The hole run gets blocks; what it is afterwards is in *run. */
-static answer_t fill_hole(struct ext4 *e, struct ext4_inode_ref *r, struct ext4_run *run, bool unwritten)
+static answer_t fill_hole(struct ext4 *e, struct ext4_inode_ref *r, struct ext4_run *run,
+	bool unwritten)
 {
 	u32 got, want = MIN(run->nr, unwritten ? EXTENT_UNWRITTEN_MAX : EXTENT_LEN_MAX);
 	answer_t a = ext4_alloc_blocks(e, goal_for(e, r, run->logical), want, &run->physical, &got);
@@ -34,7 +36,8 @@ static answer_t fill_hole(struct ext4 *e, struct ext4_inode_ref *r, struct ext4_
 	return 0;
 }
 
-static answer_t map_one(struct ext4 *e, struct ext4_inode_ref *r, u64 logical, u64 max, bool allocate, struct ext4_run *run, bool *changed)
+static answer_t map_one(struct ext4 *e, struct ext4_inode_ref *r, u64 logical, u64 max,
+	bool allocate, struct ext4_run *run, bool *changed)
 {
 	answer_t a = ext4_map_block(e, r, logical, max, run);
 
@@ -51,10 +54,12 @@ static answer_t map_one(struct ext4 *e, struct ext4_inode_ref *r, u64 logical, u
 }
 
 /*
- * ALLOCATE makes extents that count as written at once, although the data is still on its way: core's order (data before metadata reaches
- * the disk) is what keeps old contents of these blocks from being seen after a crash.
+ * ALLOCATE makes extents that count as written at once, although the data is still on its way:
+ * core's order (data before metadata reaches the disk) is what keeps old contents of these blocks
+ * from being seen after a crash.
  */
-answer_t ext4_map(struct kabi_ctx *ctx, const struct fs_inode *inode, u64 block, u64 nr, u32 intent, struct fs_extent_row *extents, u32 nr_extents)
+answer_t ext4_map(struct kabi_ctx *ctx, const struct fs_inode *inode, u64 block, u64 nr, u32 intent,
+	struct fs_extent_row *extents, u32 nr_extents)
 {
 	struct ext4_inode_ref r;
 	bool changed = false;
@@ -73,12 +78,16 @@ answer_t ext4_map(struct kabi_ctx *ctx, const struct fs_inode *inode, u64 block,
 		struct ext4_run run;
 
 		/* What one more extent may need of the page: nodes of a split on each level. */
-		if (rows && changed && (sdk_fs_room(ctx) < 10 * e.block_bytes || e.nr_claims > EXT4_CLAIMS_MAX - 8))
+		if (rows && changed &&
+			(sdk_fs_room(ctx) < 10 * e.block_bytes ||
+				e.nr_claims > EXT4_CLAIMS_MAX - 8))
 			break;
 		a = map_one(&e, &r, block, end - block, intent == INTENT_ALLOCATE, &run, &changed);
 		if (a)
 			return a;
-		extents[rows++] = (struct fs_extent_row){.file_block = block, .disk_block = run.physical, .nr_blocks = run.nr,
+		extents[rows++] = (struct fs_extent_row){.file_block = block,
+			.disk_block = run.physical,
+			.nr_blocks = run.nr,
 			.flags = (run.hole ? 1u : 0u) | (run.unwritten ? 2u : 0u)};
 		block += run.nr;
 	}
@@ -104,7 +113,8 @@ answer_t ext4_truncate(struct kabi_ctx *ctx, const struct fs_inode *inode, u64 s
 	if (size > (u64)UINT32_MAX * e.block_bytes)
 		return -EFBIG;
 	if (r.b.flags & FL_EXTENTS) {
-		more = ext4_extent_remove(&e, &r, (size + e.block_bytes - 1) / e.block_bytes, UINT32_MAX);
+		more = ext4_extent_remove(&e, &r, (size + e.block_bytes - 1) / e.block_bytes,
+			UINT32_MAX);
 		if (more < 0)
 			return more;
 	} else if (size < r.f.size) {
@@ -123,7 +133,8 @@ answer_t ext4_truncate(struct kabi_ctx *ctx, const struct fs_inode *inode, u64 s
 /* Whole blocks inside the range; core has cleared the edges in its pages. */
 static answer_t punch(struct ext4 *e, struct ext4_inode_ref *r, u64 offset, u64 bytes)
 {
-	u64 first = (offset + e->block_bytes - 1) / e->block_bytes, end = (offset + bytes) / e->block_bytes;
+	u64 first = (offset + e->block_bytes - 1) / e->block_bytes,
+	    end = (offset + bytes) / e->block_bytes;
 	answer_t a, more;
 
 	if (end <= first)
@@ -137,7 +148,8 @@ static answer_t punch(struct ext4 *e, struct ext4_inode_ref *r, u64 offset, u64 
 	return a ? a : more ? ANSWER_MORE : 0;
 }
 
-answer_t ext4_fallocate(struct kabi_ctx *ctx, const struct fs_inode *inode, u32 mode, u64 offset, u64 bytes)
+answer_t ext4_fallocate(struct kabi_ctx *ctx, const struct fs_inode *inode, u32 mode, u64 offset,
+	u64 bytes)
 {
 	struct ext4_inode_ref r;
 	u64 block, end;
@@ -161,7 +173,8 @@ answer_t ext4_fallocate(struct kabi_ctx *ctx, const struct fs_inode *inode, u32 
 		return -EOPNOTSUPP;
 	block = offset / e.block_bytes;
 	end = (end + e.block_bytes - 1) / e.block_bytes;
-	for (; block < end && done < PREALLOCATE_MAX && e.nr_claims < EXT4_CLAIMS_MAX - 8 && sdk_fs_room(ctx) > 10 * e.block_bytes;) {
+	for (; block < end && done < PREALLOCATE_MAX && e.nr_claims < EXT4_CLAIMS_MAX - 8 &&
+		sdk_fs_room(ctx) > 10 * e.block_bytes;) {
 		struct ext4_run run;
 
 		a = ext4_map_block(&e, &r, block, end - block, &run);
@@ -200,7 +213,9 @@ answer_t ext4_evict(struct kabi_ctx *ctx, const struct fs_inode *inode)
 		/* Contents are metadata blocks: the cache must let go of them. */
 		struct ext4_run run;
 
-		for (u64 i = 0; i < MIN((r.f.size + e.block_bytes - 1) / e.block_bytes, (u64)UINT32_MAX); i += run.nr) {
+		for (u64 i = 0;
+			i < MIN((r.f.size + e.block_bytes - 1) / e.block_bytes, (u64)UINT32_MAX);
+			i += run.nr) {
 			a = ext4_map_block(&e, &r, i, UINT32_MAX, &run);
 			if (a)
 				return a;

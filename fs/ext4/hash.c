@@ -1,4 +1,5 @@
-/* Hashes of names for indexed directories: half MD4 (RFC 1320's rounds, three of eight steps), TEA, and the old one. Theory in main.c. */
+/* Hashes of names for indexed directories: half MD4 (RFC 1320's rounds, three of eight steps), TEA,
+ * and the old one. Theory in main.c. */
 #include "ext4.h"
 
 #define HASH_LEGACY   0u
@@ -40,7 +41,8 @@ static u32 md4_f(u32 round, u32 x, u32 y, u32 z)
 
 static void half_md4(u32 h[4], const u32 in[8])
 {
-	static const u8 order[3][8] = {{0, 1, 2, 3, 4, 5, 6, 7}, {1, 3, 5, 7, 0, 2, 4, 6}, {3, 7, 2, 6, 1, 5, 0, 4}};
+	static const u8 order[3][8] = {{0, 1, 2, 3, 4, 5, 6, 7}, {1, 3, 5, 7, 0, 2, 4, 6},
+		{3, 7, 2, 6, 1, 5, 0, 4}};
 	static const u8 shift[3][4] = {{3, 7, 11, 19}, {3, 5, 9, 13}, {3, 9, 11, 15}};
 	static const u32 constant[3] = {0, 0x5a827999u, 0x6ed9eba1u};
 	u32 s[4] = {h[0], h[1], h[2], h[3]};
@@ -49,7 +51,10 @@ static void half_md4(u32 h[4], const u32 in[8])
 		for (u32 i = 0; i < 8; i++) {
 			u32 k = (4 - i % 4) % 4; /* a, d, c, b in turn */
 
-			s[k] = rotate(s[k] + md4_f(round, s[(k + 1) % 4], s[(k + 2) % 4], s[(k + 3) % 4]) + in[order[round][i]] + constant[round],
+			s[k] = rotate(s[k] +
+					      md4_f(round, s[(k + 1) % 4], s[(k + 2) % 4],
+						      s[(k + 3) % 4]) +
+					      in[order[round][i]] + constant[round],
 				shift[round][i % 4]);
 		}
 	for (u32 i = 0; i < 4; i++)
@@ -99,7 +104,8 @@ static void words_of(const char *name, u32 len, u32 *out, u32 nr, bool is_unsign
 		*out++ = pad;
 }
 
-bool ext4_hash(const struct ext4 *e, u32 version, const char *name, u32 len, struct ext4_hash_info *out)
+bool ext4_hash(const struct ext4 *e, u32 version, const char *name, u32 len,
+	struct ext4_hash_info *out)
 {
 	u32 h[4] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u}, in[8], seed = 0;
 	bool is_unsigned = version >= HASH_UNSIGNED || le32_get(e->sb->s_flags) & FLAG_UNSIGNED;

@@ -1,4 +1,5 @@
-/* Indexed directories (htree): walking. Levels: the root in block 0 and at most one level of nodes. Theory in main.c. */
+/* Indexed directories (htree): walking. Levels: the root in block 0 and at most one level of nodes.
+ * Theory in main.c. */
 #include "ext4.h"
 
 #define ROOT_INFO  24u /* behind . and .. */
@@ -39,17 +40,21 @@ static u32 pairs_limit(const struct ext4 *e, u32 offset)
 
 bool ext4_dx_check(struct ext4 *e, struct ext4_inode_ref *dir, const u8 *data, u32 offset)
 {
-	u32 limit = le16_get(*(const le16_t *)(data + offset)), count = le16_get(*(const le16_t *)(data + offset + 2));
+	u32 limit = le16_get(*(const le16_t *)(data + offset)),
+	    count = le16_get(*(const le16_t *)(data + offset + 2));
 
 	if (limit != pairs_limit(e, offset) || !count || count > limit)
 		return false;
 	for (u32 i = 0; i < count; i++)
-		if (ext4_dx_block(data, offset, i) >= dir->f.size / e->block_bytes || (i > 1 && ext4_dx_hash(data, offset, i) < ext4_dx_hash(data, offset, i - 1)))
+		if (ext4_dx_block(data, offset, i) >= dir->f.size / e->block_bytes ||
+			(i > 1 &&
+				ext4_dx_hash(data, offset, i) < ext4_dx_hash(data, offset, i - 1)))
 			return false;
 	return true;
 }
 
-static answer_t level_load(struct ext4 *e, struct ext4_inode_ref *dir, u64 logical, u32 offset, struct ext4_dx_level *l)
+static answer_t level_load(struct ext4 *e, struct ext4_inode_ref *dir, u64 logical, u32 offset,
+	struct ext4_dx_level *l)
 {
 	answer_t a;
 
@@ -59,8 +64,10 @@ static answer_t level_load(struct ext4 *e, struct ext4_inode_ref *dir, u64 logic
 		return a;
 	if (!ext4_dx_check(e, dir, l->data, offset))
 		return ext4_corrupt(e, "index of directory", dir->ino);
-	/* The checksum of an index node is cheap beside its block's: it is computed at every use, so no state says that it was. */
-	if (e->csum && le32_get(pairs_tail((u8 *)(uintptr_t)l->data, offset)[1]) != pairs_crc(dir, (u8 *)(uintptr_t)l->data, offset))
+	/* The checksum of an index node is cheap beside its block's: it is computed at every use,
+	 * so no state says that it was. */
+	if (e->csum && le32_get(pairs_tail((u8 *)(uintptr_t)l->data, offset)[1]) !=
+			       pairs_crc(dir, (u8 *)(uintptr_t)l->data, offset))
 		return ext4_corrupt(e, "index checksum of directory", dir->ino);
 	l->limit = le16_get(*(const le16_t *)(l->data + offset));
 	l->count = le16_get(*(const le16_t *)(l->data + offset + 2));
@@ -84,12 +91,14 @@ static void level_search(struct ext4_dx_level *l, u32 hash)
 
 static bool root_sane(const u8 *data)
 {
-	const struct ext4_dirent *dot = (const struct ext4_dirent *)data, *dotdot = (const struct ext4_dirent *)(data + 12);
+	const struct ext4_dirent *dot = (const struct ext4_dirent *)data,
+				 *dotdot = (const struct ext4_dirent *)(data + 12);
 
 	return le16_get(dot->rec_len) == 12 && dot->name_len == 1 && dotdot->name_len == 2;
 }
 
-answer_t ext4_dx_walk(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len, struct ext4_dx_path *p)
+answer_t ext4_dx_walk(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len,
+	struct ext4_dx_path *p)
 {
 	const struct root_info *info;
 	answer_t a;
@@ -101,8 +110,8 @@ answer_t ext4_dx_walk(struct ext4 *e, struct ext4_inode_ref *dir, const char *na
 	info = (const struct root_info *)(p->level[0].data + ROOT_INFO);
 	p->hash_version = info->hash_version;
 	p->levels = info->levels;
-	if (!root_sane(p->level[0].data) || info->info_length != 8 || info->levels > 1 || le32_get(info->zero) ||
-		!ext4_hash(e, p->hash_version, name, len, &p->hash))
+	if (!root_sane(p->level[0].data) || info->info_length != 8 || info->levels > 1 ||
+		le32_get(info->zero) || !ext4_hash(e, p->hash_version, name, len, &p->hash))
 		return ext4_corrupt(e, "index root of directory", dir->ino);
 	level_search(&p->level[0], p->hash.hash);
 	p->leaf = ext4_dx_block(p->level[0].data, ROOT_PAIRS, p->level[0].pos);
@@ -142,7 +151,8 @@ static answer_t next_leaf(struct ext4 *e, struct ext4_inode_ref *dir, struct ext
 }
 
 /* . and .. lie in the root. */
-static answer_t find_dots(struct ext4 *e, struct ext4_inode_ref *dir, u32 len, struct ext4_found *out)
+static answer_t find_dots(struct ext4 *e, struct ext4_inode_ref *dir, u32 len,
+	struct ext4_found *out)
 {
 	const u8 *data;
 	answer_t a = ext4_dir_block(e, dir, 0, false, &data, &out->physical);
@@ -155,7 +165,8 @@ static answer_t find_dots(struct ext4 *e, struct ext4_inode_ref *dir, u32 len, s
 	return 1;
 }
 
-answer_t ext4_htree_find(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len, struct ext4_found *out)
+answer_t ext4_htree_find(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len,
+	struct ext4_found *out)
 {
 	struct ext4_dx_path p;
 	answer_t a;

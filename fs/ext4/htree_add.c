@@ -1,4 +1,5 @@
-/* Indexed directories (htree): adding, splitting leaves and nodes, giving a directory its index. Theory in main.c. */
+/* Indexed directories (htree): adding, splitting leaves and nodes, giving a directory its index.
+ * Theory in main.c. */
 #include "ext4.h"
 
 #define ROOT_PAIRS 32u
@@ -17,7 +18,8 @@ static void pairs_counts(u8 *data, u32 offset, u32 limit, u32 count)
 	p[1] = le16_make((u16)count);
 }
 
-static void pair_insert(struct ext4 *e, struct ext4_inode_ref *dir, u8 *data, u32 offset, u32 pos, u32 hash, u32 block)
+static void pair_insert(struct ext4 *e, struct ext4_inode_ref *dir, u8 *data, u32 offset, u32 pos,
+	u32 hash, u32 block)
 {
 	le32_t *pairs = (le32_t *)(data + offset);
 	u32 count = le16_get(((le16_t *)pairs)[1]);
@@ -45,7 +47,8 @@ static u8 *node_new(struct ext4 *e, struct ext4_inode_ref *dir, u64 *logical)
 }
 
 /* The root is full and there are no nodes: all its pairs move into one. */
-static answer_t root_deepen(struct ext4 *e, struct ext4_inode_ref *dir, const struct ext4_dx_path *p)
+static answer_t root_deepen(struct ext4 *e, struct ext4_inode_ref *dir,
+	const struct ext4_dx_path *p)
 {
 	u8 *root = sdk_fs_edit(e->ctx, p->level[0].physical, e->block_bytes), *node;
 	u64 logical;
@@ -85,7 +88,8 @@ static answer_t node_split(struct ext4 *e, struct ext4_inode_ref *dir, const str
 	return 0;
 }
 
-static answer_t index_room(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len, struct ext4_dx_path *p)
+static answer_t index_room(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len,
+	struct ext4_dx_path *p)
 {
 	const struct ext4_dx_level *l = &p->level[p->levels];
 	answer_t a;
@@ -96,7 +100,9 @@ static answer_t index_room(struct ext4 *e, struct ext4_inode_ref *dir, const cha
 		a = root_deepen(e, dir, p);
 	} else {
 		if (p->level[0].count >= p->level[0].limit) {
-			sdk_log(e->ctx, SEVERITY_WARNING, "EXT4-fs warning: Directory (ino: %llu) htree depth 2 exceed. Please use large_dir",
+			sdk_log(e->ctx, SEVERITY_WARNING,
+				"EXT4-fs warning: Directory (ino: %llu) htree depth 2 exceed. "
+				"Please use large_dir",
 				(unsigned long long)dir->ino);
 			return -ENOSPC;
 		}
@@ -105,7 +111,8 @@ static answer_t index_room(struct ext4 *e, struct ext4_inode_ref *dir, const cha
 	return a ? a : ext4_dx_walk(e, dir, name, len, p);
 }
 
-/* Hashes of all entries of a leaf, in order (insertion sort: entries of one block, nearly sorted after a former split). */
+/* Hashes of all entries of a leaf, in order (insertion sort: entries of one block, nearly sorted
+ * after a former split). */
 static u32 map_leaf(struct ext4 *e, u32 version, const u8 *data, struct map_entry *map, u32 max)
 {
 	u32 at = 0, end = ext4_dir_space(e), nr = 0;
@@ -114,12 +121,14 @@ static u32 map_leaf(struct ext4 *e, u32 version, const u8 *data, struct map_entr
 		const struct ext4_dirent *d = (const struct ext4_dirent *)(data + at);
 		struct ext4_hash_info h;
 
-		if (le32_get(d->inode) && nr < max && ext4_hash(e, version, d->name, d->name_len, &h)) {
+		if (le32_get(d->inode) && nr < max &&
+			ext4_hash(e, version, d->name, d->name_len, &h)) {
 			u32 i = nr++;
 
 			for (; i && map[i - 1].hash > h.hash; i--)
 				map[i] = map[i - 1];
-			map[i] = (struct map_entry){h.hash, (u16)at, (u16)ext4_dirent_bytes(d->name_len)};
+			map[i] = (struct map_entry){h.hash, (u16)at,
+				(u16)ext4_dirent_bytes(d->name_len)};
 		}
 		at += le16_get(d->rec_len);
 	}
@@ -135,7 +144,8 @@ static void pack(struct ext4 *e, u8 *to, const u8 *from, const struct map_entry 
 	ext4_dir_init(e, to);
 	for (u32 i = 0; i < nr; i++) {
 		d = (struct ext4_dirent *)(to + at);
-		memcpy(d, from + map[i].offset, 8u + ((const struct ext4_dirent *)(from + map[i].offset))->name_len);
+		memcpy(d, from + map[i].offset,
+			8u + ((const struct ext4_dirent *)(from + map[i].offset))->name_len);
 		d->rec_len = le16_make(map[i].bytes);
 		at += map[i].bytes;
 	}
@@ -143,8 +153,10 @@ static void pack(struct ext4 *e, u8 *to, const u8 *from, const struct map_entry 
 		d->rec_len = le16_make((u16)(ext4_dir_space(e) - (at - map[nr - 1].bytes)));
 }
 
-/* Splits the leaf by hash; the upper half gets a block of its own. Returns in *upper the copy that takes hash >= *border. */
-static answer_t leaf_split(struct ext4 *e, struct ext4_inode_ref *dir, struct ext4_dx_path *p, u64 physical, u8 **lower, u8 **upper, u32 *border)
+/* Splits the leaf by hash; the upper half gets a block of its own. Returns in *upper the copy that
+ * takes hash >= *border. */
+static answer_t leaf_split(struct ext4 *e, struct ext4_inode_ref *dir, struct ext4_dx_path *p,
+	u64 physical, u8 **lower, u8 **upper, u32 *border)
 {
 	const struct ext4_dx_level *l = &p->level[p->levels];
 	u32 max = e->block_bytes / 12, nr, keep = 0, bytes = 0;
@@ -154,7 +166,8 @@ static answer_t leaf_split(struct ext4 *e, struct ext4_inode_ref *dir, struct ex
 
 	*lower = sdk_fs_edit(e->ctx, physical, e->block_bytes);
 	index = sdk_fs_edit(e->ctx, l->physical, e->block_bytes);
-	*upper = map && old && *lower && index ? ext4_dir_append(e, dir, &logical, &new_block) : nullptr;
+	*upper = map && old && *lower && index ? ext4_dir_append(e, dir, &logical, &new_block)
+					       : nullptr;
 	if (!*upper)
 		return ext4_error(e);
 	memcpy(old, *lower, e->block_bytes);
@@ -169,11 +182,13 @@ static answer_t leaf_split(struct ext4 *e, struct ext4_inode_ref *dir, struct ex
 	pack(e, *upper, old, map + keep, nr - keep);
 	ext4_dir_checksum(e, dir, *lower);
 	ext4_dir_checksum(e, dir, *upper);
-	pair_insert(e, dir, index, l->offset, l->pos + 1, *border + (*border == map[keep - 1].hash), (u32)logical);
+	pair_insert(e, dir, index, l->offset, l->pos + 1, *border + (*border == map[keep - 1].hash),
+		(u32)logical);
 	return 0;
 }
 
-answer_t ext4_htree_add(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len, u64 ino, u32 mode)
+answer_t ext4_htree_add(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len,
+	u64 ino, u32 mode)
 {
 	struct ext4_dx_path p;
 	u8 *copy, *lower, *upper;
@@ -196,8 +211,11 @@ answer_t ext4_htree_add(struct ext4 *e, struct ext4_inode_ref *dir, const char *
 		if (a)
 			return a;
 		copy = p.hash.hash >= border ? upper : lower;
-		/* Half a block is free on either side, and a name takes at most 264 bytes; blocks of 1 KiB with long names can be lopsided. */
-		if (!ext4_dir_put(e, copy, name, len, ino, mode) && !ext4_dir_put(e, copy = copy == upper ? lower : upper, name, len, ino, mode))
+		/* Half a block is free on either side, and a name takes at most 264 bytes; blocks
+		 * of 1 KiB with long names can be lopsided. */
+		if (!ext4_dir_put(e, copy, name, len, ino, mode) &&
+			!ext4_dir_put(e, copy = copy == upper ? lower : upper, name, len, ino,
+				mode))
 			return -ENOSPC;
 	}
 	ext4_dir_checksum(e, dir, copy);
@@ -230,23 +248,30 @@ answer_t ext4_htree_begin(struct ext4 *e, struct ext4_inode_ref *dir)
 		return ext4_error(e);
 	memcpy(old, root, e->block_bytes);
 	ext4_dir_init(e, leaf);
-	for (; at < ext4_dir_space(e); at += le16_get(((struct ext4_dirent *)(old + at))->rec_len)) {
+	for (; at < ext4_dir_space(e);
+		at += le16_get(((struct ext4_dirent *)(old + at))->rec_len)) {
 		d = (struct ext4_dirent *)(old + at);
 		if (!le32_get(d->inode))
 			continue;
 		last = to;
 		memcpy(leaf + to, d, 8u + d->name_len);
-		((struct ext4_dirent *)(leaf + to))->rec_len = le16_make((u16)ext4_dirent_bytes(d->name_len));
+		((struct ext4_dirent *)(leaf + to))->rec_len =
+			le16_make((u16)ext4_dirent_bytes(d->name_len));
 		to += ext4_dirent_bytes(d->name_len);
 	}
 	((struct ext4_dirent *)(leaf + last))->rec_len = le16_make((u16)(ext4_dir_space(e) - last));
 	ext4_dir_checksum(e, dir, leaf);
 	memset(root, 0, e->block_bytes);
 	d = (struct ext4_dirent *)root;
-	*d = (struct ext4_dirent){.inode = le32_make((u32)dir->ino), .rec_len = le16_make(12), .name_len = 1, .file_type = ext4_file_type(e, MODE_DIR)};
+	*d = (struct ext4_dirent){.inode = le32_make((u32)dir->ino),
+		.rec_len = le16_make(12),
+		.name_len = 1,
+		.file_type = ext4_file_type(e, MODE_DIR)};
 	d->name[0] = '.';
 	d = (struct ext4_dirent *)(root + 12);
-	*d = (struct ext4_dirent){.inode = le32_make(parent), .rec_len = le16_make((u16)(e->block_bytes - 12)), .name_len = 2,
+	*d = (struct ext4_dirent){.inode = le32_make(parent),
+		.rec_len = le16_make((u16)(e->block_bytes - 12)),
+		.name_len = 2,
 		.file_type = ext4_file_type(e, MODE_DIR)};
 	memcpy(d->name, "..", 2);
 	root[28] = e->sb->s_def_hash_version <= 2 ? e->sb->s_def_hash_version : 1;

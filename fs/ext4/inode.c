@@ -6,7 +6,8 @@
 static struct fs_time time_from(le32_t low, le32_t extra, bool wide)
 {
 	u32 x = wide ? le32_get(extra) : 0;
-	struct fs_time t = {.seconds = (s64)(s32)le32_get(low) + ((s64)(x & EPOCH_BITS) << 32), .nanoseconds = x >> 2};
+	struct fs_time t = {.seconds = (s64)(s32)le32_get(low) + ((s64)(x & EPOCH_BITS) << 32),
+		.nanoseconds = x >> 2};
 
 	if (t.nanoseconds > 999999999u)
 		t.nanoseconds = 0;
@@ -14,7 +15,8 @@ static struct fs_time time_from(le32_t low, le32_t extra, bool wide)
 }
 static le32_t time_extra(const struct fs_time *t)
 {
-	return le32_make(((u32)((t->seconds - (s32)(u32)t->seconds) >> 32) & EPOCH_BITS) | t->nanoseconds << 2);
+	return le32_make(((u32)((t->seconds - (s32)(u32)t->seconds) >> 32) & EPOCH_BITS) |
+			 t->nanoseconds << 2);
 }
 
 u64 ext4_inode_place(struct ext4 *e, u64 ino, u32 *offset)
@@ -81,7 +83,9 @@ bool ext4_ref_init(struct ext4 *e, struct ext4_inode_ref *r, const struct fs_ino
 
 static u64 blocks_on_disk(const struct ext4 *e, const struct ext4_inode_ref *r)
 {
-	return r->b.flags & FL_HUGE && e->ro_compat & RO_HUGE_FILE ? r->f.blocks_512 / (e->block_bytes / 512) : r->f.blocks_512;
+	return r->b.flags & FL_HUGE && e->ro_compat & RO_HUGE_FILE
+		       ? r->f.blocks_512 / (e->block_bytes / 512)
+		       : r->f.blocks_512;
 }
 
 static void image_times(struct ext4_inode *i, const struct fs_inode *f, u32 extra)
@@ -134,8 +138,11 @@ answer_t ext4_inode_write(struct ext4 *e, struct ext4_inode_ref *r, bool fresh, 
 	if (!block)
 		return ext4_error(e);
 	if (fresh && !sdk_fs_own(e->ctx, block, offset, e->inode_bytes))
-		/* The bit that was claimed makes these bytes ours: nobody else can have changed them. */
-		image = sdk_fs_peek(e->ctx, block, nullptr) ? sdk_fs_write_op(e->ctx, block, offset, e->inode_bytes, 0) : nullptr;
+		/* The bit that was claimed makes these bytes ours: nobody else can have changed
+		 * them. */
+		image = sdk_fs_peek(e->ctx, block, nullptr)
+				? sdk_fs_write_op(e->ctx, block, offset, e->inode_bytes, 0)
+				: nullptr;
 	else
 		image = sdk_fs_bytes(e->ctx, block, offset, e->inode_bytes);
 	if (!image)
@@ -155,7 +162,8 @@ static bool size_sane(const struct ext4 *e, const struct fs_inode *f)
 {
 	switch (MODE_TYPE(f->mode)) {
 	case MODE_DIR:
-		return f->size && f->size % e->block_bytes == 0 && f->size / e->block_bytes <= UINT32_MAX;
+		return f->size && f->size % e->block_bytes == 0 &&
+		       f->size / e->block_bytes <= UINT32_MAX;
 	case MODE_LNK:
 		return f->size && f->size < e->block_bytes;
 	case MODE_REG:
@@ -197,12 +205,15 @@ static answer_t take_image(struct ext4 *e, u64 ino, u8 *image, struct fs_inode *
 	if (extra > e->inode_bytes - INODE_OLD_BYTES || extra & 3)
 		return ext4_corrupt(e, "extra size of inode", ino);
 	b.extra_isize = extra;
-	b.file_acl = le32_get(i->i_file_acl_lo) | (e->incompat & INCOMPAT_64BIT ? (u64)le16_get(i->i_file_acl_high) << 32 : 0);
+	b.file_acl = le32_get(i->i_file_acl_lo) |
+		     (e->incompat & INCOMPAT_64BIT ? (u64)le16_get(i->i_file_acl_high) << 32 : 0);
 	memcpy(b.i_block, i->i_block, sizeof(b.i_block));
 	*f = (struct fs_inode){
 		.ino = ino,
 		.size = le32_get(i->i_size_lo) | (u64)le32_get(i->i_size_high) << 32,
-		.blocks_512 = le32_get(i->i_blocks_lo) | (e->ro_compat & RO_HUGE_FILE ? (u64)le16_get(i->i_blocks_high) << 32 : 0),
+		.blocks_512 =
+			le32_get(i->i_blocks_lo) |
+			(e->ro_compat & RO_HUGE_FILE ? (u64)le16_get(i->i_blocks_high) << 32 : 0),
 		.generation = le32_get(i->i_generation),
 		.mode = le16_get(i->i_mode),
 		.nlink = le16_get(i->i_links_count),
@@ -219,7 +230,8 @@ static answer_t take_image(struct ext4 *e, u64 ino, u8 *image, struct fs_inode *
 		f->blocks_512 *= e->block_bytes / 512;
 	if (!f->nlink && (!f->mode || le32_get(i->i_dtime)))
 		return -ESTALE;
-	if (!size_sane(e, f) || b.flags & FL_INLINE || (b.file_acl && !ext4_block_valid(e, b.file_acl, 1)))
+	if (!size_sane(e, f) || b.flags & FL_INLINE ||
+		(b.file_acl && !ext4_block_valid(e, b.file_acl, 1)))
 		return ext4_corrupt(e, "fields of inode", ino);
 	if (MODE_TYPE(f->mode) == MODE_CHR || MODE_TYPE(f->mode) == MODE_BLK)
 		read_rdev(i, f);
@@ -242,7 +254,8 @@ answer_t ext4_read_inode(struct kabi_ctx *ctx, u64 ino, struct fs_inode *inode)
 		return ext4_corrupt(&e, "inode number", ino);
 	block = ext4_inode_place(&e, ino, &offset);
 	table = block ? sdk_fs_peek(ctx, block, nullptr) : nullptr;
-	image = table ? sdk_fs_scratch(ctx, MAX(e.inode_bytes, (u32)sizeof(struct ext4_inode))) : nullptr; /* old inodes are shorter */
+	image = table ? sdk_fs_scratch(ctx, MAX(e.inode_bytes, (u32)sizeof(struct ext4_inode)))
+		      : nullptr; /* old inodes are shorter */
 	if (!image)
 		return ext4_error(&e);
 	memcpy(image, table + offset, e.inode_bytes);
@@ -253,7 +266,8 @@ answer_t ext4_read_inode(struct kabi_ctx *ctx, u64 ino, struct fs_inode *inode)
 #define ATTR_UID  2u
 #define ATTR_GID  4u
 
-answer_t ext4_set_attributes(struct kabi_ctx *ctx, const struct fs_inode *inode, const struct fs_inode *wanted, u32 mask)
+answer_t ext4_set_attributes(struct kabi_ctx *ctx, const struct fs_inode *inode,
+	const struct fs_inode *wanted, u32 mask)
 {
 	struct ext4_inode_ref r;
 	struct ext4 e;

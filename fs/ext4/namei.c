@@ -7,7 +7,9 @@ void ext4_links_more(const struct ext4 *e, struct ext4_inode_ref *dir)
 	/* dir_nlink: past the limit the count is 1, "unknown" */
 	if (dir->f.nlink == 1)
 		return;
-	dir->f.nlink = dir->f.nlink + 1 >= EXT4_LINK_MAX && e->ro_compat & RO_DIR_NLINK ? 1 : dir->f.nlink + 1;
+	dir->f.nlink = dir->f.nlink + 1 >= EXT4_LINK_MAX && e->ro_compat & RO_DIR_NLINK
+			       ? 1
+			       : dir->f.nlink + 1;
 }
 
 void ext4_links_less(struct ext4_inode_ref *dir)
@@ -49,10 +51,15 @@ static answer_t fill_directory(struct ext4 *e, struct ext4_inode_ref *dir, u64 p
 		return ext4_error(e);
 	ext4_dir_init(e, data);
 	d = (struct ext4_dirent *)data;
-	*d = (struct ext4_dirent){.inode = le32_make((u32)dir->ino), .rec_len = le16_make(12), .name_len = 1, .file_type = ext4_file_type(e, MODE_DIR)};
+	*d = (struct ext4_dirent){.inode = le32_make((u32)dir->ino),
+		.rec_len = le16_make(12),
+		.name_len = 1,
+		.file_type = ext4_file_type(e, MODE_DIR)};
 	d->name[0] = '.';
 	d = (struct ext4_dirent *)(data + 12);
-	*d = (struct ext4_dirent){.inode = le32_make((u32)parent), .rec_len = le16_make((u16)(ext4_dir_space(e) - 12)), .name_len = 2,
+	*d = (struct ext4_dirent){.inode = le32_make((u32)parent),
+		.rec_len = le16_make((u16)(ext4_dir_space(e) - 12)),
+		.name_len = 2,
 		.file_type = ext4_file_type(e, MODE_DIR)};
 	memcpy(d->name, "..", 2);
 	ext4_dir_checksum(e, dir, data);
@@ -86,7 +93,8 @@ static answer_t fill_symlink(struct ext4 *e, struct ext4_inode_ref *r, const voi
 	return 0;
 }
 
-static answer_t fill_inode(struct ext4 *e, struct ext4_inode_ref *r, const struct fs_create *what, u64 parent, const void *target, u32 target_len)
+static answer_t fill_inode(struct ext4 *e, struct ext4_inode_ref *r, const struct fs_create *what,
+	u64 parent, const void *target, u32 target_len)
 {
 	switch (MODE_TYPE(what->mode)) {
 	case MODE_DIR:
@@ -109,13 +117,16 @@ static answer_t fill_inode(struct ext4 *e, struct ext4_inode_ref *r, const struc
 	}
 }
 
-/* Generations make a reused number another inode: any value that differs from the one before will do. */
+/* Generations make a reused number another inode: any value that differs from the one before will
+ * do. */
 static u32 generation_of(const struct ext4 *e, u64 ino)
 {
-	return (u32)(e->facts.now_seconds * 1000003) ^ e->facts.now_nanoseconds ^ (u32)ino * 0x9e3779b9u;
+	return (u32)(e->facts.now_seconds * 1000003) ^ e->facts.now_nanoseconds ^
+	       (u32)ino * 0x9e3779b9u;
 }
 
-static answer_t new_inode(struct ext4 *e, struct ext4_inode_ref *r, u64 parent, const struct fs_create *what, bool named)
+static answer_t new_inode(struct ext4 *e, struct ext4_inode_ref *r, u64 parent,
+	const struct fs_create *what, bool named)
 {
 	bool directory = MODE_TYPE(what->mode) == MODE_DIR;
 	u32 want = le16_get(e->sb->s_want_extra_isize);
@@ -125,19 +136,28 @@ static answer_t new_inode(struct ext4 *e, struct ext4_inode_ref *r, u64 parent, 
 	if (a)
 		return a;
 	*r = (struct ext4_inode_ref){.ino = ino};
-	r->f = (struct fs_inode){.ino = ino, .mode = what->mode, .uid = what->uid, .gid = what->gid, .rdev = what->rdev,
-		.nlink = directory ? 2 : named, .generation = generation_of(e, ino)};
+	r->f = (struct fs_inode){.ino = ino,
+		.mode = what->mode,
+		.uid = what->uid,
+		.gid = what->gid,
+		.rdev = what->rdev,
+		.nlink = directory ? 2 : named,
+		.generation = generation_of(e, ino)};
 	ext4_touch(e, &r->f.btime);
 	r->f.atime = r->f.mtime = r->f.ctime = r->f.btime;
 	r->b = (struct ext4_body){.valid = EXT4_BODY_VALID};
 	if (e->inode_bytes > INODE_OLD_BYTES)
-		r->b.extra_isize = want >= 32 && want <= e->inode_bytes - INODE_OLD_BYTES && want % 4 == 0 ? want : 32;
+		r->b.extra_isize =
+			want >= 32 && want <= e->inode_bytes - INODE_OLD_BYTES && want % 4 == 0
+				? want
+				: 32;
 	ext4_ref_fresh(e, r);
 	return 0;
 }
 
-answer_t ext4_create(struct kabi_ctx *ctx, const struct fs_inode *dir, const void *name, u32 name_len, const struct fs_create *what,
-	const void *target, u32 target_len, struct fs_inode *made)
+answer_t ext4_create(struct kabi_ctx *ctx, const struct fs_inode *dir, const void *name,
+	u32 name_len, const struct fs_create *what, const void *target, u32 target_len,
+	struct fs_inode *made)
 {
 	bool directory = MODE_TYPE(what->mode) == MODE_DIR;
 	struct ext4_inode_ref d, r;
@@ -179,7 +199,8 @@ answer_t ext4_create(struct kabi_ctx *ctx, const struct fs_inode *dir, const voi
 	return 0;
 }
 
-answer_t ext4_link(struct kabi_ctx *ctx, const struct fs_inode *dir, const void *name, u32 name_len, const struct fs_inode *inode)
+answer_t ext4_link(struct kabi_ctx *ctx, const struct fs_inode *dir, const void *name, u32 name_len,
+	const struct fs_inode *inode)
 {
 	struct ext4_inode_ref d, r;
 	struct ext4_found found;
@@ -206,7 +227,8 @@ answer_t ext4_link(struct kabi_ctx *ctx, const struct fs_inode *dir, const void 
 }
 
 /* The entry that was found leaves its block. */
-answer_t ext4_entry_remove(struct ext4 *e, struct ext4_inode_ref *dir, const struct ext4_found *found)
+answer_t ext4_entry_remove(struct ext4 *e, struct ext4_inode_ref *dir,
+	const struct ext4_found *found)
 {
 	u8 *copy = sdk_fs_edit(e->ctx, found->physical, e->block_bytes);
 
@@ -217,7 +239,8 @@ answer_t ext4_entry_remove(struct ext4 *e, struct ext4_inode_ref *dir, const str
 	return 0;
 }
 
-/* No name is left: its end comes when nobody uses it any more (evict). A directory's link to itself goes at once. */
+/* No name is left: its end comes when nobody uses it any more (evict). A directory's link to itself
+ * goes at once. */
 answer_t ext4_link_drop(struct ext4 *e, struct ext4_inode_ref *r)
 {
 	if (MODE_TYPE(r->f.mode) == MODE_DIR)
@@ -228,7 +251,8 @@ answer_t ext4_link_drop(struct ext4 *e, struct ext4_inode_ref *r)
 	return ext4_inode_write(e, r, false, FS_TAKE_LINKS | FS_TAKE_CTIME);
 }
 
-answer_t ext4_unlink(struct kabi_ctx *ctx, const struct fs_inode *dir, const void *name, u32 name_len, const struct fs_inode *inode)
+answer_t ext4_unlink(struct kabi_ctx *ctx, const struct fs_inode *dir, const void *name,
+	u32 name_len, const struct fs_inode *inode)
 {
 	bool directory = MODE_TYPE(inode->mode) == MODE_DIR;
 	struct ext4_inode_ref d, r;
@@ -285,9 +309,11 @@ answer_t ext4_readlink(struct kabi_ctx *ctx, const struct fs_inode *inode, void 
 	a = ext4_map_block(&e, &r, 0, 1, &run);
 	if (a)
 		return a;
-	data = run.hole || run.unwritten ? nullptr : sdk_fs_block(ctx, run.physical, e.block_bytes, nullptr);
+	data = run.hole || run.unwritten ? nullptr
+					 : sdk_fs_block(ctx, run.physical, e.block_bytes, nullptr);
 	if (!data)
-		return sdk_fs_head(ctx)->error ? ext4_error(&e) : ext4_corrupt(&e, "symbolic link of inode", r.ino);
+		return sdk_fs_head(ctx)->error ? ext4_error(&e)
+					       : ext4_corrupt(&e, "symbolic link of inode", r.ino);
 	memcpy(text, data, len);
 	return len;
 }

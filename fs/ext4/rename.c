@@ -12,7 +12,8 @@ struct move {
 };
 
 /* The entry names another inode from now on. */
-static answer_t entry_point(struct ext4 *e, struct ext4_inode_ref *dir, const struct ext4_found *found, const struct ext4_inode_ref *to)
+static answer_t entry_point(struct ext4 *e, struct ext4_inode_ref *dir,
+	const struct ext4_found *found, const struct ext4_inode_ref *to)
 {
 	u8 *copy = sdk_fs_edit(e->ctx, found->physical, e->block_bytes);
 	struct ext4_dirent *d;
@@ -26,7 +27,8 @@ static answer_t entry_point(struct ext4 *e, struct ext4_inode_ref *dir, const st
 	return 0;
 }
 
-/* A directory moved: its ".." names the new parent. Its first block is a leaf or the root of an index. */
+/* A directory moved: its ".." names the new parent. Its first block is a leaf or the root of an
+ * index. */
 static answer_t dotdot_point(struct ext4 *e, struct ext4_inode_ref *dir, u64 parent)
 {
 	bool index = dir->b.flags & FL_INDEX && e->compat & COMPAT_DIR_INDEX;
@@ -39,7 +41,8 @@ static answer_t dotdot_point(struct ext4 *e, struct ext4_inode_ref *dir, u64 par
 	if (a)
 		return a;
 	d = (struct ext4_dirent *)(uintptr_t)(seen + 12);
-	if (le16_get(((const struct ext4_dirent *)seen)->rec_len) != 12 || d->name_len != 2 || memcmp(d->name, "..", 2))
+	if (le16_get(((const struct ext4_dirent *)seen)->rec_len) != 12 || d->name_len != 2 ||
+		memcmp(d->name, "..", 2))
 		return ext4_corrupt(e, "directory block of inode", dir->ino);
 	if (index && !ext4_dx_check(e, dir, seen, 32))
 		return ext4_corrupt(e, "index of directory", dir->ino);
@@ -54,9 +57,11 @@ static answer_t dotdot_point(struct ext4 *e, struct ext4_inode_ref *dir, u64 par
 	return 0;
 }
 
-static answer_t exchange(struct ext4 *e, struct move *m, const struct ext4_found *from, const struct ext4_found *to)
+static answer_t exchange(struct ext4 *e, struct move *m, const struct ext4_found *from,
+	const struct ext4_found *to)
 {
-	bool a_dir = MODE_TYPE(m->inode.f.mode) == MODE_DIR, b_dir = MODE_TYPE(m->replaced.f.mode) == MODE_DIR;
+	bool a_dir = MODE_TYPE(m->inode.f.mode) == MODE_DIR,
+	     b_dir = MODE_TYPE(m->replaced.f.mode) == MODE_DIR;
 	answer_t a = entry_point(e, &m->old_dir, from, &m->replaced);
 
 	if (!a)
@@ -77,7 +82,8 @@ static answer_t exchange(struct ext4 *e, struct move *m, const struct ext4_found
 	return a;
 }
 
-static answer_t replace(struct ext4 *e, struct move *m, struct ext4_found *from, const struct ext4_found *to)
+static answer_t replace(struct ext4 *e, struct move *m, struct ext4_found *from,
+	const struct ext4_found *to)
 {
 	bool directory = MODE_TYPE(m->inode.f.mode) == MODE_DIR;
 	answer_t a;
@@ -130,8 +136,9 @@ static answer_t move_write(struct ext4 *e, struct move *m)
 	return a;
 }
 
-answer_t ext4_rename(struct kabi_ctx *ctx, const struct fs_inode *old_dir, const void *old_name, u32 old_name_len, const struct fs_inode *new_dir,
-	const void *new_name, u32 new_name_len, const struct fs_inode *inode, const struct fs_inode *replaced, u32 flags)
+answer_t ext4_rename(struct kabi_ctx *ctx, const struct fs_inode *old_dir, const void *old_name,
+	u32 old_name_len, const struct fs_inode *new_dir, const void *new_name, u32 new_name_len,
+	const struct fs_inode *inode, const struct fs_inode *replaced, u32 flags)
 {
 	struct ext4_found from, to = {};
 	struct move *m;
@@ -151,7 +158,8 @@ answer_t ext4_rename(struct kabi_ctx *ctx, const struct fs_inode *old_dir, const
 	m->exchange = flags & EXCHANGE;
 	m->one_dir = old_dir->ino == new_dir->ino;
 	m->to = m->one_dir ? &m->old_dir : &m->new_dir;
-	if (!ext4_ref_init(&e, &m->old_dir, old_dir) || !ext4_ref_init(&e, &m->new_dir, new_dir) || !ext4_ref_init(&e, &m->inode, inode) ||
+	if (!ext4_ref_init(&e, &m->old_dir, old_dir) || !ext4_ref_init(&e, &m->new_dir, new_dir) ||
+		!ext4_ref_init(&e, &m->inode, inode) ||
 		(m->has_replaced && !ext4_ref_init(&e, &m->replaced, replaced)))
 		return ext4_error(&e);
 	a = ext4_dir_find(&e, &m->old_dir, old_name, old_name_len, &from);

@@ -1,10 +1,12 @@
-/* Checksums of what many calls change at once, computed once before a commit; the superblock's summary. Theory in main.c. */
+/* Checksums of what many calls change at once, computed once before a commit; the superblock's
+ * summary. Theory in main.c. */
 #include "ext4.h"
 
 void ext4_super_checksum(const struct ext4 *e, struct ext4_super *s)
 {
 	if (e->csum)
-		s->s_checksum = le32_make(ext4_crc32c(~0u, s, offsetof(struct ext4_super, s_checksum)));
+		s->s_checksum =
+			le32_make(ext4_crc32c(~0u, s, offsetof(struct ext4_super, s_checksum)));
 }
 
 u16 ext4_desc_checksum(const struct ext4 *e, u32 group, const struct ext4_desc *d)
@@ -47,8 +49,12 @@ static bool seal_group(struct ext4 *e, u32 group)
 	if (!seen)
 		return false;
 	if (e->csum) {
-		blocks = sdk_fs_block(e->ctx, ext4_desc_u64(e, seen->block_bitmap_lo, seen->block_bitmap_hi), e->block_bytes, nullptr);
-		inodes = sdk_fs_block(e->ctx, ext4_desc_u64(e, seen->inode_bitmap_lo, seen->inode_bitmap_hi), e->block_bytes, nullptr);
+		blocks = sdk_fs_block(e->ctx,
+			ext4_desc_u64(e, seen->block_bitmap_lo, seen->block_bitmap_hi),
+			e->block_bytes, nullptr);
+		inodes = sdk_fs_block(e->ctx,
+			ext4_desc_u64(e, seen->inode_bitmap_lo, seen->inode_bitmap_hi),
+			e->block_bytes, nullptr);
 		if (!blocks || !inodes)
 			return false;
 	}

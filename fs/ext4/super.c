@@ -1,12 +1,12 @@
 /* The superblock, group descriptors, mounting. Theory in main.c. */
 #include "ext4.h"
 
-
 /* CRC-32C (Castagnoli, reflected) by nibbles: a table of 64 bytes stays in the cache. */
 u32 ext4_crc32c(u32 crc, const void *data, size_t bytes)
 {
-	static const u32 nibble[16] = {0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
-		0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75};
+	static const u32 nibble[16] = {0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc,
+		0x5125dad3, 0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
+		0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75};
 	const u8 *p = data;
 
 	for (; bytes; bytes--) {
@@ -64,23 +64,29 @@ static bool super_take(struct ext4 *e)
 	e->blocks_per_group = le32_get(s->s_blocks_per_group);
 	e->first_data_block = le32_get(s->s_first_data_block);
 	e->desc_bytes = e->incompat & INCOMPAT_64BIT ? le16_get(s->s_desc_size) : 32;
-	if (e->inode_bytes < INODE_OLD_BYTES || e->inode_bytes > e->block_bytes || e->inode_bytes & (e->inode_bytes - 1))
+	if (e->inode_bytes < INODE_OLD_BYTES || e->inode_bytes > e->block_bytes ||
+		e->inode_bytes & (e->inode_bytes - 1))
 		return false;
-	if (e->desc_bytes < (e->incompat & INCOMPAT_64BIT ? 64u : 32u) || e->desc_bytes > e->block_bytes || e->desc_bytes & (e->desc_bytes - 1))
+	if (e->desc_bytes < (e->incompat & INCOMPAT_64BIT ? 64u : 32u) ||
+		e->desc_bytes > e->block_bytes || e->desc_bytes & (e->desc_bytes - 1))
 		return false;
-	if (!e->inodes_per_group || e->inodes_per_group > e->block_bytes * 8 || e->inodes_per_group % (e->block_bytes / e->inode_bytes) ||
+	if (!e->inodes_per_group || e->inodes_per_group > e->block_bytes * 8 ||
+		e->inodes_per_group % (e->block_bytes / e->inode_bytes) ||
 		e->blocks_per_group < 8 || e->blocks_per_group > e->block_bytes * 8)
 		return false;
-	if (e->first_data_block != (log ? 0u : 1u) || blocks <= e->first_data_block || blocks >= 1ull << 48)
+	if (e->first_data_block != (log ? 0u : 1u) || blocks <= e->first_data_block ||
+		blocks >= 1ull << 48)
 		return false;
 	blocks = (blocks - e->first_data_block + e->blocks_per_group - 1) / e->blocks_per_group;
-	if (blocks > UINT32_MAX / e->inodes_per_group || (u32)blocks * e->inodes_per_group != e->inodes_count)
+	if (blocks > UINT32_MAX / e->inodes_per_group ||
+		(u32)blocks * e->inodes_per_group != e->inodes_count)
 		return false;
 	e->nr_groups = (u32)blocks;
 	e->descs_per_block = e->block_bytes / e->desc_bytes;
 	e->csum = e->ro_compat & RO_METADATA_CSUM;
 	e->gdt_csum = e->ro_compat & (RO_METADATA_CSUM | RO_GDT_CSUM);
-	e->csum_seed = e->incompat & INCOMPAT_CSUM_SEED ? le32_get(s->s_checksum_seed) : ext4_crc32c(~0u, s->s_uuid, 16);
+	e->csum_seed = e->incompat & INCOMPAT_CSUM_SEED ? le32_get(s->s_checksum_seed)
+							: ext4_crc32c(~0u, s->s_uuid, 16);
 	return true;
 }
 
@@ -127,9 +133,12 @@ static bool descs_good(struct ext4 *e, u64 block, const u8 *p)
 			ext4_corrupt(e, "checksum of group descriptor", first + i);
 			return false;
 		}
-		if (!ext4_block_valid(e, ext4_desc_u64(e, d->block_bitmap_lo, d->block_bitmap_hi), 1) ||
-			!ext4_block_valid(e, ext4_desc_u64(e, d->inode_bitmap_lo, d->inode_bitmap_hi), 1) ||
-			!ext4_block_valid(e, ext4_desc_u64(e, d->inode_table_lo, d->inode_table_hi), e->inodes_per_group / (e->block_bytes / e->inode_bytes))) {
+		if (!ext4_block_valid(e, ext4_desc_u64(e, d->block_bitmap_lo, d->block_bitmap_hi),
+			    1) ||
+			!ext4_block_valid(e,
+				ext4_desc_u64(e, d->inode_bitmap_lo, d->inode_bitmap_hi), 1) ||
+			!ext4_block_valid(e, ext4_desc_u64(e, d->inode_table_lo, d->inode_table_hi),
+				e->inodes_per_group / (e->block_bytes / e->inode_bytes))) {
 			ext4_corrupt(e, "places in group descriptor", first + i);
 			return false;
 		}
@@ -152,17 +161,21 @@ const struct ext4_desc *ext4_desc(struct ext4 *e, u32 group)
 
 static bool option_known(const char *p, u32 len, bool *noload)
 {
-	static const char known[][20] = {"defaults", "rw", "ro", "relatime", "errors=remount-ro", "errors=continue", "user_xattr", "nouser_xattr",
-		"acl", "noacl", "barrier", "nobarrier", "barrier=0", "barrier=1", "delalloc", "nodelalloc", "data=ordered", "data=writeback", "nodiscard",
-		"noload", "norecovery", "init_itable", "noinit_itable", "lazytime", "nolazytime", "discard"};
+	static const char known[][20] = {"defaults", "rw", "ro", "relatime", "errors=remount-ro",
+		"errors=continue", "user_xattr", "nouser_xattr", "acl", "noacl", "barrier",
+		"nobarrier", "barrier=0", "barrier=1", "delalloc", "nodelalloc", "data=ordered",
+		"data=writeback", "nodiscard", "noload", "norecovery", "init_itable",
+		"noinit_itable", "lazytime", "nolazytime", "discard"};
 
 	for (u32 i = 0; i < ARRAY_SIZE(known); i++)
 		if (strlen(known[i]) == len && !memcmp(known[i], p, len)) {
-			if (!strncmp(known[i], "no", 2) && (len == 6 || len == 10) && (known[i][2] == 'l' || known[i][2] == 'r'))
+			if (!strncmp(known[i], "no", 2) && (len == 6 || len == 10) &&
+				(known[i][2] == 'l' || known[i][2] == 'r'))
 				*noload = true;
 			return true;
 		}
-	return (len > 7 && !memcmp(p, "commit=", 7)) || (len > 11 && !memcmp(p, "resuid=", 7)) || !len;
+	return (len > 7 && !memcmp(p, "commit=", 7)) || (len > 11 && !memcmp(p, "resuid=", 7)) ||
+	       !len;
 }
 
 static bool parse_options(struct ext4 *e, const char *p, u32 total, bool *noload)
@@ -172,7 +185,9 @@ static bool parse_options(struct ext4 *e, const char *p, u32 total, bool *noload
 		u32 len = comma ? (u32)(comma - (p + at)) : total - at;
 
 		if (!option_known(p + at, len, noload)) {
-			sdk_log(e->ctx, SEVERITY_ERROR, "EXT4-fs: Unrecognized mount option \"%.*s\" or missing value", (int)MIN(len, 60u), p + at);
+			sdk_log(e->ctx, SEVERITY_ERROR,
+				"EXT4-fs: Unrecognized mount option \"%.*s\" or missing value",
+				(int)MIN(len, 60u), p + at);
 			return false;
 		}
 		at += len + 1;
@@ -186,17 +201,25 @@ static answer_t check_features(struct ext4 *e, bool writable, bool noload)
 	u32 unknown = e->incompat & ~INCOMPAT_KNOWN;
 
 	if (unknown) {
-		sdk_log(e->ctx, SEVERITY_ERROR, "EXT4-fs: Couldn't mount because of unsupported optional features (%x)", unknown);
+		sdk_log(e->ctx, SEVERITY_ERROR,
+			"EXT4-fs: Couldn't mount because of unsupported optional features (%x)",
+			unknown);
 		return -EINVAL;
 	}
 	unknown = e->ro_compat & ~RO_KNOWN;
 	if (writable && (unknown || !(e->incompat & INCOMPAT_EXTENTS))) {
-		sdk_log(e->ctx, SEVERITY_ERROR, "EXT4-fs: couldn't mount RDWR because of unsupported optional features (%x)", unknown);
+		sdk_log(e->ctx, SEVERITY_ERROR,
+			"EXT4-fs: couldn't mount RDWR because of unsupported optional features "
+			"(%x)",
+			unknown);
 		return -EROFS;
 	}
 	if (e->incompat & INCOMPAT_RECOVER && (writable || !noload)) {
-		sdk_log(e->ctx, SEVERITY_ERROR, "EXT4-fs: INFO: recovery required on %s filesystem", writable ? "read-write" : "readonly");
-		sdk_log(e->ctx, SEVERITY_ERROR, "EXT4-fs: write access unavailable, cannot proceed (try mounting with noload)");
+		sdk_log(e->ctx, SEVERITY_ERROR, "EXT4-fs: INFO: recovery required on %s filesystem",
+			writable ? "read-write" : "readonly");
+		sdk_log(e->ctx, SEVERITY_ERROR,
+			"EXT4-fs: write access unavailable, cannot proceed (try mounting with "
+			"noload)");
 		return -EROFS;
 	}
 	return 0;
@@ -214,8 +237,10 @@ static void fill_info(struct ext4 *e, struct fs_mount_info *info)
 		.magic = EXT4_MAGIC,
 		.max_file_bytes = file_max,
 		.total_blocks = e->blocks_count,
-		.free_blocks = le32_get(s->s_free_blocks_count_lo) | (wide ? (u64)le32_get(s->s_free_blocks_count_hi) << 32 : 0),
-		.reserved_blocks = le32_get(s->s_r_blocks_count_lo) | (wide ? (u64)le32_get(s->s_r_blocks_count_hi) << 32 : 0),
+		.free_blocks = le32_get(s->s_free_blocks_count_lo) |
+			       (wide ? (u64)le32_get(s->s_free_blocks_count_hi) << 32 : 0),
+		.reserved_blocks = le32_get(s->s_r_blocks_count_lo) |
+				   (wide ? (u64)le32_get(s->s_r_blocks_count_hi) << 32 : 0),
 		.total_inodes = e->inodes_count,
 		.free_inodes = le32_get(s->s_free_inodes_count),
 		.name_max = EXT4_NAME_MAX,
@@ -225,14 +250,16 @@ static void fill_info(struct ext4 *e, struct fs_mount_info *info)
 	info->free_inodes = MIN(info->free_inodes, info->total_inodes);
 }
 
-/* Marks the mounted file system unclean: without a journal only a check can tell what a crash left behind. */
+/* Marks the mounted file system unclean: without a journal only a check can tell what a crash left
+ * behind. */
 static bool mark_mounted(struct ext4 *e)
 {
 	struct ext4_super *s = sdk_fs_bytes(e->ctx, e->super_block, e->super_offset, sizeof(*s));
 
 	if (!s)
 		return false;
-	/* Mounted unchecked: the mark of an error stays until a check, so that a clean unmount does not hide what the crash left. */
+	/* Mounted unchecked: the mark of an error stays until a check, so that a clean unmount does
+	 * not hide what the crash left. */
 	if (!(le16_get(s->s_state) & EXT4_STATE_CLEAN))
 		s->s_state = le16_make((u16)(le16_get(s->s_state) | EXT4_STATE_ERRORS));
 	s->s_state = le16_make((u16)(le16_get(s->s_state) & ~EXT4_STATE_CLEAN));
@@ -242,22 +269,26 @@ static bool mark_mounted(struct ext4 *e)
 	return true;
 }
 
-/* The counters of the groups are the truth; the superblock's may be behind (Linux counts them at mount too). */
+/* The counters of the groups are the truth; the superblock's may be behind (Linux counts them at
+ * mount too). */
 static answer_t count_free(struct ext4 *e, struct fs_mount_info *info)
 {
-	u64 blocks = 0, inodes = 0, nr_blocks = (e->nr_groups + e->descs_per_block - 1) / e->descs_per_block;
+	u64 blocks = 0, inodes = 0,
+	    nr_blocks = (e->nr_groups + e->descs_per_block - 1) / e->descs_per_block;
 	u32 offset;
 
 	for (u32 g = 0; g < e->nr_groups; g++) {
 		const struct ext4_desc *d;
 
-		/* One block of descriptors is asked for with those after it: a cold mount has few reruns. */
+		/* One block of descriptors is asked for with those after it: a cold mount has few
+		 * reruns. */
 		if (g % e->descs_per_block == 0) {
 			u64 block = ext4_desc_block(e, g, &offset);
 			struct fs_block_view v;
 
 			if (fs_services_block_view(e->ctx, block, 0, &v) == -EAGAIN)
-				return sdk_need_blocks(e->ctx, block, MIN(nr_blocks - g / e->descs_per_block, (u64)32));
+				return sdk_need_blocks(e->ctx, block,
+					MIN(nr_blocks - g / e->descs_per_block, (u64)32));
 		}
 		d = ext4_desc(e, g);
 		if (!d)
@@ -284,8 +315,8 @@ static answer_t mount_root(struct ext4 *e, struct fs_inode *root)
 	return 0;
 }
 
-answer_t ext4_mount(struct kabi_ctx *ctx, const void *options, u32 options_len, u32 flags, u64 device_bytes, u32 block_bytes,
-	struct fs_mount_info *info, struct fs_inode *root)
+answer_t ext4_mount(struct kabi_ctx *ctx, const void *options, u32 options_len, u32 flags,
+	u64 device_bytes, u32 block_bytes, struct fs_mount_info *info, struct fs_inode *root)
 {
 	bool noload = false, writable = !(flags & 1);
 	struct ext4 e;
@@ -303,14 +334,20 @@ answer_t ext4_mount(struct kabi_ctx *ctx, const void *options, u32 options_len, 
 	if (!parse_options(&e, options, options_len, &noload))
 		return -EINVAL;
 	if (device_bytes / e.block_bytes < e.blocks_count) {
-		sdk_log(ctx, SEVERITY_ERROR, "EXT4-fs: bad geometry: block count %llu exceeds size of device (%llu blocks)",
-			(unsigned long long)e.blocks_count, (unsigned long long)(device_bytes / e.block_bytes));
+		sdk_log(ctx, SEVERITY_ERROR,
+			"EXT4-fs: bad geometry: block count %llu exceeds size of device (%llu "
+			"blocks)",
+			(unsigned long long)e.blocks_count,
+			(unsigned long long)(device_bytes / e.block_bytes));
 		return -EINVAL;
 	}
 	if (e.csum && e.sb->s_checksum_type != 1)
 		return -EINVAL;
-	if (e.csum && ext4_crc32c(~0u, e.sb, offsetof(struct ext4_super, s_checksum)) != le32_get(e.sb->s_checksum)) {
-		sdk_log(ctx, SEVERITY_ERROR, "EXT4-fs: VFS: Found ext4 filesystem with invalid superblock checksum.  Run e2fsck?");
+	if (e.csum && ext4_crc32c(~0u, e.sb, offsetof(struct ext4_super, s_checksum)) !=
+			      le32_get(e.sb->s_checksum)) {
+		sdk_log(ctx, SEVERITY_ERROR,
+			"EXT4-fs: VFS: Found ext4 filesystem with invalid superblock checksum.  "
+			"Run e2fsck?");
 		return -EBADMSG;
 	}
 	a = check_features(&e, writable, noload);
@@ -323,7 +360,8 @@ answer_t ext4_mount(struct kabi_ctx *ctx, const void *options, u32 options_len, 
 	if (!writable)
 		return 0;
 	if (!(le16_get(e.sb->s_state) & EXT4_STATE_CLEAN))
-		sdk_log(ctx, SEVERITY_WARNING, "EXT4-fs: warning: mounting unchecked fs, running e2fsck is recommended");
+		sdk_log(ctx, SEVERITY_WARNING,
+			"EXT4-fs: warning: mounting unchecked fs, running e2fsck is recommended");
 	return mark_mounted(&e) ? 0 : ext4_error(&e);
 }
 

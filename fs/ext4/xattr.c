@@ -1,4 +1,5 @@
-/* Extended attributes: behind the inode's fixed part, and in one block of its own. Theory in main.c. */
+/* Extended attributes: behind the inode's fixed part, and in one block of its own. Theory in
+ * main.c. */
 #include "ext4.h"
 
 #define XATTR_MAGIC   0xea020000u
@@ -15,7 +16,8 @@ struct xattr_entry {
 struct xattr_header { /* of a block */
 	le32_t magic, refcount, blocks, hash, checksum, reserved[3];
 };
-/* Where attributes lie: entries from `first`, values at offsets from `base`; all inside [first, end). */
+/* Where attributes lie: entries from `first`, values at offsets from `base`; all inside [first,
+ * end). */
 struct region {
 	u8 *base, *first, *end;
 };
@@ -85,10 +87,12 @@ static bool region_sane(const struct region *g)
 	while (!last_entry(g, x)) {
 		u32 size, at = le16_get(x->value_offs);
 
-		if ((size_t)(g->end - (const u8 *)x) < sizeof(*x) || entry_bytes(x->name_len) > (size_t)(g->end - (const u8 *)x))
+		if ((size_t)(g->end - (const u8 *)x) < sizeof(*x) ||
+			entry_bytes(x->name_len) > (size_t)(g->end - (const u8 *)x))
 			return false;
 		size = le32_get(x->value_size);
-		if (le32_get(x->value_inum) || size > total || (size && (at > total || size > total - at || at + g->base < g->first)))
+		if (le32_get(x->value_inum) || size > total ||
+			(size && (at > total || size > total - at || at + g->base < g->first)))
 			return false;
 		x = next_entry(x);
 	}
@@ -97,8 +101,10 @@ static bool region_sane(const struct region *g)
 
 static const struct xattr_entry *region_find(const struct region *g, const struct wanted *w)
 {
-	for (const struct xattr_entry *x = (const struct xattr_entry *)g->first; !last_entry(g, x); x = next_entry(x))
-		if (x->name_index == w->index && x->name_len == w->name_len && !memcmp(x->name, w->name, w->name_len))
+	for (const struct xattr_entry *x = (const struct xattr_entry *)g->first; !last_entry(g, x);
+		x = next_entry(x))
+		if (x->name_index == w->index && x->name_len == w->name_len &&
+			!memcmp(x->name, w->name, w->name_len))
 			return x;
 	return nullptr;
 }
@@ -125,7 +131,8 @@ struct builder { /* a region made anew */
 	u8 *entry, *value;
 };
 
-static bool builder_add(struct builder *b, u8 index, const char *name, u32 name_len, const void *value, u32 size)
+static bool builder_add(struct builder *b, u8 index, const char *name, u32 name_len,
+	const void *value, u32 size)
 {
 	struct xattr_entry *x = (struct xattr_entry *)b->entry;
 	u32 need = entry_bytes(name_len), room = ALIGN_UP(size, 4u);
@@ -135,8 +142,10 @@ static bool builder_add(struct builder *b, u8 index, const char *name, u32 name_
 	b->value -= room;
 	memset(b->value, 0, room);
 	memcpy(b->value, value, size);
-	*x = (struct xattr_entry){.name_len = (u8)name_len, .name_index = index,
-		.value_offs = le16_make(size ? (u16)(b->value - b->g.base) : 0), .value_size = le32_make(size),
+	*x = (struct xattr_entry){.name_len = (u8)name_len,
+		.name_index = index,
+		.value_offs = le16_make(size ? (u16)(b->value - b->g.base) : 0),
+		.value_size = le32_make(size),
 		.hash = le32_make(entry_hash(name, name_len, b->value, size))};
 	memcpy(x->name, name, name_len);
 	b->entry += need;
@@ -152,21 +161,28 @@ static s32 entry_order(const struct xattr_entry *x, const struct wanted *w)
 	return memcmp(x->name, w->name, w->name_len);
 }
 
-/* `to` becomes what `from` holds without w's name, and with w's value if it has one: sorted, as blocks are. False: no room. */
-static bool region_build(struct region *to, const struct region *from, const struct wanted *w, bool put)
+/* `to` becomes what `from` holds without w's name, and with w's value if it has one: sorted, as
+ * blocks are. False: no room. */
+static bool region_build(struct region *to, const struct region *from, const struct wanted *w,
+	bool put)
 {
-	struct builder b = {.g = *to, .entry = to->first, .value = to->base + ALIGN_DOWN((u32)(to->end - to->base), 4u)};
+	struct builder b = {.g = *to,
+		.entry = to->first,
+		.value = to->base + ALIGN_DOWN((u32)(to->end - to->base), 4u)};
 
 	memset(to->first, 0, (size_t)(to->end - to->first));
-	for (const struct xattr_entry *x = from ? (const struct xattr_entry *)from->first : nullptr; x && !last_entry(from, x); x = next_entry(x)) {
+	for (const struct xattr_entry *x = from ? (const struct xattr_entry *)from->first : nullptr;
+		x && !last_entry(from, x); x = next_entry(x)) {
 		s32 order = entry_order(x, w);
 
 		if (put && order > 0) {
-			if (!builder_add(&b, w->index, w->name, w->name_len, w->value, w->value_len))
+			if (!builder_add(&b, w->index, w->name, w->name_len, w->value,
+				    w->value_len))
 				return false;
 			put = false;
 		}
-		if (order && !builder_add(&b, x->name_index, x->name, x->name_len, from->base + le16_get(x->value_offs), le32_get(x->value_size)))
+		if (order && !builder_add(&b, x->name_index, x->name, x->name_len,
+				     from->base + le16_get(x->value_offs), le32_get(x->value_size)))
 			return false;
 	}
 	return !put || builder_add(&b, w->index, w->name, w->name_len, w->value, w->value_len);
@@ -175,12 +191,17 @@ static bool region_build(struct region *to, const struct region *from, const str
 /* The region in an inode's image; first is nullptr where there is no room for one. */
 static struct region inode_region(const struct ext4 *e, u8 *image)
 {
-	u32 extra = e->inode_bytes > INODE_OLD_BYTES ? le16_get(((struct ext4_inode *)image)->i_extra_isize) : 0;
+	u32 extra = e->inode_bytes > INODE_OLD_BYTES
+			    ? le16_get(((struct ext4_inode *)image)->i_extra_isize)
+			    : 0;
 	u32 at = INODE_OLD_BYTES + extra;
 
-	if (e->inode_bytes <= INODE_OLD_BYTES || extra < 4 || extra % 4 || at + 4 + sizeof(struct xattr_entry) + 4 > e->inode_bytes)
+	if (e->inode_bytes <= INODE_OLD_BYTES || extra < 4 || extra % 4 ||
+		at + 4 + sizeof(struct xattr_entry) + 4 > e->inode_bytes)
 		return (struct region){};
-	return (struct region){.base = image + at + 4, .first = image + at + 4, .end = image + e->inode_bytes};
+	return (struct region){.base = image + at + 4,
+		.first = image + at + 4,
+		.end = image + e->inode_bytes};
 }
 static bool inode_has_region(const struct region *g)
 {
@@ -189,7 +210,9 @@ static bool inode_has_region(const struct region *g)
 
 static struct region block_region(const struct ext4 *e, u8 *data)
 {
-	return (struct region){.base = data, .first = data + sizeof(struct xattr_header), .end = data + e->block_bytes};
+	return (struct region){.base = data,
+		.first = data + sizeof(struct xattr_header),
+		.end = data + e->block_bytes};
 }
 
 static u32 block_crc(const struct ext4 *e, u64 block, const u8 *data)
@@ -215,8 +238,10 @@ static const u8 *block_get(struct ext4 *e, struct ext4_inode_ref *r)
 	if (!data)
 		return nullptr;
 	g = block_region(e, (u8 *)(uintptr_t)data);
-	if (le32_get(h->magic) != XATTR_MAGIC || le32_get(h->blocks) != 1 || !le32_get(h->refcount) || le32_get(h->refcount) > 1024 || !region_sane(&g) ||
-		(unverified && e->csum && le32_get(h->checksum) != block_crc(e, r->b.file_acl, data))) {
+	if (le32_get(h->magic) != XATTR_MAGIC || le32_get(h->blocks) != 1 ||
+		!le32_get(h->refcount) || le32_get(h->refcount) > 1024 || !region_sane(&g) ||
+		(unverified && e->csum &&
+			le32_get(h->checksum) != block_crc(e, r->b.file_acl, data))) {
 		ext4_corrupt(e, "attribute block of inode", r->ino);
 		return nullptr;
 	}
@@ -263,7 +288,8 @@ static answer_t regions_find(struct ext4 *e, struct ext4_inode_ref *r, struct fo
 	return 0;
 }
 
-static answer_t begin(struct ext4 *e, struct kabi_ctx *ctx, struct ext4_inode_ref *r, const struct fs_inode *inode, struct found_regions *f)
+static answer_t begin(struct ext4 *e, struct kabi_ctx *ctx, struct ext4_inode_ref *r,
+	const struct fs_inode *inode, struct found_regions *f)
 {
 	answer_t a = ext4_begin(e, ctx);
 
@@ -272,7 +298,8 @@ static answer_t begin(struct ext4 *e, struct kabi_ctx *ctx, struct ext4_inode_re
 	return ext4_ref_init(e, r, inode) ? regions_find(e, r, f) : ext4_error(e);
 }
 
-answer_t ext4_xattr_get(struct kabi_ctx *ctx, const struct fs_inode *inode, const void *name, u32 name_len, void *value, u32 value_len)
+answer_t ext4_xattr_get(struct kabi_ctx *ctx, const struct fs_inode *inode, const void *name,
+	u32 name_len, void *value, u32 value_len)
 {
 	const struct xattr_entry *x = nullptr;
 	const struct region *g = nullptr;
@@ -305,7 +332,8 @@ answer_t ext4_xattr_get(struct kabi_ctx *ctx, const struct fs_inode *inode, cons
 
 static answer_t list_region(const struct region *g, char *names, u32 room, u32 *used)
 {
-	for (const struct xattr_entry *x = (const struct xattr_entry *)g->first; !last_entry(g, x); x = next_entry(x)) {
+	for (const struct xattr_entry *x = (const struct xattr_entry *)g->first; !last_entry(g, x);
+		x = next_entry(x)) {
 		u32 n;
 		const char *p = prefix_of(x->name_index, &n);
 
@@ -323,7 +351,8 @@ static answer_t list_region(const struct region *g, char *names, u32 room, u32 *
 	return 0;
 }
 
-answer_t ext4_xattr_list(struct kabi_ctx *ctx, const struct fs_inode *inode, void *names, u32 names_len)
+answer_t ext4_xattr_list(struct kabi_ctx *ctx, const struct fs_inode *inode, void *names,
+	u32 names_len)
 {
 	struct found_regions f;
 	struct ext4_inode_ref r;
@@ -376,12 +405,15 @@ static bool region_empty(const struct region *g)
 	return last_entry(g, (const struct xattr_entry *)g->first);
 }
 
-/* The block gets contents `from` without and with w; a shared block is left to its other users and copied. */
-static answer_t block_change(struct ext4 *e, struct ext4_inode_ref *r, const struct found_regions *f, const struct wanted *w, bool put)
+/* The block gets contents `from` without and with w; a shared block is left to its other users and
+ * copied. */
+static answer_t block_change(struct ext4 *e, struct ext4_inode_ref *r,
+	const struct found_regions *f, const struct wanted *w, bool put)
 {
 	u8 *scratch = sdk_fs_scratch(e->ctx, e->block_bytes), *data;
 	struct region to = block_region(e, scratch);
-	bool shared = f->has_block && le32_get(((const struct xattr_header *)f->block.base)->refcount) > 1;
+	bool shared = f->has_block &&
+		      le32_get(((const struct xattr_header *)f->block.base)->refcount) > 1;
 	u64 block = r->b.file_acl;
 	answer_t a;
 
@@ -411,14 +443,17 @@ static answer_t block_change(struct ext4 *e, struct ext4_inode_ref *r, const str
 		return ext4_error(e);
 	memcpy(data, scratch, e->block_bytes);
 	memset(data, 0, sizeof(struct xattr_header));
-	*(struct xattr_header *)data = (struct xattr_header){.magic = le32_make(XATTR_MAGIC), .refcount = le32_make(1), .blocks = le32_make(1)};
+	*(struct xattr_header *)data = (struct xattr_header){.magic = le32_make(XATTR_MAGIC),
+		.refcount = le32_make(1),
+		.blocks = le32_make(1)};
 	block_seal(e, block, data);
 	r->b.file_acl = block;
 	return 0;
 }
 
 /* The inode's own region; false: it does not fit (the image is unchanged). */
-static bool inode_change(struct ext4 *e, u8 *image, const struct found_regions *f, const struct wanted *w, bool put)
+static bool inode_change(struct ext4 *e, u8 *image, const struct found_regions *f,
+	const struct wanted *w, bool put)
 {
 	struct region g = inode_region(e, image), to;
 	u32 bytes;
@@ -438,8 +473,8 @@ static bool inode_change(struct ext4 *e, u8 *image, const struct found_regions *
 	return true;
 }
 
-answer_t ext4_xattr_set(struct kabi_ctx *ctx, const struct fs_inode *inode, const void *name, u32 name_len, const void *value, u32 value_len,
-	u32 flags)
+answer_t ext4_xattr_set(struct kabi_ctx *ctx, const struct fs_inode *inode, const void *name,
+	u32 name_len, const void *value, u32 value_len, u32 flags)
 {
 	bool in_inode, in_block, put = !(flags & XATTR_REMOVE);
 	struct found_regions f;

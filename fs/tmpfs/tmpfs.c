@@ -1,9 +1,14 @@
 /*
  * tmpfs: files that live in memory objects only.
  *
- * Purpose: the limits and answers of tmpfs(5). Core's name cache is the directory (names_resident), so no method looks anything up.
- * Objects: none of its own; counters are the superblock's. Invariants: TMPFS-I1 every method is DONE or ERROR in one run.
- * Failure and recovery: nothing to lose, all state is core's. Replacement: between any two calls. Cost: a few instructions a call.
+ * Purpose: the limits and answers of tmpfs(5). Core's name cache is the directory (names_resident),
+ * so no method looks anything up.
+ *
+ * Objects: none of its own; counters are the superblock's. Invariants: TMPFS-I1 every method is
+ * DONE or ERROR in one run.
+ *
+ * Failure and recovery: nothing to lose, all state is core's. Replacement: between any two calls.
+ * Cost: a few instructions a call.
  */
 #include <kabi/filesystem.h>
 #include <lib/string.h>
@@ -15,7 +20,7 @@ KABI_MATCH_FILESYSTEM("ramfs");
 #define TMPFS_MAGIC 0x01021994 /* linux/magic.h */
 #define BLOCK_BYTES 4096u
 #define ROOT_INO    1u
-#define S_IFDIR	    0040000u
+#define S_IFDIR     0040000u
 
 struct options {
 	u64 max_bytes; /* 0: half of memory, core's to enforce */
@@ -76,11 +81,13 @@ static bool parse_option(struct options *o, const char *p, u32 len)
 	u64 v;
 
 	if (!eq)
-		return is(p, len, "inode64") || is(p, len, "inode32") || is(p, len, "noswap") || !len;
+		return is(p, len, "inode64") || is(p, len, "inode32") || is(p, len, "noswap") ||
+		       !len;
 	if (is(p, name_len, "mode"))
 		return parse_octal(value, value_len, &o->mode);
 	if (is(p, name_len, "size"))
-		return (value_len && value[value_len - 1] == '%') || parse_size(value, value_len, &o->max_bytes);
+		return (value_len && value[value_len - 1] == '%') ||
+		       parse_size(value, value_len, &o->max_bytes);
 	if (is(p, name_len, "nr_blocks")) {
 		if (!parse_size(value, value_len, &v) || v > UINT64_MAX / BLOCK_BYTES)
 			return false;
@@ -98,8 +105,8 @@ static bool parse_option(struct options *o, const char *p, u32 len)
 	return is(p, name_len, "huge") || is(p, name_len, "mpol");
 }
 
-static answer_t tmpfs_mount(struct kabi_ctx *ctx, const void *options, u32 options_len, u32 flags, u64 device_bytes, u32 block_bytes,
-	struct fs_mount_info *info, struct fs_inode *root)
+static answer_t tmpfs_mount(struct kabi_ctx *ctx, const void *options, u32 options_len, u32 flags,
+	u64 device_bytes, u32 block_bytes, struct fs_mount_info *info, struct fs_inode *root)
 {
 	struct options o = {.mode = 01777};
 	const char *p = options;
@@ -125,12 +132,17 @@ static answer_t tmpfs_mount(struct kabi_ctx *ctx, const void *options, u32 optio
 		.name_max = 255,
 		.next_ino = ROOT_INO + 1,
 	};
-	*root = (struct fs_inode){.ino = ROOT_INO, .mode = S_IFDIR | o.mode, .nlink = 2, .uid = o.uid, .gid = o.gid};
+	*root = (struct fs_inode){.ino = ROOT_INO,
+		.mode = S_IFDIR | o.mode,
+		.nlink = 2,
+		.uid = o.uid,
+		.gid = o.gid};
 	return 0;
 }
 
-static answer_t tmpfs_create(struct kabi_ctx *ctx, const struct fs_inode *dir, const void *name, u32 name_len,
-	const struct fs_create *what, const void *target, u32 target_len, struct fs_inode *made)
+static answer_t tmpfs_create(struct kabi_ctx *ctx, const struct fs_inode *dir, const void *name,
+	u32 name_len, const struct fs_create *what, const void *target, u32 target_len,
+	struct fs_inode *made)
 {
 	if (target_len >= FS_TARGET_MAX)
 		return -ENAMETOOLONG;
@@ -139,24 +151,29 @@ static answer_t tmpfs_create(struct kabi_ctx *ctx, const struct fs_inode *dir, c
 		.uid = what->uid,
 		.gid = what->gid,
 		.rdev = what->rdev,
-		.nlink = (what->mode & 0170000u) == S_IFDIR ? 2 : name_len ? 1 : 0,
+		.nlink = (what->mode & 0170000u) == S_IFDIR ? 2
+			 : name_len                         ? 1
+							    : 0,
 		.size = target_len,
 	};
 	return 0;
 }
 
-static answer_t tmpfs_link(struct kabi_ctx *ctx, const struct fs_inode *dir, const void *name, u32 name_len, const struct fs_inode *inode)
+static answer_t tmpfs_link(struct kabi_ctx *ctx, const struct fs_inode *dir, const void *name,
+	u32 name_len, const struct fs_inode *inode)
 {
 	return 0;
 }
 
-static answer_t tmpfs_unlink(struct kabi_ctx *ctx, const struct fs_inode *dir, const void *name, u32 name_len, const struct fs_inode *inode)
+static answer_t tmpfs_unlink(struct kabi_ctx *ctx, const struct fs_inode *dir, const void *name,
+	u32 name_len, const struct fs_inode *inode)
 {
 	return 0;
 }
 
-static answer_t tmpfs_rename(struct kabi_ctx *ctx, const struct fs_inode *old_dir, const void *old_name, u32 old_name_len,
-	const struct fs_inode *new_dir, const void *new_name, u32 new_name_len, const struct fs_inode *inode,
+static answer_t tmpfs_rename(struct kabi_ctx *ctx, const struct fs_inode *old_dir,
+	const void *old_name, u32 old_name_len, const struct fs_inode *new_dir,
+	const void *new_name, u32 new_name_len, const struct fs_inode *inode,
 	const struct fs_inode *replaced, u32 flags)
 {
 	return 0;
@@ -167,5 +184,5 @@ static answer_t tmpfs_usage(struct kabi_ctx *ctx, struct fs_usage *usage)
 	return 0; /* core's counters are the truth: nothing to add */
 }
 
-KABI_IMPLEMENT(filesystem, .mount = tmpfs_mount, .create = tmpfs_create, .link = tmpfs_link, .unlink = tmpfs_unlink,
-	.rename = tmpfs_rename, .usage = tmpfs_usage);
+KABI_IMPLEMENT(filesystem, .mount = tmpfs_mount, .create = tmpfs_create, .link = tmpfs_link,
+	.unlink = tmpfs_unlink, .rename = tmpfs_rename, .usage = tmpfs_usage);

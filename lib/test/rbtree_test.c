@@ -1,4 +1,5 @@
-/* Random insertions and removals against a sorted array; all invariants of lib/rbtree.c are checked after each. */
+/* Random insertions and removals against a sorted array; all invariants of lib/rbtree.c are checked
+ * after each. */
 #include <lib/rbtree.h>
 #include "tap.h"
 
@@ -35,7 +36,8 @@ static void add(struct rb_root *root, struct item *it)
 
 	while (*link) {
 		parent = *link;
-		link = it->key < rb_entry(parent, struct item, node.rb)->key ? &parent->left : &parent->right;
+		link = it->key < rb_entry(parent, struct item, node.rb)->key ? &parent->left
+									     : &parent->right;
 	}
 	rb_min_insert(root, &it->node, parent, link);
 }

@@ -17,7 +17,8 @@ static void test_copies(void)
 			memset(b, 0, sizeof(b));
 			memcpy(b + shift, a + 3, n);
 			for (size_t i = 0; i < sizeof(b); i++)
-				CHECK_QUIET(b[i] == (i >= shift && i < shift + n ? a[3 + i - shift] : 0));
+				CHECK_QUIET(b[i] ==
+					    (i >= shift && i < shift + n ? a[3 + i - shift] : 0));
 			memmove(a + shift, a + 8, n);
 			for (size_t i = 0; i < n; i++)
 				CHECK_QUIET(a[shift + i] == (u8)((8 + i) * 7 + n));
@@ -47,7 +48,9 @@ static void test_strings(void)
 	CHECK(!parse_u64("12z", 3, &v) && !parse_u64("", 0, &v) && !parse_u64("0x", 2, &v));
 }
 
-#define FORMATS(expected, ...) (snprintf(buf, sizeof(buf), __VA_ARGS__) == (int)strlen(expected) && strcmp(buf, expected) == 0)
+#define FORMATS(expected, ...)                                                                     \
+	(snprintf(buf, sizeof(buf), __VA_ARGS__) == (int)strlen(expected) &&                       \
+		strcmp(buf, expected) == 0)
 static void test_formats(void)
 {
 	char buf[128];
@@ -79,19 +82,22 @@ static void test_bitmap(void)
 
 static void test_cpio(void)
 {
-	static const char good[] =
-		"07070100000001000081A400000000000000000000000100000000000000030000000000000000000000000000000000000002"
-		"00000000a\0"
-		"xyz\0"
-		"07070100000000000000000000000000000000000000010000000000000000000000000000000000000000000000000000000B"
-		"00000000TRAILER!!!\0\0\0\0";
+	static const char good[] = "07070100000001000081A400000000000000000000000100000000000000030"
+				   "000000000000000000000000000000000000002"
+				   "00000000a\0"
+				   "xyz\0"
+				   "070701000000000000000000000000000000000000000100000000000000000"
+				   "00000000000000000000000000000000000000B"
+				   "00000000TRAILER!!!\0\0\0\0";
 	struct cpio_reader r = {(const u8 *)good, sizeof(good) - 1, 0};
 	struct cpio_entry e;
 
-	CHECK(cpio_next(&r, &e) == 1 && strcmp(e.name, "a") == 0 && e.size_bytes == 3 && memcmp(e.data, "xyz", 3) == 0);
+	CHECK(cpio_next(&r, &e) == 1 && strcmp(e.name, "a") == 0 && e.size_bytes == 3 &&
+		memcmp(e.data, "xyz", 3) == 0);
 	CHECK(e.mode == 0100644);
 	CHECK(cpio_next(&r, &e) == 0);
-	/* Every truncation and every damaged byte ends without a read outside (the sanitizer watches a heap copy). */
+	/* Every truncation and every damaged byte ends without a read outside (the sanitizer
+	 * watches a heap copy). */
 	for (size_t n = 0; n < sizeof(good); n++) {
 		u8 *copy = malloc(n ? n : 1);
 
@@ -101,7 +107,8 @@ static void test_cpio(void)
 				copy[bad] ^= 0x15;
 			struct cpio_reader h = {copy, n, 0};
 			while (cpio_next(&h, &e) == 1)
-				CHECK_QUIET(e.data + e.size_bytes <= copy + n && strlen(e.name) < n);
+				CHECK_QUIET(e.data + e.size_bytes <= copy + n &&
+					    strlen(e.name) < n);
 			if (bad < n)
 				copy[bad] ^= 0x15;
 		}

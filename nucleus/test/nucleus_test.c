@@ -1,4 +1,5 @@
-/* The nucleus against a plain model of it, driven by the same random operations; and its edges. TAP. */
+/* The nucleus against a plain model of it, driven by the same random operations; and its edges.
+ * TAP. */
 #include <stdio.h>
 #include <string.h>
 #include <nucleus/cap.h>
@@ -29,16 +30,21 @@ static void test_slot_edges(void)
 
 	check(!slot_create(NUCLEUS_NR_SLOTS, 1, &parked), "slot: id out of range is refused");
 	check(!slot_create(5, 1, nullptr), "slot: a slot without a parked vtable is refused");
-	check(slot_create(5, 1, &parked) && slot_is_parked(&nucleus.slots[5]), "slot: starts parked");
+	check(slot_create(5, 1, &parked) && slot_is_parked(&nucleus.slots[5]),
+		"slot: starts parked");
 	check(!slot_create(5, 2, &parked), "slot: a slot in use is not created again");
-	check(slot_swap(5, &parked, &first) && slot_vtable(&nucleus.slots[5]) == &first, "slot: swap");
+	check(slot_swap(5, &parked, &first) && slot_vtable(&nucleus.slots[5]) == &first,
+		"slot: swap");
 	check(!slot_swap(5, &parked, &second) && slot_vtable(&nucleus.slots[5]) == &first,
 		"slot: a swap from what is not there changes nothing");
 	check(!slot_swap(5, &first, nullptr), "slot: no slot without a vtable");
 	check(!slot_destroy(5), "slot: an open slot is not destroyed");
-	check(slot_swap(5, &first, &parked) && slot_stamp(5) == 2, "slot: the stamp counts exchanges");
-	check(slot_destroy(5) && !slot_swap(5, &parked, &first), "slot: a destroyed slot cannot be swapped");
-	check(!slot_swap(NUCLEUS_NR_SLOTS, &parked, &first) && !slot_destroy(7) && slot_stamp(NUCLEUS_NR_SLOTS) == 0,
+	check(slot_swap(5, &first, &parked) && slot_stamp(5) == 2,
+		"slot: the stamp counts exchanges");
+	check(slot_destroy(5) && !slot_swap(5, &parked, &first),
+		"slot: a destroyed slot cannot be swapped");
+	check(!slot_swap(NUCLEUS_NR_SLOTS, &parked, &first) && !slot_destroy(7) &&
+			slot_stamp(NUCLEUS_NR_SLOTS) == 0,
 		"slot: edges of the table");
 }
 
@@ -81,10 +87,12 @@ static bool model_step(void)
 		int parent = random_below(3) ? i : -1;
 		u32 rights = random_below(64);
 		void *object = &objects[random_below(64)];
-		u64 handle = cap_grant_create(parent < 0 ? 0 : models[parent].handle, object, 9, rights);
-		bool should = parent < 0 || (model_lives(parent) && !(rights & ~models[parent].rights) &&
-						    (models[parent].rights & CAP_RIGHT_GRANT) &&
-						    model_depth(parent) < (int)CAP_DEPTH_MAX);
+		u64 handle =
+			cap_grant_create(parent < 0 ? 0 : models[parent].handle, object, 9, rights);
+		bool should =
+			parent < 0 || (model_lives(parent) && !(rights & ~models[parent].rights) &&
+					      (models[parent].rights & CAP_RIGHT_GRANT) &&
+					      model_depth(parent) < (int)CAP_DEPTH_MAX);
 
 		if ((handle != 0) != should)
 			return false;
@@ -101,7 +109,8 @@ static bool model_step(void)
 		models[i].revoked = true;
 	} else if (i >= 0) {
 		u32 rights = random_below(64);
-		void *should = model_lives(i) && !(rights & ~models[i].rights) ? models[i].object : nullptr;
+		void *should = model_lives(i) && !(rights & ~models[i].rights) ? models[i].object
+									       : nullptr;
 
 		if (cap_lookup(models[i].handle, rights) != should)
 			return false;
@@ -129,8 +138,10 @@ static void test_cap_edges(void)
 	u64 handle = cap_grant_create(0, &object, 7, CAP_RIGHTS_ALL), chain[CAP_DEPTH_MAX + 1];
 
 	check(cap_lookup(0, 0) == nullptr, "capability: handle 0 names nothing");
-	check(cap_lookup(handle + (1ull << 32), 0) == nullptr, "capability: a generation that is not yet");
-	check(cap_lookup((handle & 0xffffffff00000000ull) | CAP_NR_GRANTS, 0) == nullptr, "capability: index beyond the table");
+	check(cap_lookup(handle + (1ull << 32), 0) == nullptr,
+		"capability: a generation that is not yet");
+	check(cap_lookup((handle & 0xffffffff00000000ull) | CAP_NR_GRANTS, 0) == nullptr,
+		"capability: index beyond the table");
 	check(cap_lookup(~0ull, 0) == nullptr, "capability: all ones");
 	check(cap_object_id(handle) == 7, "capability: object id");
 	chain[0] = handle;
@@ -142,20 +153,24 @@ static void test_cap_edges(void)
 			break;
 	}
 	check(depth == CAP_DEPTH_MAX, "capability: grants are at most 16 deep");
-	check(cap_lookup(chain[CAP_DEPTH_MAX - 1], CAP_RIGHTS_ALL) == &object, "capability: the deepest grant is found");
+	check(cap_lookup(chain[CAP_DEPTH_MAX - 1], CAP_RIGHTS_ALL) == &object,
+		"capability: the deepest grant is found");
 	word_t epoch = cap_epoch();
 
 	check(cap_revoke(handle) && cap_epoch() != epoch, "capability: revoking moves the epoch");
-	check(cap_lookup(chain[CAP_DEPTH_MAX - 1], 0) == nullptr, "capability: revoking the root ends the deepest");
+	check(cap_lookup(chain[CAP_DEPTH_MAX - 1], 0) == nullptr,
+		"capability: revoking the root ends the deepest");
 	check(!cap_revoke(handle), "capability: revoked once");
-	/* The generation near its end: the grant is not used again, so no handle ever comes back. */
+	/* The generation near its end: the grant is not used again, so no handle ever comes back.
+	 */
 	u64 last = cap_grant_create(0, &object, 7, 0);
 
 	atomic32_store(&nucleus_caps.grants[(u32)last].generation, 0xfffffffd);
 	(void)cap_revoke(0xfffffffdull << 32 | (u32)last);
 	u64 next = cap_grant_create(0, &object, 7, 0);
 
-	check((u32)next != (u32)last, "capability: a grant whose generations are used up stays unused");
+	check((u32)next != (u32)last,
+		"capability: a grant whose generations are used up stays unused");
 	u32 nr = 0;
 
 	while (cap_grant_create(0, &object, 7, 0))

@@ -1,15 +1,19 @@
 /*
  * EEVDF (earliest eligible virtual deadline first; Stoica, Abdel-Wahab 1995).
  *
- * Purpose: which fair task runs next. Vocabulary: a task's *virtual time* (`minimum`) is the service it has had, in nanoseconds divided
- * by its weight (1024: nice 0); the queue's *average* is where everybody would be under perfect sharing; *lag* = average - virtual
- * time; a task with lag >= 0 is *eligible*. Its *deadline* (`key`) is the virtual time by which its present slice should be done.
+ * Purpose: which fair task runs next. Vocabulary: a task's *virtual time* (`minimum`) is the
+ * service it has had, in nanoseconds divided by its weight (1024: nice 0); the queue's *average* is
+ * where everybody would be under perfect sharing; *lag* = average - virtual time; a task with lag
+ * >= 0 is *eligible*. Its *deadline* (`key`) is the virtual time by which its present slice should
+ * be done.
  *
- * Invariants: 1. no state outside the words given.  2. lag kept over a sleep is bounded by two slices, so a sleeper
- * can neither hoard time nor be punished for ever.  3. a deadline lies after the virtual time.
+ * Invariants: 1. no state outside the words given.  2. lag kept over a sleep is bounded by two
+ * slices, so a sleeper can neither hoard time nor be punished for ever.  3. a deadline lies after
+ * the virtual time.
  *
- * Locks: none; called under the run-queue lock. Failure: none. Replacement: words are reset when the stamp differs, a task is then
- * placed with lag 0. Cost: a division per placement and per charge of a weight other than 1024.
+ * Locks: none; called under the run-queue lock. Failure: none. Replacement: words are reset when
+ * the stamp differs, a task is then placed with lag 0. Cost: a division per placement and per
+ * charge of a weight other than 1024.
  *
  * Words: 0 = lag over a sleep (signed).
  */
@@ -44,10 +48,11 @@ static s64 clamp_lag(const struct kabi_policy_ctx *ctx, const struct sched_task 
 }
 
 /*
- * Adding a task with lag l moves the average by l * w / (W + w) towards it; to have lag l afterwards it must be placed with
- * l * (W + w) / W (the paper's section 4, join).
+ * Adding a task with lag l moves the average by l * w / (W + w) towards it; to have lag l
+ * afterwards it must be placed with l * (W + w) / W (the paper's section 4, join).
  */
-static void eevdf_place(const struct kabi_policy_ctx *ctx, const struct sched_queue *queue, struct sched_task *task, enum sched_place flags)
+static void eevdf_place(const struct kabi_policy_ctx *ctx, const struct sched_queue *queue,
+	struct sched_task *task, enum sched_place flags)
 {
 	u64 slice = virtual_ns(task, slice_ns(ctx));
 	s64 lag = (s64)task->words[WORD_LAG];
@@ -65,7 +70,8 @@ static void eevdf_place(const struct kabi_policy_ctx *ctx, const struct sched_qu
 	task->key = task->minimum + slice;
 }
 
-static u8 eevdf_charge(const struct kabi_policy_ctx *ctx, const struct sched_queue *queue, struct sched_task *task, u64 delta_ns)
+static u8 eevdf_charge(const struct kabi_policy_ctx *ctx, const struct sched_queue *queue,
+	struct sched_task *task, u64 delta_ns)
 {
 	(void)queue;
 	task->minimum += virtual_ns(task, delta_ns);
@@ -75,7 +81,8 @@ static u8 eevdf_charge(const struct kabi_policy_ctx *ctx, const struct sched_que
 	return 1;
 }
 
-static void eevdf_leave(const struct kabi_policy_ctx *ctx, const struct sched_queue *queue, struct sched_task *task)
+static void eevdf_leave(const struct kabi_policy_ctx *ctx, const struct sched_queue *queue,
+	struct sched_task *task)
 {
 	task->words[WORD_LAG] = (u64)clamp_lag(ctx, task, (s64)(queue->average - task->minimum));
 }
@@ -86,7 +93,8 @@ static u64 eevdf_limit(const struct kabi_policy_ctx *ctx, const struct sched_que
 	return queue->average;
 }
 
-static u64 eevdf_remaining(const struct kabi_policy_ctx *ctx, const struct sched_queue *queue, const struct sched_task *task)
+static u64 eevdf_remaining(const struct kabi_policy_ctx *ctx, const struct sched_queue *queue,
+	const struct sched_task *task)
 {
 	s64 left = (s64)(task->key - task->minimum);
 
@@ -95,8 +103,10 @@ static u64 eevdf_remaining(const struct kabi_policy_ctx *ctx, const struct sched
 	return left <= 0 ? 0 : (u64)left * task->weight / NICE_0_WEIGHT;
 }
 
-/* A running task is left alone for protect_ns, or it would pay a switch for each message that it sends. */
-static u8 eevdf_preempts(const struct kabi_policy_ctx *ctx, const struct sched_queue *queue, const struct sched_task *running, const struct sched_task *woken)
+/* A running task is left alone for protect_ns, or it would pay a switch for each message that it
+ * sends. */
+static u8 eevdf_preempts(const struct kabi_policy_ctx *ctx, const struct sched_queue *queue,
+	const struct sched_task *running, const struct sched_task *woken)
 {
 	if (running->policy == SCHED_IDLE)
 		return woken->policy != SCHED_IDLE;
@@ -105,11 +115,13 @@ static u8 eevdf_preempts(const struct kabi_policy_ctx *ctx, const struct sched_q
 	return woken->minimum <= queue->average && woken->key < running->key;
 }
 
-static void eevdf_yielded(const struct kabi_policy_ctx *ctx, const struct sched_queue *queue, struct sched_task *task)
+static void eevdf_yielded(const struct kabi_policy_ctx *ctx, const struct sched_queue *queue,
+	struct sched_task *task)
 {
 	(void)queue;
 	task->key = task->minimum + virtual_ns(task, slice_ns(ctx));
 }
 
-KABI_IMPLEMENT(policy_sched, .place = eevdf_place, .charge = eevdf_charge, .leave = eevdf_leave, .limit = eevdf_limit,
-	.remaining = eevdf_remaining, .preempts = eevdf_preempts, .yielded = eevdf_yielded);
+KABI_IMPLEMENT(policy_sched, .place = eevdf_place, .charge = eevdf_charge, .leave = eevdf_leave,
+	.limit = eevdf_limit, .remaining = eevdf_remaining, .preempts = eevdf_preempts,
+	.yielded = eevdf_yielded);

@@ -33,7 +33,8 @@ static void log_line(struct kabi_ctx *ctx, enum severity level, const void *text
 	d->log[d->log_bytes] = '\0';
 }
 
-static answer_t device_region(struct kabi_ctx *ctx, handle_t device, u32 number, struct register_region *region)
+static answer_t device_region(struct kabi_ctx *ctx, handle_t device, u32 number,
+	struct register_region *region)
 {
 	(void)device;
 	if (number != 0 || fails(ctx))
@@ -48,11 +49,12 @@ static answer_t device_region(struct kabi_ctx *ctx, handle_t device, u32 number,
 
 static bool access_ok(u32 number, u64 offset, u32 width)
 {
-	return number == 0 && (width == 1 || width == 2 || width == 4 || width == 8) && offset % width == 0 &&
-	       offset <= 4096 - width;
+	return number == 0 && (width == 1 || width == 2 || width == 4 || width == 8) &&
+	       offset % width == 0 && offset <= 4096 - width;
 }
 
-static answer_t device_read(struct kabi_ctx *ctx, handle_t device, u32 number, u64 offset, u32 width, u64 *value)
+static answer_t device_read(struct kabi_ctx *ctx, handle_t device, u32 number, u64 offset,
+	u32 width, u64 *value)
 {
 	(void)device;
 	if (!access_ok(number, offset, width))
@@ -63,7 +65,8 @@ static answer_t device_read(struct kabi_ctx *ctx, handle_t device, u32 number, u
 	return 0;
 }
 
-static answer_t device_write(struct kabi_ctx *ctx, handle_t device, u32 number, u64 offset, u32 width, u64 value)
+static answer_t device_write(struct kabi_ctx *ctx, handle_t device, u32 number, u64 offset,
+	u32 width, u64 value)
 {
 	(void)device;
 	if (!access_ok(number, offset, width))
@@ -73,7 +76,8 @@ static answer_t device_write(struct kabi_ctx *ctx, handle_t device, u32 number, 
 	return 0;
 }
 
-static answer_t dma_allocate(struct kabi_ctx *ctx, handle_t device, u64 bytes, u64 alignment, struct dma_memory *memory)
+static answer_t dma_allocate(struct kabi_ctx *ctx, handle_t device, u64 bytes, u64 alignment,
+	struct dma_memory *memory)
 {
 	(void)device;
 	if (fails(ctx))
@@ -124,7 +128,8 @@ static answer_t irq_done(struct kabi_ctx *ctx, handle_t device, u32 vector)
 	return 0;
 }
 
-static answer_t pci_config_read(struct kabi_ctx *ctx, handle_t device, u32 offset, u32 width, u32 *value)
+static answer_t pci_config_read(struct kabi_ctx *ctx, handle_t device, u32 offset, u32 width,
+	u32 *value)
 {
 	u64 wide;
 	answer_t a = width > 4 ? -EINVAL : device_read(ctx, device, 0, offset, width, &wide);
@@ -134,12 +139,14 @@ static answer_t pci_config_read(struct kabi_ctx *ctx, handle_t device, u32 offse
 	return a;
 }
 
-static answer_t pci_config_write(struct kabi_ctx *ctx, handle_t device, u32 offset, u32 width, u32 value)
+static answer_t pci_config_write(struct kabi_ctx *ctx, handle_t device, u32 offset, u32 width,
+	u32 value)
 {
 	return width > 4 ? -EINVAL : device_write(ctx, device, 0, offset, width, value);
 }
 
-/* PCI Local Bus 3.0, section 6.7: the list begins at 0x34; bounded, as a hostile one may be circular. */
+/* PCI Local Bus 3.0, section 6.7: the list begins at 0x34; bounded, as a hostile one may be
+ * circular. */
 static answer_t pci_capability(struct kabi_ctx *ctx, handle_t device, u32 id, u32 start)
 {
 	const u8 *config = double_of(ctx)->registers;
@@ -152,7 +159,8 @@ static answer_t pci_capability(struct kabi_ctx *ctx, handle_t device, u32 id, u3
 	return 0;
 }
 
-static answer_t property_u32(struct kabi_ctx *ctx, handle_t device, const void *name, u32 name_len, u32 index, u32 *value)
+static answer_t property_u32(struct kabi_ctx *ctx, handle_t device, const void *name, u32 name_len,
+	u32 index, u32 *value)
 {
 	(void)ctx, (void)device, (void)name, (void)name_len, (void)index, (void)value;
 	return -ENOENT;
@@ -178,7 +186,8 @@ static void delay_ns(struct kabi_ctx *ctx, u32 duration)
 static void memory_barrier(struct kabi_ctx *ctx)
 {
 	(void)ctx;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* WHY a fence: this is the service that stands for one */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* WHY a fence: this is the service that stands for
+						    one */
 }
 
 static const struct kernel_services_vtable services = {
@@ -202,7 +211,8 @@ static const struct kernel_services_vtable services = {
 	.memory_barrier = memory_barrier,
 };
 
-void sdk_double_init(struct sdk_double *d, const void *state, u32 state_bytes, u32 scratch_bytes, u32 answer_bytes)
+void sdk_double_init(struct sdk_double *d, const void *state, u32 state_bytes, u32 scratch_bytes,
+	u32 answer_bytes)
 {
 	*d = (struct sdk_double){.fail_after = UINT32_MAX};
 	d->ctx.size = sizeof(d->ctx);

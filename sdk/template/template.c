@@ -1,8 +1,9 @@
 /*
  * A whole component, to copy: a clock that reads its time from one register.
  *
- * Purpose: shows attach, a register access, an answer. Objects: scratch holds the register window found by attach; a swap loses
- * scratch, so attach runs again. Failure: a device without region 0 answers -ENODEV. Cost: one register read per call.
+ * Purpose: shows attach, a register access, an answer. Objects: scratch holds the register window
+ * found by attach; a swap loses scratch, so attach runs again. Failure: a device without region 0
+ * answers -ENODEV. Cost: one register read per call.
  */
 #include <kabi/rtc_driver.h>
 #include <sdk/component.h>

@@ -13,7 +13,8 @@
  * on Linux and on UmkaOS. SYS() enters the kernel directly and gives the raw answer (a value or
  * -errno), so that a case checks exactly the call that it names: libc neither replaces one call by
  * another nor hides an error. A case must fail when any call that it names answers ENOSYS
- * (`abi-runner --check-masks` proves it), and a flag or errno named in a pair must occur in its text
+ * (`abi-runner --check-masks` proves it), and a flag or errno named in a pair must occur in its
+ *text
  * (`catalogue.py` checks it).
  */
 #pragma once
@@ -54,17 +55,16 @@ struct abi_case {
 };
 
 /* Each family file defines ABI_FAMILY before it includes this header. */
-#define ABI_CASE(id, umka, ...) \
-	static void case_##id(void); \
-	static const char *const pairs_##id[] = {__VA_ARGS__, NULL}; \
-	static const struct abi_case desc_##id = { \
-		ABI_FAMILY, #id, pairs_##id, case_##id, umka}; \
-	static const struct abi_case *const entry_##id \
-		__attribute__((used, section("abi_cases"))) = &desc_##id; \
+#define ABI_CASE(id, umka, ...)                                                                    \
+	static void case_##id(void);                                                               \
+	static const char *const pairs_##id[] = {__VA_ARGS__, NULL};                               \
+	static const struct abi_case desc_##id = {ABI_FAMILY, #id, pairs_##id, case_##id, umka};   \
+	static const struct abi_case *const entry_##id                                             \
+		__attribute__((used, section("abi_cases"))) = &desc_##id;                          \
 	static void case_##id(void)
 
-#define CASE(id, ...)	     ABI_CASE(id, 0, __VA_ARGS__)
-#define CASE_UMKA(id, ...)   ABI_CASE(id, 1, __VA_ARGS__)
+#define CASE(id, ...)      ABI_CASE(id, 0, __VA_ARGS__)
+#define CASE_UMKA(id, ...) ABI_CASE(id, 1, __VA_ARGS__)
 
 /* The raw system call: a value, or -errno. */
 static inline long abi_sys(long nr, long a, long b, long c, long d, long e, long f)
@@ -99,7 +99,7 @@ static inline long abi_sys(long nr, long a, long b, long c, long d, long e, long
 #endif
 }
 
-#define SYS_N(n, a, b, c, d, e, f, ...) \
+#define SYS_N(n, a, b, c, d, e, f, ...)                                                            \
 	abi_sys(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 #define SYS(call, ...) SYS_N(__NR_##call __VA_OPT__(, ) __VA_ARGS__, 0, 0, 0, 0, 0, 0)
 
@@ -108,25 +108,26 @@ static inline long abi_sys(long nr, long a, long b, long c, long d, long e, long
 /* Ends the case as not applicable here (never because a call is missing). */
 [[noreturn]] void abi_skip(const char *why);
 
-#define T(cond) \
-	do { \
-		if (!(cond)) \
-			abi_fail(__FILE__, __LINE__, #cond, 0, 1); \
+#define T(cond)                                                                                    \
+	do {                                                                                       \
+		if (!(cond))                                                                       \
+			abi_fail(__FILE__, __LINE__, #cond, 0, 1);                                 \
 	} while (0)
-#define EQ(a, b) \
-	do { \
-		long eq_got = (long)(a), eq_want = (long)(b); \
-		if (eq_got != eq_want) \
-			abi_fail(__FILE__, __LINE__, #a " == " #b, eq_got, eq_want); \
+#define EQ(a, b)                                                                                   \
+	do {                                                                                       \
+		long eq_got = (long)(a), eq_want = (long)(b);                                      \
+		if (eq_got != eq_want)                                                             \
+			abi_fail(__FILE__, __LINE__, #a " == " #b, eq_got, eq_want);               \
 	} while (0)
 /* A call that must succeed; its value. */
 #define OK(expr) abi_ok((long)(expr), __FILE__, __LINE__, #expr)
 /* A call that must fail with this errno. */
-#define ERR(expr, code) \
-	do { \
-		long err_got = (long)(expr); \
-		if (err_got != -(code)) \
-			abi_fail(__FILE__, __LINE__, #expr " fails with " #code, err_got, -(code)); \
+#define ERR(expr, code)                                                                            \
+	do {                                                                                       \
+		long err_got = (long)(expr);                                                       \
+		if (err_got != -(code))                                                            \
+			abi_fail(__FILE__, __LINE__, #expr " fails with " #code, err_got,          \
+				-(code));                                                          \
 	} while (0)
 
 static inline long abi_ok(long got, const char *file, int line, const char *what)
@@ -143,14 +144,14 @@ long abi_fork(void);
 /* Waits for pid and gives its wait status; fails the case on any error. */
 int abi_wait(long pid);
 /* Runs the rest of the block in a child and gives its wait status. */
-#define IN_CHILD(status) \
-	for (long in_pid = OK(abi_fork()), in_once = 1; in_once; \
-		in_once = 0, (in_pid ? (void)(*(status) = abi_wait(in_pid)) : (void)_exit(0))) \
+#define IN_CHILD(status)                                                                           \
+	for (long in_pid = OK(abi_fork()), in_once = 1; in_once;                                   \
+		in_once = 0, (in_pid ? (void)(*(status) = abi_wait(in_pid)) : (void)_exit(0)))     \
 		if (!in_pid)
 /* The same, and the child must end with exit status 0. */
-#define CHILD_OK \
-	for (long in_pid = OK(abi_fork()), in_once = 1; in_once; \
-		in_once = 0, (in_pid ? abi_wait_ok(in_pid, __FILE__, __LINE__) : _exit(0))) \
+#define CHILD_OK                                                                                   \
+	for (long in_pid = OK(abi_fork()), in_once = 1; in_once;                                   \
+		in_once = 0, (in_pid ? abi_wait_ok(in_pid, __FILE__, __LINE__) : _exit(0)))        \
 		if (!in_pid)
 void abi_wait_ok(long pid, const char *file, int line);
 /* Creates file `name` with these contents. */

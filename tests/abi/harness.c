@@ -3,6 +3,7 @@
  *
  * Purpose: keep cases short without hiding the call under test. Helpers use few and old calls,
  * so that a young kernel can run the first families.
+ *
  * Failure: every helper ends the case as failed when something goes wrong that it cannot report.
  */
 #define ABI_FAMILY "harness"
@@ -34,7 +35,8 @@ void abi_fail(const char *file, int line, const char *what, long got, long want)
 		say("# %s:%d: %s: got -%s, want %ld\n", base ? base + 1 : file, line, what,
 			strerrorname_np((int)-got) ? strerrorname_np((int)-got) : "?", want);
 	else
-		say("# %s:%d: %s: got %ld, want %ld\n", base ? base + 1 : file, line, what, got, want);
+		say("# %s:%d: %s: got %ld, want %ld\n", base ? base + 1 : file, line, what, got,
+			want);
 	_exit(1);
 }
 
@@ -121,7 +123,8 @@ void abi_await_state(long pid, char state)
 		char *end;
 
 		/* A kernel without /proc (yet): a pause is nearly always as good. */
-		if (got == -ENOENT && SYS(kill, pid, 0) == 0 && SYS(faccessat, AT_FDCWD, "/proc/self", F_OK) < 0) {
+		if (got == -ENOENT && SYS(kill, pid, 0) == 0 &&
+			SYS(faccessat, AT_FDCWD, "/proc/self", F_OK) < 0) {
 			abi_sleep_ms(200);
 			return;
 		}
@@ -211,7 +214,8 @@ int abi_helper(int argc, char **argv, char **envp)
 	if (strcmp(what, "exit") == 0 && argc > 1)
 		return atoi(argv[1]);
 	if (strcmp(what, "ids") == 0) {
-		printf("%d %d %d %d\n", (int)getuid(), (int)geteuid(), (int)getgid(), (int)getegid());
+		printf("%d %d %d %d\n", (int)getuid(), (int)geteuid(), (int)getgid(),
+			(int)getegid());
 		return 0;
 	}
 	if (strcmp(what, "sleep") == 0) {

@@ -3,10 +3,13 @@
  *
  * Purpose: one static program that carries every case, runs on any kernel that can fork, and says
  * which (call, flag-or-errno) pairs were checked.
+ *
  * Objects: a case is a descriptor in section abi_cases; nothing registers itself at run time.
+ *
  * Invariants: (1) a case runs in a child with default signals, umask 022, its own session and its
  * own empty directory; (2) whatever a case does, the runner prints exactly one line for it; (3) a
  * case that outlives its time is killed with its process group and counts as failed.
+ *
  * Failure: a kernel that dies in a case leaves "# run CASE" as the last line; the suite reads that.
  */
 #define ABI_FAMILY "runner"
@@ -325,8 +328,8 @@ static int check_masks(char **names)
 			number++;
 			if (status == 0)
 				nr_wrong++;
-			printf("%s %d - %s.%s fails without %s\n", status == 0 ? "not ok" : "ok", number,
-				c->family, c->name, call);
+			printf("%s %d - %s.%s fails without %s\n", status == 0 ? "not ok" : "ok",
+				number, c->family, c->name, call);
 		}
 	}
 	printf("1..%d\n", number);
@@ -405,8 +408,10 @@ int main(int argc, char **argv, char **envp)
 			opt.list_file = optarg;
 			break;
 		default:
-			fprintf(stderr, "usage: abi-runner [--list] [--pairs] [--tmp DIR] [--timeout S] "
-					"[--mask CALL] [--check-masks] [--file NAMES] [FAMILY | FAMILY.CASE]...\n");
+			fprintf(stderr,
+				"usage: abi-runner [--list] [--pairs] [--tmp DIR] [--timeout S] "
+				"[--mask CALL] [--check-masks] [--file NAMES] [FAMILY | "
+				"FAMILY.CASE]...\n");
 			return 2;
 		}
 	}

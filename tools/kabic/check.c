@@ -3,7 +3,7 @@
 #include "kabic.h"
 
 const char *const exclusion_names[] = {"superblock", "inode_content", "address_space", "inode_map",
-				       "quota",	     "connection",    "queue",	       nullptr};
+	"quota", "connection", "queue", nullptr};
 const char *const need_names[] = {"blocks", "pages", "journal", "memory", "pins", nullptr};
 
 int name_index(const char *const *names, const char *name)
@@ -73,7 +73,7 @@ uint64_t type_size(const struct type *type)
 static uint64_t type_align(const struct type *type)
 {
 	if (type->base == TYPE_NAMED && type->decl &&
-	    (type->decl->kind == DECL_STRUCT || type->decl->kind == DECL_STATE))
+		(type->decl->kind == DECL_STRUCT || type->decl->kind == DECL_STATE))
 		return type->decl->align ? type->decl->align : 1;
 	uint64_t size = element_size(type);
 
@@ -100,7 +100,7 @@ static void lay_out(struct contract *c, struct decl *d)
 		if (element_size(&m->type) == 0) {
 			if (m->type.base == TYPE_NAMED)
 				complain(&m->type.place, "'%s' is used before its layout is known",
-					 m->type.name);
+					m->type.name);
 			else
 				complain(&m->type.place, "this type has no fixed size");
 			continue;
@@ -122,7 +122,7 @@ static void lay_out(struct contract *c, struct decl *d)
 			complain(&m->place, "'since' and defaults belong to state");
 		if (d->kind == DECL_STATE && m->since > d->version)
 			complain(&m->place, "since %u, but the state is at version %u", m->since,
-				 d->version);
+				d->version);
 	}
 	if (!d->members)
 		complain(&d->place, "'%s' has no fields", d->name);
@@ -202,10 +202,12 @@ static void check_method(struct contract *c, struct decl *m, uint32_t *index, ui
 		complain(&m->type.place, "a policy returns void or a scalar: it never waits");
 	if (m->since > c->version)
 		complain(&m->place, "since %u, but the contract is at version %u", m->since,
-			 c->version);
+			c->version);
 	if (m->since < *since)
-		complain(&m->place, "vtables are append-only: a method of version %u comes after "
-				    "one of version %u", m->since, *since);
+		complain(&m->place,
+			"vtables are append-only: a method of version %u comes after "
+			"one of version %u",
+			m->since, *since);
 	*since = m->since > *since ? m->since : *since;
 	if (m->since > 1 && !m->fallback && m->type.base != TYPE_VOID)
 		complain(&m->place, "a method added later needs 'default'");
@@ -218,7 +220,7 @@ static void check_method(struct contract *c, struct decl *m, uint32_t *index, ui
 		for (int j = 0; j < i; j++)
 			if (!strcmp(m->params[i].name, m->params[j].name))
 				complain(&m->params[i].place, "second parameter '%s'",
-					 m->params[i].name);
+					m->params[i].name);
 	}
 	m->index = *index;
 	*index += m->count;
@@ -252,7 +254,7 @@ void check_contract(struct contract *c)
 		for (struct decl *o = c->decls; o != d; o = o->next)
 			if (same_space(o->kind, d->kind) && !strcmp(o->name, d->name))
 				complain(&d->place, "second '%s' (the first is at line %d)",
-					 d->name, o->place.line);
+					d->name, o->place.line);
 		switch (d->kind) {
 		case DECL_CONST:
 		case DECL_OBJECT:

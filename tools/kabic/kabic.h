@@ -20,7 +20,7 @@ struct place {
 struct token {
 	enum token_kind kind;
 	struct place place;
-	char *text;	/* name or string, owned by the arena */
+	char *text;     /* name or string, owned by the arena */
 	uint64_t value; /* TOKEN_INT */
 	char punct;
 };
@@ -114,8 +114,9 @@ struct decl {
 	bool imported;
 	bool lent; /* DECL_OBJECT without an identity: core lends it for the call */
 	struct member *members;
-	struct type type;   /* const: unused; enum, flags: underlying; method: result; tunable: scalar */
-	uint64_t value;	    /* const, tunable default */
+	struct type
+		type; /* const: unused; enum, flags: underlying; method: result; tunable: scalar */
+	uint64_t value; /* const, tunable default */
 	bool negative;
 	/* struct, state */
 	uint64_t size, align;
@@ -137,8 +138,14 @@ struct decl {
 	struct decl *next;
 };
 
-enum contract_kind { KIND_COMPONENT, KIND_SUBSYSTEM, KIND_POLICY, KIND_PERSONALITY, KIND_SERVICES,
-		     KIND_SCHEMA };
+enum contract_kind {
+	KIND_COMPONENT,
+	KIND_SUBSYSTEM,
+	KIND_POLICY,
+	KIND_PERSONALITY,
+	KIND_SERVICES,
+	KIND_SCHEMA
+};
 
 struct import {
 	const char *name;

@@ -127,7 +127,7 @@ static void lex_string(struct lexer *l)
 	while (peek(l, 0) && peek(l, 0) != '"' && peek(l, 0) != '\n') {
 		if (peek(l, 0) == '\\')
 			fail(&(struct place){l->source, l->line, l->column},
-			     "no escapes in strings");
+				"no escapes in strings");
 		advance(l);
 	}
 	if (peek(l, 0) != '"')

@@ -1,13 +1,19 @@
 /*
  * kabic: the contract compiler.
+ *
  * Purpose: kabi/NAME.kabi is the source of truth for every call between modules; nobody writes a
  *   vtable, a wrapper or a state layout by hand.
+ *
  * Vocabulary: contract, method, state, parked vtable: kabi/README.md.
+ *
  * Objects: everything is allocated once from an arena and lives until exit.
+ *
  * Invariants: KABIC-I1 a layout is the same for every target (natural alignment, holes named);
  *   KABIC-I2 a vtable only grows; KABIC-I3 no code address outside section .kabi.vtable;
  *   KABIC-I4 a failed run writes no output file.
+ *
  * Failure: one message with place and caret for each error; exit status 1.
+ *
  * Cost: linear in the input but for name lookups (a contract has some hundred names).
  */
 #include <stdlib.h>
@@ -46,7 +52,8 @@ const struct source *source_load(const char *path)
 		source->text = realloc(source->text, room);
 		if (!source->text)
 			exit(1);
-		source->size += fread(source->text + source->size, 1, room - 1 - source->size, file);
+		source->size +=
+			fread(source->text + source->size, 1, room - 1 - source->size, file);
 		if (source->size < room - 1)
 			break;
 	}
@@ -61,7 +68,7 @@ const struct source *source_find(const struct options *options, const char *near
 	const char *slash = strrchr(near, '/');
 
 	snprintf(path, sizeof(path), "%.*s%s.kabi", slash ? (int)(slash - near + 1) : 0, near,
-		 name);
+		name);
 	const struct source *source = source_load(path);
 
 	for (int i = 0; !source && i < options->nr_include_dirs; i++) {
@@ -75,15 +82,17 @@ static void usage(FILE *out)
 {
 	fputs("usage: kabic [-I DIR]... [--header FILE] [--parked FILE] NAME.kabi\n"
 	      "       kabic [-I DIR]... --slots FILE --index FILE NAME.kabi...\n"
-	      "Compiles a contract to its C header and to its parked vtable; the second form lists\n"
-	      "all contracts of a kernel. Without outputs the contract is only checked.\n", out);
+	      "Compiles a contract to its C header and to its parked vtable; the second form "
+	      "lists\n"
+	      "all contracts of a kernel. Without outputs the contract is only checked.\n",
+		out);
 }
 
 typedef void (*emit_one_fn)(FILE *out, const struct contract *contract);
 typedef void (*emit_all_fn)(FILE *out, struct contract **contracts, int nr_contracts);
 
 static void write_file(const char *path, struct contract **c, int nr, emit_one_fn one,
-		       emit_all_fn all)
+	emit_all_fn all)
 {
 	if (!path)
 		return;

@@ -115,10 +115,21 @@ static const struct {
 	const char *name;
 	enum type_base base;
 } base_names[] = {
-	{"u8", TYPE_U8},	 {"u16", TYPE_U16},	{"u32", TYPE_U32},   {"u64", TYPE_U64},
-	{"s8", TYPE_S8},	 {"s16", TYPE_S16},	{"s32", TYPE_S32},   {"s64", TYPE_S64},
-	{"bool8", TYPE_BOOL8},	 {"handle", TYPE_HANDLE}, {"ref", TYPE_REF}, {"uaddr", TYPE_UADDR},
-	{"answer", TYPE_ANSWER}, {"void", TYPE_VOID},	{"bytes", TYPE_BYTES},
+	{"u8", TYPE_U8},
+	{"u16", TYPE_U16},
+	{"u32", TYPE_U32},
+	{"u64", TYPE_U64},
+	{"s8", TYPE_S8},
+	{"s16", TYPE_S16},
+	{"s32", TYPE_S32},
+	{"s64", TYPE_S64},
+	{"bool8", TYPE_BOOL8},
+	{"handle", TYPE_HANDLE},
+	{"ref", TYPE_REF},
+	{"uaddr", TYPE_UADDR},
+	{"answer", TYPE_ANSWER},
+	{"void", TYPE_VOID},
+	{"bytes", TYPE_BYTES},
 };
 
 static struct type parse_type(struct parser *p)
@@ -139,7 +150,7 @@ static struct type parse_type(struct parser *p)
 
 		lex_next(&ahead);
 		if (token(p)->kind == TOKEN_NAME && ahead.token.kind == TOKEN_NAME &&
-		    strcmp(ahead.token.text, "since"))
+			strcmp(ahead.token.text, "since"))
 			lex_next(&p->lexer);
 	}
 	return type;
@@ -205,8 +216,7 @@ static struct member *parse_enumerators(struct parser *p, bool flags)
 		next = flags ? (m->value ? 1ull << (64 - __builtin_clzll(m->value) - 1) << 1 : 1)
 			     : m->value + 1;
 		if (!accept_punct(p, ',') && !accept_punct(p, ';') && !is_punct(p, '}'))
-			fail(&token(p)->place, "expected ',' or '}', found %s",
-			     describe(token(p)));
+			fail(&token(p)->place, "expected ',' or '}', found %s", describe(token(p)));
 		*tail = m;
 		tail = &m->next;
 	}
@@ -307,8 +317,7 @@ static void parse_attribute(struct parser *p, struct decl *m)
 		} else {
 			uint64_t v = parse_value(p, &negative);
 
-			snprintf(text, sizeof(text), negative ? "%lld" : "%llu",
-				 (long long)v);
+			snprintf(text, sizeof(text), negative ? "%lld" : "%llu", (long long)v);
 			m->fallback = arena_text(text, strlen(text));
 		}
 	} else if (accept_word(p, "doc")) {
@@ -330,8 +339,10 @@ static void parse_attribute(struct parser *p, struct decl *m)
 	} else if (accept_word(p, "killable")) {
 		m->killable = true;
 	} else {
-		fail(&place, "unknown attribute %s (exclusion, need, default, doc, "
-			     "uninterruptible, killable)", describe(token(p)));
+		fail(&place,
+			"unknown attribute %s (exclusion, need, default, doc, "
+			"uninterruptible, killable)",
+			describe(token(p)));
 	}
 	expect_punct(p, ';');
 }
@@ -350,8 +361,7 @@ static void parse_method(struct parser *p, struct decl *m)
 	while (!accept_punct(p, ')')) {
 		parse_param(p, m);
 		if (!accept_punct(p, ',') && !is_punct(p, ')'))
-			fail(&token(p)->place, "expected ',' or ')', found %s",
-			     describe(token(p)));
+			fail(&token(p)->place, "expected ',' or ')', found %s", describe(token(p)));
 	}
 	if (accept_punct(p, '>'))
 		m->type = parse_type(p);
@@ -396,8 +406,7 @@ static void parse_import(struct parser *p)
 
 	import->name = expect_name(p, "the name of a contract");
 	expect_punct(p, ';');
-	const struct source *source =
-		source_find(p->options, p->lexer.source->path, import->name);
+	const struct source *source = source_find(p->options, p->lexer.source->path, import->name);
 
 	if (!source)
 		fail(&place, "no file %s.kabi beside this one or in the -I folders", import->name);
@@ -457,15 +466,15 @@ static void parse_state(struct parser *p, struct decl *d)
 
 	d->lifetime = expect_name(p, "a lifetime");
 	if (strcmp(d->lifetime, "state") && strcmp(d->lifetime, "device") &&
-	    strcmp(d->lifetime, "scratch"))
+		strcmp(d->lifetime, "scratch"))
 		fail(&place, "lifetime is state, device or scratch");
 	d->members = parse_fields(p);
 }
 
 static void parse_item(struct parser *p)
 {
-	static const char *const words[] = {"const", "enum", "flags", "struct", "state",
-					    "object", "method", "tunable", nullptr};
+	static const char *const words[] = {"const", "enum", "flags", "struct", "state", "object",
+		"method", "tunable", nullptr};
 	struct place place = token(p)->place;
 
 	if (accept_word(p, "import")) {
@@ -485,8 +494,11 @@ static void parse_item(struct parser *p)
 	int kind = name_index(words, word);
 
 	if (kind < 0 || (removed && kind != DECL_METHOD))
-		fail(&place, "unknown declaration '%s' (import, slots, const, enum, flags, struct, state, "
-			     "object, lent, method, removed method, tunable)", word);
+		fail(&place,
+			"unknown declaration '%s' (import, slots, const, enum, flags, struct, "
+			"state, "
+			"object, lent, method, removed method, tunable)",
+			word);
 	struct decl *d = arena(sizeof(*d));
 
 	d->kind = (enum decl_kind)kind;
@@ -542,7 +554,8 @@ static void parse_heading(struct parser *p)
 		int kind = name_index(contract_kind_names, expect_name(p, "a kind"));
 
 		if (kind < 0 || kind >= KIND_SCHEMA)
-			fail(&place, "kind is component, subsystem, policy, personality or services");
+			fail(&place,
+				"kind is component, subsystem, policy, personality or services");
 		c->kind = (enum contract_kind)kind;
 	}
 	if (c->kind == KIND_SERVICES) {

@@ -1,9 +1,11 @@
 /*
  * devpts: the slave ends of pseudo terminals, /dev/pts/N and /dev/pts/ptmx.
  *
- * Purpose: renders core's ptys (core/tty.h). Objects: none of its own: owner and mode of a node are its line's (grantpt: the opener's user,
- *   group and mode of the mount options gid=, mode=). One instance for all mounts, as Linux before newinstance became the rule; the options
- *   newinstance and ptmxmode= are taken and the latter obeyed.
+ * Purpose: renders core's ptys (core/tty.h). Objects: none of its own: owner and mode of a node are
+ * its line's (grantpt: the opener's user, group and mode of the mount options gid=, mode=). One
+ * instance for all mounts, as Linux before newinstance became the rule; the options newinstance and
+ * ptmxmode= are taken and the latter obeyed.
+ *
  * Failure and recovery, replacement: nothing is held. Cost: a list walk per lookup.
  */
 #include <core/tty.h>
@@ -45,14 +47,18 @@ static void slave_entry(const struct superblock *sb, const struct tty *t, struct
 		.mode = S_IFCHR | (t->node_changed ? t->node_mode : option(sb, "mode", 8, 0600)),
 		.rdev = t->rdev,
 		.uid = t->node_uid,
-		.gid = t->node_changed ? t->node_gid : KGID(option(sb, "gid", 10, t->node_gid.value)),
+		.gid = t->node_changed ? t->node_gid
+				       : KGID(option(sb, "gid", 10, t->node_gid.value)),
 		.nlink = 1,
 	};
 }
 
 static void ptmx_entry(const struct superblock *sb, struct view_entry *e)
 {
-	*e = (struct view_entry){.kind = PTS_PTMX, .mode = S_IFCHR | option(sb, "ptmxmode", 8, 0), .rdev = PTMX_RDEV, .nlink = 1};
+	*e = (struct view_entry){.kind = PTS_PTMX,
+		.mode = S_IFCHR | option(sb, "ptmxmode", 8, 0),
+		.rdev = PTMX_RDEV,
+		.nlink = 1};
 }
 
 static answer_t pts_mount(struct call *c, struct superblock *sb, struct view_entry *root)
@@ -61,7 +67,8 @@ static answer_t pts_mount(struct call *c, struct superblock *sb, struct view_ent
 	return 0;
 }
 
-static answer_t pts_lookup(struct call *c, struct inode *dir, const void *name, u32 len, struct view_entry *e)
+static answer_t pts_lookup(struct call *c, struct inode *dir, const void *name, u32 len,
+	struct view_entry *e)
 {
 	struct tty *t;
 	u64 index;
@@ -80,7 +87,8 @@ static answer_t pts_lookup(struct call *c, struct inode *dir, const void *name, 
 	return 1;
 }
 
-static answer_t pts_list(struct call *c, struct inode *dir, u64 cursor, struct view_entry *e, struct view_name *name)
+static answer_t pts_list(struct call *c, struct inode *dir, u64 cursor, struct view_entry *e,
+	struct view_name *name)
 {
 	struct tty *t = nullptr, *best = nullptr;
 
@@ -91,7 +99,8 @@ static answer_t pts_list(struct call *c, struct inode *dir, u64 cursor, struct v
 		return 1;
 	}
 	while ((t = tty_next(t))) /* cursor is index + 1 of the next one */
-		if (t->kind == TTY_PTY && t->index + 1 >= cursor && (!best || t->index < best->index)) {
+		if (t->kind == TTY_PTY && t->index + 1 >= cursor &&
+			(!best || t->index < best->index)) {
 			if (best)
 				object_put(&best->obj);
 			best = t;
@@ -145,4 +154,5 @@ static answer_t pts_change(struct call *c, struct inode *i, u32 mode, u32 uid, u
 	return 0;
 }
 
-KABI_IMPLEMENT_AT(view, devpts, .mount = pts_mount, .lookup = pts_lookup, .list = pts_list, .revalidate = pts_revalidate, .change = pts_change);
+KABI_IMPLEMENT_AT(view, devpts, .mount = pts_mount, .lookup = pts_lookup, .list = pts_list,
+	.revalidate = pts_revalidate, .change = pts_change);

@@ -1,8 +1,12 @@
 /*
- * devtmpfs: /dev as the device table fills it, writable as on Linux (mknod, mkdir, ln -s, rm, chmod, chown).
+ * devtmpfs: /dev as the device table fills it, writable as on Linux (mknod, mkdir, ln -s, rm,
+ * chmod, chown).
  *
- * Purpose: renders core/device/devnodes. Objects: none of its own; an entry's id is the devnode's. Kind 0 is everything.
- * Failure and recovery, replacement: nothing is held between calls. Cost: one list walk per miss of the name cache.
+ * Purpose: renders core/device/devnodes. Objects: none of its own; an entry's id is the devnode's.
+ * Kind 0 is everything.
+ *
+ * Failure and recovery, replacement: nothing is held between calls. Cost: one list walk per miss of
+ * the name cache.
  */
 #include <core/devnodes.h>
 #include <core/fs_call.h>
@@ -35,7 +39,8 @@ static answer_t dev_mount(struct call *c, struct superblock *sb, struct view_ent
 	return 0;
 }
 
-static answer_t dev_lookup(struct call *c, struct inode *dir, const void *name, u32 len, struct view_entry *e)
+static answer_t dev_lookup(struct call *c, struct inode *dir, const void *name, u32 len,
+	struct view_entry *e)
 {
 	struct devnode n;
 
@@ -45,7 +50,8 @@ static answer_t dev_lookup(struct call *c, struct inode *dir, const void *name, 
 	return 1;
 }
 
-static answer_t dev_list(struct call *c, struct inode *dir, u64 cursor, struct view_entry *e, struct view_name *name)
+static answer_t dev_list(struct call *c, struct inode *dir, u64 cursor, struct view_entry *e,
+	struct view_name *name)
 {
 	struct devnode n;
 
@@ -64,7 +70,8 @@ static answer_t dev_revalidate(struct call *c, struct inode *i)
 	return devnode_get(id_of(i), &n);
 }
 
-static answer_t dev_link(struct call *c, struct inode *i, struct text *text, struct path_ref *target)
+static answer_t dev_link(struct call *c, struct inode *i, struct text *text,
+	struct path_ref *target)
 {
 	struct devnode n;
 
@@ -79,15 +86,17 @@ static answer_t dev_change(struct call *c, struct inode *i, u32 mode, u32 uid, u
 	return devnode_change(id_of(i), mode, KUID(uid), KGID(gid));
 }
 
-static answer_t dev_create(struct call *c, struct inode *dir, const void *name, u32 len, u32 mode, u32 rdev, const void *target,
-	u32 target_len, struct view_entry *e)
+static answer_t dev_create(struct call *c, struct inode *dir, const void *name, u32 len, u32 mode,
+	u32 rdev, const void *target, u32 target_len, struct view_entry *e)
 {
 	struct devnode n;
 	int r;
 
-	if (S_TYPE(mode) == S_IFREG) /* regular files in /dev: tmpfs's business; Linux's devtmpfs can, this view holds no contents */
+	if (S_TYPE(mode) == S_IFREG) /* regular files in /dev: tmpfs's business; Linux's devtmpfs
+					can, this view holds no contents */
 		return -EPERM;
-	r = devnode_create(id_of(dir), name, len, mode, rdev, e->uid, e->gid, target, target_len, &n);
+	r = devnode_create(id_of(dir), name, len, mode, rdev, e->uid, e->gid, target, target_len,
+		&n);
 	if (!r)
 		fill(e, &n);
 	return r;
@@ -98,5 +107,6 @@ static answer_t dev_remove(struct call *c, struct inode *dir, const void *name, 
 	return devnode_remove(id_of(dir), name, len);
 }
 
-KABI_IMPLEMENT_AT(view, devtmpfs, .mount = dev_mount, .lookup = dev_lookup, .list = dev_list, .revalidate = dev_revalidate, .link = dev_link,
-	.change = dev_change, .create = dev_create, .remove = dev_remove);
+KABI_IMPLEMENT_AT(view, devtmpfs, .mount = dev_mount, .lookup = dev_lookup, .list = dev_list,
+	.revalidate = dev_revalidate, .link = dev_link, .change = dev_change, .create = dev_create,
+	.remove = dev_remove);

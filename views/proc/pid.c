@@ -12,15 +12,45 @@
 
 #define USER_HZ 100
 enum pid_file {
-	PID_AUXV, PID_CGROUP, PID_CMDLINE, PID_COMM, PID_ENVIRON, PID_IO, PID_LIMITS, PID_MAPS, PID_MOUNTINFO, PID_MOUNTS, PID_OOM_SCORE,
-	PID_OOM_SCORE_ADJ, PID_PERSONALITY, PID_SMAPS, PID_SMAPS_ROLLUP, PID_STAT, PID_STATM, PID_STATUS, PID_WCHAN,
+	PID_AUXV,
+	PID_CGROUP,
+	PID_CMDLINE,
+	PID_COMM,
+	PID_ENVIRON,
+	PID_IO,
+	PID_LIMITS,
+	PID_MAPS,
+	PID_MOUNTINFO,
+	PID_MOUNTS,
+	PID_OOM_SCORE,
+	PID_OOM_SCORE_ADJ,
+	PID_PERSONALITY,
+	PID_SMAPS,
+	PID_SMAPS_ROLLUP,
+	PID_STAT,
+	PID_STATM,
+	PID_STATUS,
+	PID_WCHAN,
 };
 const struct proc_row proc_pid_rows[] = {
-	{"auxv", PID_AUXV, 0400}, {"cgroup", PID_CGROUP, 0444}, {"cmdline", PID_CMDLINE, 0444}, {"comm", PID_COMM, 0644},
-	{"environ", PID_ENVIRON, 0400}, {"io", PID_IO, 0400}, {"limits", PID_LIMITS, 0444}, {"maps", PID_MAPS, 0444},
-	{"mountinfo", PID_MOUNTINFO, 0444}, {"mounts", PID_MOUNTS, 0444}, {"oom_score", PID_OOM_SCORE, 0444},
-	{"oom_score_adj", PID_OOM_SCORE_ADJ, 0644}, {"personality", PID_PERSONALITY, 0400}, {"smaps", PID_SMAPS, 0444},
-	{"smaps_rollup", PID_SMAPS_ROLLUP, 0444}, {"stat", PID_STAT, 0444}, {"statm", PID_STATM, 0444}, {"status", PID_STATUS, 0444},
+	{"auxv", PID_AUXV, 0400},
+	{"cgroup", PID_CGROUP, 0444},
+	{"cmdline", PID_CMDLINE, 0444},
+	{"comm", PID_COMM, 0644},
+	{"environ", PID_ENVIRON, 0400},
+	{"io", PID_IO, 0400},
+	{"limits", PID_LIMITS, 0444},
+	{"maps", PID_MAPS, 0444},
+	{"mountinfo", PID_MOUNTINFO, 0444},
+	{"mounts", PID_MOUNTS, 0444},
+	{"oom_score", PID_OOM_SCORE, 0444},
+	{"oom_score_adj", PID_OOM_SCORE_ADJ, 0644},
+	{"personality", PID_PERSONALITY, 0400},
+	{"smaps", PID_SMAPS, 0444},
+	{"smaps_rollup", PID_SMAPS_ROLLUP, 0444},
+	{"stat", PID_STAT, 0444},
+	{"statm", PID_STATM, 0444},
+	{"status", PID_STATUS, 0444},
 	{"wchan", PID_WCHAN, 0444},
 };
 u32 proc_nr_pid_rows(void)
@@ -37,8 +67,9 @@ bool proc_may_look(struct call *c, struct task *task)
 		return true;
 	grace_read_begin();
 	theirs = ptr_load_acquire(&task->context);
-	ok = task->group->dumpable && kuid_eq(mine->cred.fsuid, theirs->cred.euid) && kuid_eq(mine->cred.fsuid, theirs->cred.uid) &&
-		kuid_eq(mine->cred.fsuid, theirs->cred.suid);
+	ok = task->group->dumpable && kuid_eq(mine->cred.fsuid, theirs->cred.euid) &&
+	     kuid_eq(mine->cred.fsuid, theirs->cred.uid) &&
+	     kuid_eq(mine->cred.fsuid, theirs->cred.suid);
 	grace_read_end();
 	return ok;
 }
@@ -94,7 +125,9 @@ static void signal_sets(struct task *t, struct signal_sets *s)
 	struct thread_group *g = t->group;
 	word_t irq = spin_lock_irqsave(&g->obj.lock);
 
-	*s = (struct signal_sets){.pending = t->pending.set, .group_pending = g->pending.set, .blocked = t->blocked};
+	*s = (struct signal_sets){.pending = t->pending.set,
+		.group_pending = g->pending.set,
+		.blocked = t->blocked};
 	if (g->handlers)
 		for (u32 i = 0; i < SIG_NR; i++) {
 			if (g->handlers->action[i].handler == 1)
@@ -110,7 +143,8 @@ static u64 ticks(u64 ns)
 	return ns / (NSEC_PER_SEC / USER_HZ);
 }
 
-/* The space for its counters only: the struct stays while the task does (grace period after release). */
+/* The space for its counters only: the struct stays while the task does (grace period after
+ * release). */
 static void stat_memory(struct task *t, u64 *bytes, u64 *rss, const struct address_space **out)
 {
 	const struct address_space *as = ptr_load_acquire(&t->space);
@@ -136,23 +170,42 @@ static void stat(struct call *c, struct task *t, bool thread, struct text *out)
 	signal_sets(t, &s);
 	grace_read_begin();
 	stat_memory(t, &bytes, &rss, &as);
-	text_printf(out, "%d (%s) %c %d %d %d %u %d %u ", thread ? task_pid_nr(t) : group_pid_nr(g), t->comm, state_letter(t, thread),
-		g->parent ? group_pid_nr(g->parent) : 0, g->pgrp->number, g->session->number,
-		tty ? (DEV_MAJOR(tty->rdev) << 8 | (DEV_MINOR(tty->rdev) & 0xff) | (DEV_MINOR(tty->rdev) & ~0xffu) << 12) : 0,
-		tty && tty->pgrp ? tty->pgrp->number : -1, t->kernel_thread ? 0x200000u : 0x400000u);
-	text_printf(out, "%llu %llu %llu %llu %llu %llu %lld %lld %d %d %u 0 %llu ", (unsigned long long)self.minor_faults,
-		(unsigned long long)children.minor_faults, (unsigned long long)self.major_faults, (unsigned long long)children.major_faults,
-		(unsigned long long)ticks(self.user_ns), (unsigned long long)ticks(self.system_ns), (long long)ticks(children.user_ns),
-		(long long)ticks(children.system_ns), t->se.class == SCHED_CLASS_REALTIME ? -1 - t->se.rt_priority : 20 + t->se.nice, t->se.nice,
-		g->nr_threads, (unsigned long long)ticks((u64)(thread ? t->start_ns : g->start_ns)));
-	text_printf(out, "%llu %llu %llu %lu %lu %lu 0 0 %llu %llu %llu %llu 0 0 0 %d %u %u %u 0 0 0 ", (unsigned long long)bytes,
-		(unsigned long long)rss, (unsigned long long)g->rlimit[RLIMIT_RSS].soft, as && see ? (unsigned long)as->code_start : 1,
-		as && see ? (unsigned long)as->code_end : 1, as && see ? (unsigned long)as->stack_start : 0, (unsigned long long)(s.pending & 0x7fffffff),
-		(unsigned long long)(s.blocked & 0x7fffffff), (unsigned long long)(s.ignored & 0x7fffffff), (unsigned long long)(s.caught & 0x7fffffff),
-		thread ? -1 : g->exit_signal, t->se.cpu, t->se.rt_priority, t->se.policy);
-	text_printf(out, "%lu %lu %lu %lu %lu %lu %lu %d\n", as && see ? (unsigned long)as->data_start : 0, as && see ? (unsigned long)as->data_end : 0,
-		as && see ? (unsigned long)as->brk_start : 0, as && see ? (unsigned long)as->arg_start : 0, as && see ? (unsigned long)as->arg_end : 0,
-		as && see ? (unsigned long)as->env_start : 0, as && see ? (unsigned long)as->env_end : 0, see ? g->exit_code : 0);
+	text_printf(out, "%d (%s) %c %d %d %d %u %d %u ", thread ? task_pid_nr(t) : group_pid_nr(g),
+		t->comm, state_letter(t, thread), g->parent ? group_pid_nr(g->parent) : 0,
+		g->pgrp->number, g->session->number,
+		tty ? (DEV_MAJOR(tty->rdev) << 8 | (DEV_MINOR(tty->rdev) & 0xff) |
+			      (DEV_MINOR(tty->rdev) & ~0xffu) << 12)
+		    : 0,
+		tty && tty->pgrp ? tty->pgrp->number : -1,
+		t->kernel_thread ? 0x200000u : 0x400000u);
+	text_printf(out, "%llu %llu %llu %llu %llu %llu %lld %lld %d %d %u 0 %llu ",
+		(unsigned long long)self.minor_faults, (unsigned long long)children.minor_faults,
+		(unsigned long long)self.major_faults, (unsigned long long)children.major_faults,
+		(unsigned long long)ticks(self.user_ns), (unsigned long long)ticks(self.system_ns),
+		(long long)ticks(children.user_ns), (long long)ticks(children.system_ns),
+		t->se.class == SCHED_CLASS_REALTIME ? -1 - t->se.rt_priority : 20 + t->se.nice,
+		t->se.nice, g->nr_threads,
+		(unsigned long long)ticks((u64)(thread ? t->start_ns : g->start_ns)));
+	text_printf(out,
+		"%llu %llu %llu %lu %lu %lu 0 0 %llu %llu %llu %llu 0 0 0 %d %u %u %u 0 0 0 ",
+		(unsigned long long)bytes, (unsigned long long)rss,
+		(unsigned long long)g->rlimit[RLIMIT_RSS].soft,
+		as && see ? (unsigned long)as->code_start : 1,
+		as && see ? (unsigned long)as->code_end : 1,
+		as && see ? (unsigned long)as->stack_start : 0,
+		(unsigned long long)(s.pending & 0x7fffffff),
+		(unsigned long long)(s.blocked & 0x7fffffff),
+		(unsigned long long)(s.ignored & 0x7fffffff),
+		(unsigned long long)(s.caught & 0x7fffffff), thread ? -1 : g->exit_signal,
+		t->se.cpu, t->se.rt_priority, t->se.policy);
+	text_printf(out, "%lu %lu %lu %lu %lu %lu %lu %d\n",
+		as && see ? (unsigned long)as->data_start : 0,
+		as && see ? (unsigned long)as->data_end : 0,
+		as && see ? (unsigned long)as->brk_start : 0,
+		as && see ? (unsigned long)as->arg_start : 0,
+		as && see ? (unsigned long)as->arg_end : 0,
+		as && see ? (unsigned long)as->env_start : 0,
+		as && see ? (unsigned long)as->env_end : 0, see ? g->exit_code : 0);
 	grace_read_end();
 	if (tty)
 		object_put(&tty->obj);
@@ -165,8 +218,10 @@ static void statm(struct task *t, struct text *out)
 
 	grace_read_begin();
 	stat_memory(t, &bytes, &rss, &as);
-	text_printf(out, "%llu %llu %llu %llu 0 %llu 0\n", (unsigned long long)(bytes / PAGE_BYTES), (unsigned long long)rss,
-		(unsigned long long)(as ? as->rss_file + as->rss_shmem : 0), (unsigned long long)(as ? as->exec_pages : 0),
+	text_printf(out, "%llu %llu %llu %llu 0 %llu 0\n", (unsigned long long)(bytes / PAGE_BYTES),
+		(unsigned long long)rss,
+		(unsigned long long)(as ? as->rss_file + as->rss_shmem : 0),
+		(unsigned long long)(as ? as->exec_pages : 0),
 		(unsigned long long)(as ? as->data_pages + as->stack_pages : 0));
 	grace_read_end();
 }
@@ -180,22 +235,30 @@ static void status_memory(struct task *t, struct text *out)
 	stat_memory(t, &bytes, &rss, &as);
 	if (!as)
 		return;
-	text_printf(out, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8llu kB\nVmPin:\t%8u kB\nVmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\n",
-		(unsigned long long)(bytes / 1024), (unsigned long long)(bytes / 1024), (unsigned long long)(as->locked_pages * k), 0u,
+	text_printf(out,
+		"VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8llu kB\nVmPin:\t%8u "
+		"kB\nVmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\n",
+		(unsigned long long)(bytes / 1024), (unsigned long long)(bytes / 1024),
+		(unsigned long long)(as->locked_pages * k), 0u,
 		(unsigned long long)(MAX(as->rss_peak, rss) * k), (unsigned long long)(rss * k));
-	text_printf(out, "RssAnon:\t%8llu kB\nRssFile:\t%8llu kB\nRssShmem:\t%8llu kB\nVmData:\t%8llu kB\nVmStk:\t%8llu kB\nVmExe:\t%8lu kB\n"
-			 "VmLib:\t%8llu kB\nVmPTE:\t%8u kB\nVmSwap:\t%8u kB\n",
-		(unsigned long long)(as->rss_anon * k), (unsigned long long)(as->rss_file * k), (unsigned long long)(as->rss_shmem * k),
-		(unsigned long long)(as->data_pages * k), (unsigned long long)(as->stack_pages * k),
-		(unsigned long)((as->code_end - as->code_start) / 1024), (unsigned long long)(as->exec_pages * k), 0u, 0u);
+	text_printf(out,
+		"RssAnon:\t%8llu kB\nRssFile:\t%8llu kB\nRssShmem:\t%8llu kB\nVmData:\t%8llu "
+		"kB\nVmStk:\t%8llu kB\nVmExe:\t%8lu kB\n"
+		"VmLib:\t%8llu kB\nVmPTE:\t%8u kB\nVmSwap:\t%8u kB\n",
+		(unsigned long long)(as->rss_anon * k), (unsigned long long)(as->rss_file * k),
+		(unsigned long long)(as->rss_shmem * k), (unsigned long long)(as->data_pages * k),
+		(unsigned long long)(as->stack_pages * k),
+		(unsigned long)((as->code_end - as->code_start) / 1024),
+		(unsigned long long)(as->exec_pages * k), 0u, 0u);
 }
 
 static void status_ids(const struct context *ctx, struct text *out)
 {
 	const struct credentials *k = &ctx->cred;
 
-	text_printf(out, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", k->uid.value, k->euid.value, k->suid.value, k->fsuid.value, k->gid.value,
-		k->egid.value, k->sgid.value, k->fsgid.value);
+	text_printf(out, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", k->uid.value,
+		k->euid.value, k->suid.value, k->fsuid.value, k->gid.value, k->egid.value,
+		k->sgid.value, k->fsgid.value);
 }
 
 static void status(struct task *t, bool thread, struct text *out)
@@ -208,23 +271,38 @@ static void status(struct task *t, bool thread, struct text *out)
 	signal_sets(t, &s);
 	grace_read_begin();
 	ctx = ptr_load_acquire(&t->context);
-	text_printf(out, "Name:\t%s\nUmask:\t%04o\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", t->comm,
-		ctx->fs ? ctx->fs->umask : 0, letter, state_word(letter), group_pid_nr(g), task_pid_nr(t), g->parent ? group_pid_nr(g->parent) : 0);
+	text_printf(out,
+		"Name:\t%s\nUmask:\t%04o\nState:\t%c "
+		"(%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
+		t->comm, ctx->fs ? ctx->fs->umask : 0, letter, state_word(letter), group_pid_nr(g),
+		task_pid_nr(t), g->parent ? group_pid_nr(g->parent) : 0);
 	status_ids(ctx, out);
 	text_printf(out, "FDSize:\t%u\nGroups:\t", t->files ? t->files->capacity : 0);
 	for (u32 i = 0; ctx->cred.groups && i < ctx->cred.groups->nr; i++)
 		text_printf(out, "%u ", ctx->cred.groups->gid[i].value);
 	text_printf(out, "\n");
 	status_memory(t, out);
-	text_printf(out, "Threads:\t%u\nSigQ:\t0/%llu\nSigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n",
-		g->nr_threads, (unsigned long long)g->rlimit[RLIMIT_SIGPENDING].soft, (unsigned long long)s.pending,
-		(unsigned long long)s.group_pending, (unsigned long long)s.blocked, (unsigned long long)s.ignored, (unsigned long long)s.caught);
-	text_printf(out, "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016llx\nNoNewPrivs:\t%u\nSeccomp:\t0\n",
-		(unsigned long long)ctx->cred.cap_inheritable, (unsigned long long)ctx->cred.cap_permitted,
-		(unsigned long long)ctx->cred.cap_effective, (unsigned long long)ctx->cred.cap_bounding, (unsigned long long)ctx->cred.cap_ambient,
-		ctx->cred.no_new_privs);
-	text_printf(out, "Cpus_allowed:\t%llx\nvoluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
-		(unsigned long long)(t->se.affinity & READ_ONCE(cpu_online_mask)), (unsigned long long)t->usage.switches_voluntary,
+	text_printf(out,
+		"Threads:\t%u\nSigQ:\t0/"
+		"%llu\nSigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%"
+		"016llx\nSigCgt:\t%016llx\n",
+		g->nr_threads, (unsigned long long)g->rlimit[RLIMIT_SIGPENDING].soft,
+		(unsigned long long)s.pending, (unsigned long long)s.group_pending,
+		(unsigned long long)s.blocked, (unsigned long long)s.ignored,
+		(unsigned long long)s.caught);
+	text_printf(out,
+		"CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%"
+		"016llx\nNoNewPrivs:\t%u\nSeccomp:\t0\n",
+		(unsigned long long)ctx->cred.cap_inheritable,
+		(unsigned long long)ctx->cred.cap_permitted,
+		(unsigned long long)ctx->cred.cap_effective,
+		(unsigned long long)ctx->cred.cap_bounding,
+		(unsigned long long)ctx->cred.cap_ambient, ctx->cred.no_new_privs);
+	text_printf(out,
+		"Cpus_allowed:\t%llx\nvoluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:"
+		"\t%llu\n",
+		(unsigned long long)(t->se.affinity & READ_ONCE(cpu_online_mask)),
+		(unsigned long long)t->usage.switches_voluntary,
 		(unsigned long long)t->usage.switches_involuntary);
 	grace_read_end();
 }
@@ -240,13 +318,26 @@ static void limit_value(struct text *out, u64 v)
 static void limits(struct task *t, struct text *out)
 {
 	static const char *const names[RLIMIT_NR][2] = {
-		{"Max cpu time", "seconds"}, {"Max file size", "bytes"}, {"Max data size", "bytes"}, {"Max stack size", "bytes"},
-		{"Max core file size", "bytes"}, {"Max resident set", "bytes"}, {"Max processes", "processes"}, {"Max open files", "files"},
-		{"Max locked memory", "bytes"}, {"Max address space", "bytes"}, {"Max file locks", "locks"}, {"Max pending signals", "signals"},
-		{"Max msgqueue size", "bytes"}, {"Max nice priority", ""}, {"Max realtime priority", ""}, {"Max realtime timeout", "us"},
+		{"Max cpu time", "seconds"},
+		{"Max file size", "bytes"},
+		{"Max data size", "bytes"},
+		{"Max stack size", "bytes"},
+		{"Max core file size", "bytes"},
+		{"Max resident set", "bytes"},
+		{"Max processes", "processes"},
+		{"Max open files", "files"},
+		{"Max locked memory", "bytes"},
+		{"Max address space", "bytes"},
+		{"Max file locks", "locks"},
+		{"Max pending signals", "signals"},
+		{"Max msgqueue size", "bytes"},
+		{"Max nice priority", ""},
+		{"Max realtime priority", ""},
+		{"Max realtime timeout", "us"},
 	};
 
-	text_printf(out, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units     ");
+	text_printf(out, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit",
+		"Units     ");
 	for (u32 i = 0; i < RLIMIT_NR; i++) {
 		text_printf(out, "%-25s ", names[i][0]);
 		limit_value(out, t->group->rlimit[i].soft);
@@ -302,17 +393,21 @@ static void io(struct task *t, struct text *out)
 	struct rusage_counts self, children;
 
 	group_usage(t->group, &self, &children);
-	text_printf(out, "rchar: %llu\nwchar: %llu\nsyscr: %llu\nsyscw: %llu\nread_bytes: %llu\nwrite_bytes: %llu\ncancelled_write_bytes: 0\n",
-		(unsigned long long)self.read_bytes, (unsigned long long)self.write_bytes, (unsigned long long)self.read_calls,
-		(unsigned long long)self.write_calls,
-		(unsigned long long)(self.in_blocks * 512), (unsigned long long)(self.out_blocks * 512));
+	text_printf(out,
+		"rchar: %llu\nwchar: %llu\nsyscr: %llu\nsyscw: %llu\nread_bytes: "
+		"%llu\nwrite_bytes: %llu\ncancelled_write_bytes: 0\n",
+		(unsigned long long)self.read_bytes, (unsigned long long)self.write_bytes,
+		(unsigned long long)self.read_calls, (unsigned long long)self.write_calls,
+		(unsigned long long)(self.in_blocks * 512),
+		(unsigned long long)(self.out_blocks * 512));
 }
 
 /* Files that show what only a tracer may see. */
 static bool is_private(u32 which)
 {
-	return which == PID_AUXV || which == PID_ENVIRON || which == PID_MAPS || which == PID_SMAPS || which == PID_SMAPS_ROLLUP ||
-		which == PID_IO || which == PID_PERSONALITY;
+	return which == PID_AUXV || which == PID_ENVIRON || which == PID_MAPS ||
+	       which == PID_SMAPS || which == PID_SMAPS_ROLLUP || which == PID_IO ||
+	       which == PID_PERSONALITY;
 }
 
 answer_t proc_pid_render(struct call *c, struct task *t, u32 which, bool thread, struct text *out)
@@ -393,7 +488,8 @@ answer_t proc_pid_store(struct call *c, struct task *t, u32 which, const char *d
 		negative = n && data[0] == '-';
 		if (!parse_u64(data + negative, n - negative, &v) || v > 1000)
 			return -EINVAL;
-		if ((negative ? -(s32)v : (s32)v) < t->group->oom_score_adj && !context_capable(c->ctx, CAP_SYS_RESOURCE))
+		if ((negative ? -(s32)v : (s32)v) < t->group->oom_score_adj &&
+			!context_capable(c->ctx, CAP_SYS_RESOURCE))
 			return -EACCES;
 		t->group->oom_score_adj = (s16)(negative ? -(s32)v : (s32)v);
 		return len;
@@ -423,7 +519,8 @@ static void path_into(struct call *c, const struct path_ref *p, struct text *out
 	kfree(buf);
 }
 
-answer_t proc_pid_link(struct call *c, struct task *t, u32 which, struct text *out, struct path_ref *target)
+answer_t proc_pid_link(struct call *c, struct task *t, u32 which, struct text *out,
+	struct path_ref *target)
 {
 	const struct context *ctx;
 	struct path_ref p = {};
@@ -456,7 +553,8 @@ answer_t proc_pid_link(struct call *c, struct task *t, u32 which, struct text *o
 	return 1;
 }
 
-answer_t proc_fd_link(struct call *c, struct task *t, u32 fd, struct text *out, struct path_ref *target)
+answer_t proc_fd_link(struct call *c, struct task *t, u32 fd, struct text *out,
+	struct path_ref *target)
 {
 	struct file *f = task_file_get(t, fd);
 
@@ -479,7 +577,8 @@ answer_t proc_fdinfo_render(struct call *c, struct task *t, u32 fd, struct text 
 	if (!f)
 		return -ENOENT;
 	text_printf(out, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n", (long long)f->pos,
-		(f->flags & ~O_CLOEXEC) | (task_cloexec(t, fd) ? O_CLOEXEC : 0), f->path.mount ? f->path.mount->id : 0,
+		(f->flags & ~O_CLOEXEC) | (task_cloexec(t, fd) ? O_CLOEXEC : 0),
+		f->path.mount ? f->path.mount->id : 0,
 		(unsigned long long)(f->inode ? f->inode->ino : 0));
 	file_put(f);
 	return 0;

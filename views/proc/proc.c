@@ -1,11 +1,18 @@
 /*
- * proc: processes and the state of the kernel as text (proc.c: the tree; root.c, pid.c, sys.c: the texts).
+ * proc: processes and the state of the kernel as text (proc.c: the tree; root.c, pid.c, sys.c: the
+ * texts).
  *
- * Purpose: /proc as proc(5) describes it, as far as Debian's programs read it. Vocabulary: kind, which: what an entry is.
- * Objects and lifetimes: none of its own; entries name processes by number and are gone when those are.
- * Invariants: PROC-I1 a text is made from core's tables in one go, so one read sees one moment; PROC-I2 texts that read another process's
- *   memory are made by core (DO_DESCRIBE), which may wait.
- * Locks: core's own, taken inside its functions. Failure and recovery, replacement: nothing is held. Cost: linear in what is shown.
+ * Purpose: /proc as proc(5) describes it, as far as Debian's programs read it. Vocabulary: kind,
+ * which: what an entry is.
+ *
+ * Objects and lifetimes: none of its own; entries name processes by number and are gone when those
+ * are.
+ *
+ * Invariants: PROC-I1 a text is made from core's tables in one go, so one read sees one moment;
+ * PROC-I2 texts that read another process's memory are made by core (DO_DESCRIBE), which may wait.
+ *
+ * Locks: core's own, taken inside its functions. Failure and recovery, replacement: nothing is
+ * held. Cost: linear in what is shown.
  */
 #include <core/mm.h>
 #include <core/node.h>
@@ -17,9 +24,11 @@
 KABI_MODULE(1, "Apache-2.0");
 
 enum root_link { LINK_SELF, LINK_THREAD_SELF, LINK_MOUNTS };
-static const struct proc_row root_links[] = {{"self", LINK_SELF, 0}, {"thread-self", LINK_THREAD_SELF, 0}, {"mounts", LINK_MOUNTS, 0}};
+static const struct proc_row root_links[] = {{"self", LINK_SELF, 0},
+	{"thread-self", LINK_THREAD_SELF, 0}, {"mounts", LINK_MOUNTS, 0}};
 static const struct proc_row pid_links[] = {{"cwd", 0, 0}, {"root", 1, 0}, {"exe", 2, 0}};
-static const struct proc_row pid_dirs[] = {{"fd", PROC_FD_DIR, 0500}, {"fdinfo", PROC_FDINFO_DIR, 0555}, {"task", PROC_TASK_DIR, 0555}};
+static const struct proc_row pid_dirs[] = {{"fd", PROC_FD_DIR, 0500},
+	{"fdinfo", PROC_FDINFO_DIR, 0555}, {"task", PROC_TASK_DIR, 0555}};
 
 const struct proc_row *proc_row_find(const struct proc_row *rows, u32 nr, const char *name, u32 len)
 {
@@ -31,7 +40,10 @@ const struct proc_row *proc_row_find(const struct proc_row *rows, u32 nr, const 
 
 static void entry(struct view_entry *e, enum proc_kind kind, u64 id, u32 mode)
 {
-	*e = (struct view_entry){.kind = kind, .id = id, .mode = mode, .nlink = S_TYPE(mode) == S_IFDIR ? 2 : 1};
+	*e = (struct view_entry){.kind = kind,
+		.id = id,
+		.mode = mode,
+		.nlink = S_TYPE(mode) == S_IFDIR ? 2 : 1};
 }
 
 static void owned(struct view_entry *e, const struct task *t)
@@ -113,9 +125,11 @@ static answer_t pid_lookup(struct inode *dir, const char *name, u32 len, struct 
 	if (!t)
 		return 0;
 	if (r)
-		entry(e, thread ? PROC_TID_FILE : PROC_PID_FILE, proc_id(proc_number(dir), r->which), S_IFREG | r->mode);
+		entry(e, thread ? PROC_TID_FILE : PROC_PID_FILE,
+			proc_id(proc_number(dir), r->which), S_IFREG | r->mode);
 	else if ((r = proc_row_find(pid_links, ARRAY_SIZE(pid_links), name, len)))
-		entry(e, thread ? PROC_TID_LINK : PROC_PID_LINK, proc_id(proc_number(dir), r->which), S_IFLNK | 0777);
+		entry(e, thread ? PROC_TID_LINK : PROC_PID_LINK,
+			proc_id(proc_number(dir), r->which), S_IFLNK | 0777);
 	else if ((r = proc_row_find(pid_dirs, thread ? 2 : 3, name, len)))
 		entry(e, (enum proc_kind)r->which, proc_id(proc_number(dir), 0), S_IFDIR | r->mode);
 	if (r)
@@ -134,7 +148,8 @@ static void fd_entry(struct view_entry *e, const struct inode *dir, struct file 
 		S_IFLNK | (file_readable(f) ? 0500 : 0) | (file_writable(f) ? 0300 : 0));
 }
 
-static answer_t fd_lookup(struct call *c, struct inode *dir, const char *name, u32 len, struct view_entry *e)
+static answer_t fd_lookup(struct call *c, struct inode *dir, const char *name, u32 len,
+	struct view_entry *e)
 {
 	struct task *t = proc_task(dir);
 	struct file *f = nullptr;
@@ -175,7 +190,8 @@ static answer_t task_lookup(struct inode *dir, const char *name, u32 len, struct
 	return a;
 }
 
-static answer_t proc_lookup(struct call *c, struct inode *dir, const void *name, u32 len, struct view_entry *e)
+static answer_t proc_lookup(struct call *c, struct inode *dir, const void *name, u32 len,
+	struct view_entry *e)
 {
 	switch (dir->view_kind) {
 	case PROC_ROOT:
@@ -198,20 +214,23 @@ static answer_t proc_lookup(struct call *c, struct inode *dir, const void *name,
 /* --- listing: cursor 0 is the first entry; fixed rows first, numbers behind them --- */
 #define CURSOR_NUMBERS 1000u
 
-static answer_t row_entry(struct inode *dir, const struct proc_row *r, struct view_name *name, u64 next)
+static answer_t row_entry(struct inode *dir, const struct proc_row *r, struct view_name *name,
+	u64 next)
 {
 	name->len = (u32)strlcpy(name->text, r->name, sizeof(name->text));
 	name->next_cursor = next;
 	return 1;
 }
 
-static answer_t root_list(struct call *c, struct inode *dir, u64 cursor, struct view_entry *e, struct view_name *name)
+static answer_t root_list(struct call *c, struct inode *dir, u64 cursor, struct view_entry *e,
+	struct view_name *name)
 {
 	u32 files = proc_nr_root_rows(), links = ARRAY_SIZE(root_links);
 	struct thread_group *g;
 
 	if (cursor < files) {
-		entry(e, PROC_ROOT_FILE, proc_root_rows[cursor].which, S_IFREG | proc_root_rows[cursor].mode);
+		entry(e, PROC_ROOT_FILE, proc_root_rows[cursor].which,
+			S_IFREG | proc_root_rows[cursor].mode);
 		return row_entry(dir, &proc_root_rows[cursor], name, cursor + 1);
 	}
 	if (cursor < files + links) {
@@ -236,7 +255,8 @@ static answer_t root_list(struct call *c, struct inode *dir, u64 cursor, struct 
 	return 1;
 }
 
-static answer_t pid_list(struct inode *dir, u64 cursor, struct view_entry *e, struct view_name *name)
+static answer_t pid_list(struct inode *dir, u64 cursor, struct view_entry *e,
+	struct view_name *name)
 {
 	bool thread = dir->view_kind == PROC_TID;
 	u32 files = proc_nr_pid_rows(), links = ARRAY_SIZE(pid_links), dirs = thread ? 2 : 3;
@@ -248,13 +268,15 @@ static answer_t pid_list(struct inode *dir, u64 cursor, struct view_entry *e, st
 	if (cursor < files) {
 		const struct proc_row *r = &proc_pid_rows[cursor];
 
-		entry(e, thread ? PROC_TID_FILE : PROC_PID_FILE, proc_id(proc_number(dir), r->which), S_IFREG | r->mode);
+		entry(e, thread ? PROC_TID_FILE : PROC_PID_FILE,
+			proc_id(proc_number(dir), r->which), S_IFREG | r->mode);
 		return row_entry(dir, r, name, cursor + 1);
 	}
 	if (cursor < files + links) {
 		const struct proc_row *r = &pid_links[cursor - files];
 
-		entry(e, thread ? PROC_TID_LINK : PROC_PID_LINK, proc_id(proc_number(dir), r->which), S_IFLNK | 0777);
+		entry(e, thread ? PROC_TID_LINK : PROC_PID_LINK,
+			proc_id(proc_number(dir), r->which), S_IFLNK | 0777);
 		return row_entry(dir, r, name, cursor + 1);
 	}
 	if (cursor < files + links + dirs) {
@@ -266,7 +288,8 @@ static answer_t pid_list(struct inode *dir, u64 cursor, struct view_entry *e, st
 	return 0;
 }
 
-static answer_t fd_list(struct call *c, struct inode *dir, u64 cursor, struct view_entry *e, struct view_name *name)
+static answer_t fd_list(struct call *c, struct inode *dir, u64 cursor, struct view_entry *e,
+	struct view_name *name)
 {
 	struct task *t = proc_task(dir);
 	struct file *f = nullptr;
@@ -288,7 +311,8 @@ static answer_t fd_list(struct call *c, struct inode *dir, u64 cursor, struct vi
 	return 1;
 }
 
-static answer_t task_list(struct inode *dir, u64 cursor, struct view_entry *e, struct view_name *name)
+static answer_t task_list(struct inode *dir, u64 cursor, struct view_entry *e,
+	struct view_name *name)
 {
 	struct task *leader = proc_task(dir), *t;
 
@@ -305,7 +329,8 @@ static answer_t task_list(struct inode *dir, u64 cursor, struct view_entry *e, s
 	return 1;
 }
 
-static answer_t proc_list(struct call *c, struct inode *dir, u64 cursor, struct view_entry *e, struct view_name *name)
+static answer_t proc_list(struct call *c, struct inode *dir, u64 cursor, struct view_entry *e,
+	struct view_name *name)
 {
 	switch (dir->view_kind) {
 	case PROC_ROOT:
@@ -390,7 +415,8 @@ static answer_t proc_store(struct call *c, struct inode *i, const void *data, u3
 	return a;
 }
 
-static answer_t proc_link(struct call *c, struct inode *i, struct text *text, struct path_ref *target)
+static answer_t proc_link(struct call *c, struct inode *i, struct text *text,
+	struct path_ref *target)
 {
 	struct task *t;
 	answer_t a;
@@ -399,7 +425,8 @@ static answer_t proc_link(struct call *c, struct inode *i, struct text *text, st
 		if (proc_which(i) == LINK_SELF)
 			text_printf(text, "%d", group_pid_nr(c->task->group));
 		else if (proc_which(i) == LINK_THREAD_SELF)
-			text_printf(text, "%d/task/%d", group_pid_nr(c->task->group), task_pid_nr(c->task));
+			text_printf(text, "%d/task/%d", group_pid_nr(c->task->group),
+				task_pid_nr(c->task));
 		else
 			text_printf(text, "self/mounts");
 		return 0;
@@ -417,12 +444,14 @@ static answer_t proc_link(struct call *c, struct inode *i, struct text *text, st
 	return a;
 }
 
-/* As Linux's procfs, whose lookup of an unknown name is an error already: nothing can be made here, and the name is what is missing. */
-static answer_t proc_create(struct call *c, struct inode *dir, const void *name, u32 name_len, u32 mode, u32 rdev, const void *target,
-	u32 target_len, struct view_entry *entry)
+/* As Linux's procfs, whose lookup of an unknown name is an error already: nothing can be made here,
+ * and the name is what is missing. */
+static answer_t proc_create(struct call *c, struct inode *dir, const void *name, u32 name_len,
+	u32 mode, u32 rdev, const void *target, u32 target_len, struct view_entry *entry)
 {
 	return -ENOENT;
 }
 
-KABI_IMPLEMENT_AT(view, proc, .mount = proc_mount, .lookup = proc_lookup, .list = proc_list, .revalidate = proc_revalidate, .render = proc_render,
-	.store = proc_store, .link = proc_link, .create = proc_create);
+KABI_IMPLEMENT_AT(view, proc, .mount = proc_mount, .lookup = proc_lookup, .list = proc_list,
+	.revalidate = proc_revalidate, .render = proc_render, .store = proc_store,
+	.link = proc_link, .create = proc_create);

@@ -13,14 +13,34 @@
 
 #define USER_HZ 100
 enum root_file {
-	ROOT_CMDLINE, ROOT_CPUINFO, ROOT_DEVICES, ROOT_FILESYSTEMS, ROOT_LOADAVG, ROOT_MEMINFO, ROOT_PARTITIONS, ROOT_SLABINFO, ROOT_STAT, ROOT_SWAPS,
-	ROOT_UPTIME, ROOT_VERSION, ROOT_VMSTAT,
+	ROOT_CMDLINE,
+	ROOT_CPUINFO,
+	ROOT_DEVICES,
+	ROOT_FILESYSTEMS,
+	ROOT_LOADAVG,
+	ROOT_MEMINFO,
+	ROOT_PARTITIONS,
+	ROOT_SLABINFO,
+	ROOT_STAT,
+	ROOT_SWAPS,
+	ROOT_UPTIME,
+	ROOT_VERSION,
+	ROOT_VMSTAT,
 };
 const struct proc_row proc_root_rows[] = {
-	{"cmdline", ROOT_CMDLINE, 0444}, {"cpuinfo", ROOT_CPUINFO, 0444}, {"devices", ROOT_DEVICES, 0444},
-	{"filesystems", ROOT_FILESYSTEMS, 0444}, {"loadavg", ROOT_LOADAVG, 0444}, {"meminfo", ROOT_MEMINFO, 0444},
-	{"partitions", ROOT_PARTITIONS, 0444}, {"slabinfo", ROOT_SLABINFO, 0400}, {"stat", ROOT_STAT, 0444}, {"swaps", ROOT_SWAPS, 0444},
-	{"uptime", ROOT_UPTIME, 0444}, {"version", ROOT_VERSION, 0444}, {"vmstat", ROOT_VMSTAT, 0444},
+	{"cmdline", ROOT_CMDLINE, 0444},
+	{"cpuinfo", ROOT_CPUINFO, 0444},
+	{"devices", ROOT_DEVICES, 0444},
+	{"filesystems", ROOT_FILESYSTEMS, 0444},
+	{"loadavg", ROOT_LOADAVG, 0444},
+	{"meminfo", ROOT_MEMINFO, 0444},
+	{"partitions", ROOT_PARTITIONS, 0444},
+	{"slabinfo", ROOT_SLABINFO, 0400},
+	{"stat", ROOT_STAT, 0444},
+	{"swaps", ROOT_SWAPS, 0444},
+	{"uptime", ROOT_UPTIME, 0444},
+	{"version", ROOT_VERSION, 0444},
+	{"vmstat", ROOT_VMSTAT, 0444},
 };
 u32 proc_nr_root_rows(void)
 {
@@ -40,7 +60,8 @@ static void cpuinfo(struct text *t)
 		t->failed = true;
 		return;
 	}
-	for_each_online_cpu (i) {
+	for_each_online_cpu(i)
+	{
 		int n = arch_cpuinfo(i, buf, PAGE_BYTES);
 
 		text_write(t, buf, MIN((size_t)MAX(n, 0), PAGE_BYTES - 1));
@@ -52,7 +73,8 @@ static void kb(struct text *t, const char *name, u64 pages)
 {
 	size_t len = strlen(name);
 
-	text_printf(t, "%s:%*s%8llu kB\n", name, len < 15 ? (int)(15 - len) : 1, "", (unsigned long long)(pages * (PAGE_BYTES / 1024)));
+	text_printf(t, "%s:%*s%8llu kB\n", name, len < 15 ? (int)(15 - len) : 1, "",
+		(unsigned long long)(pages * (PAGE_BYTES / 1024)));
 }
 
 static void meminfo(struct text *t)
@@ -90,7 +112,8 @@ static void meminfo(struct text *t)
 
 static void stat_cpu(struct text *t, const char *name, u64 user, u64 system, u64 idle, u64 irq)
 {
-	text_printf(t, "%s %llu 0 %llu %llu 0 %llu 0 0 0 0\n", name, (unsigned long long)ticks(user), (unsigned long long)ticks(system),
+	text_printf(t, "%s %llu 0 %llu %llu 0 %llu 0 0 0 0\n", name,
+		(unsigned long long)ticks(user), (unsigned long long)ticks(system),
 		(unsigned long long)ticks(idle), (unsigned long long)ticks(irq));
 }
 
@@ -99,7 +122,8 @@ static void stat(struct text *t)
 	u64 user = 0, system = 0, idle = 0, irq = 0, switches = 0, irqs = 0, load[3];
 	u32 running, total;
 
-	for_each_online_cpu (i) {
+	for_each_online_cpu(i)
+	{
 		user += cpu_data[i]->stat_user_ns;
 		system += cpu_data[i]->stat_system_ns;
 		idle += cpu_data[i]->stat_idle_ns;
@@ -108,13 +132,18 @@ static void stat(struct text *t)
 		irqs += cpu_data[i]->stat_irqs;
 	}
 	stat_cpu(t, "cpu ", user, system, idle, irq);
-	for_each_online_cpu (i) {
+	for_each_online_cpu(i)
+	{
 		text_printf(t, "cpu%u", i);
-		stat_cpu(t, "", cpu_data[i]->stat_user_ns, cpu_data[i]->stat_system_ns, cpu_data[i]->stat_idle_ns, cpu_data[i]->stat_irq_ns);
+		stat_cpu(t, "", cpu_data[i]->stat_user_ns, cpu_data[i]->stat_system_ns,
+			cpu_data[i]->stat_idle_ns, cpu_data[i]->stat_irq_ns);
 	}
 	sched_loadavg(load, &running, &total);
-	text_printf(t, "intr %llu\nctxt %llu\nbtime %lld\nprocesses %llu\nprocs_running %u\nprocs_blocked 0\n", (unsigned long long)irqs,
-		(unsigned long long)switches, (long long)((time_realtime_ns() - time_boottime_ns()) / NSEC_PER_SEC),
+	text_printf(t,
+		"intr %llu\nctxt %llu\nbtime %lld\nprocesses %llu\nprocs_running %u\nprocs_blocked "
+		"0\n",
+		(unsigned long long)irqs, (unsigned long long)switches,
+		(long long)((time_realtime_ns() - time_boottime_ns()) / NSEC_PER_SEC),
 		(unsigned long long)task_forks(), MAX(running, 1u));
 }
 
@@ -132,7 +161,8 @@ static void loadavg(struct call *c, struct text *t)
 	for (u32 i = 0; i < 3; i++) { /* 11 bits of fraction, rounded to hundredths */
 		u64 v = load[i] + 10;
 
-		text_printf(t, "%llu.%02llu ", (unsigned long long)(v >> 11), (unsigned long long)(((v & 2047) * 100) >> 11));
+		text_printf(t, "%llu.%02llu ", (unsigned long long)(v >> 11),
+			(unsigned long long)(((v & 2047) * 100) >> 11));
 	}
 	text_printf(t, "%u/%u %d\n", MAX(running, 1u), total, last);
 }
@@ -141,10 +171,11 @@ static void uptime(struct text *t)
 {
 	u64 up = (u64)time_boottime_ns(), idle = 0;
 
-	for_each_online_cpu (i)
-		idle += cpu_data[i]->stat_idle_ns;
-	text_printf(t, "%llu.%02llu %llu.%02llu\n", (unsigned long long)(up / NSEC_PER_SEC), (unsigned long long)(up / 10000000 % 100),
-		(unsigned long long)(idle / NSEC_PER_SEC), (unsigned long long)(idle / 10000000 % 100));
+	for_each_online_cpu(i) idle += cpu_data[i]->stat_idle_ns;
+	text_printf(t, "%llu.%02llu %llu.%02llu\n", (unsigned long long)(up / NSEC_PER_SEC),
+		(unsigned long long)(up / 10000000 % 100),
+		(unsigned long long)(idle / NSEC_PER_SEC),
+		(unsigned long long)(idle / 10000000 % 100));
 }
 
 static void filesystems(struct text *t)
@@ -163,8 +194,9 @@ static void block_table(struct text *t)
 	text_printf(t, "major minor  #blocks  name\n\n");
 	while ((d = device_next(d)))
 		if (S_TYPE(d->node_mode) == S_IFBLK)
-			text_printf(t, "%4u  %7u %10llu %s\n", DEV_MAJOR(d->node_dev), DEV_MINOR(d->node_dev),
-				(unsigned long long)(d->size_bytes / 1024), d->node_name);
+			text_printf(t, "%4u  %7u %10llu %s\n", DEV_MAJOR(d->node_dev),
+				DEV_MINOR(d->node_dev), (unsigned long long)(d->size_bytes / 1024),
+				d->node_name);
 }
 
 static void devices(struct text *t)
@@ -191,10 +223,13 @@ static void slabinfo(struct text *t)
 {
 	struct slab_info s;
 
-	text_printf(t, "slabinfo - version: 2.1\n# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab>\n");
+	text_printf(t, "slabinfo - version: 2.1\n# name            <active_objs> <num_objs> "
+		       "<objsize> <objperslab> <pagesperslab>\n");
 	for (u32 i = 0; slab_info_at(i, &s); i++)
-		text_printf(t, "%-17s %6llu %6llu %6u %4u %4u\n", s.name, (unsigned long long)s.nr_in_use,
-			(unsigned long long)(s.nr_slabs * s.objects_per_slab), s.object_bytes, s.objects_per_slab, s.pages_per_slab);
+		text_printf(t, "%-17s %6llu %6llu %6u %4u %4u\n", s.name,
+			(unsigned long long)s.nr_in_use,
+			(unsigned long long)(s.nr_slabs * s.objects_per_slab), s.object_bytes,
+			s.objects_per_slab, s.pages_per_slab);
 }
 
 static void vmstat(struct text *t)
@@ -202,9 +237,12 @@ static void vmstat(struct text *t)
 	struct memory_stats s;
 
 	mm_stats(&s);
-	text_printf(t, "nr_free_pages %llu\nnr_anon_pages %llu\nnr_mapped %llu\nnr_file_pages %llu\nnr_dirty %llu\nnr_writeback %llu\nnr_shmem %llu\n",
-		(unsigned long long)s.free_pages, (unsigned long long)s.anon_pages, (unsigned long long)s.mapped_pages,
-		(unsigned long long)s.cached_pages, (unsigned long long)s.dirty_pages, (unsigned long long)s.writeback_pages,
+	text_printf(t,
+		"nr_free_pages %llu\nnr_anon_pages %llu\nnr_mapped %llu\nnr_file_pages "
+		"%llu\nnr_dirty %llu\nnr_writeback %llu\nnr_shmem %llu\n",
+		(unsigned long long)s.free_pages, (unsigned long long)s.anon_pages,
+		(unsigned long long)s.mapped_pages, (unsigned long long)s.cached_pages,
+		(unsigned long long)s.dirty_pages, (unsigned long long)s.writeback_pages,
 		(unsigned long long)s.shmem_pages);
 }
 
@@ -245,7 +283,8 @@ answer_t proc_root_render(struct call *c, u32 which, struct text *t)
 		uptime(t);
 		break;
 	case ROOT_VERSION:
-		text_printf(t, "%s version %s (UmkaOS, clang 19) %s\n", KERNEL_OSTYPE, KERNEL_RELEASE, KERNEL_VERSION);
+		text_printf(t, "%s version %s (UmkaOS, clang 19) %s\n", KERNEL_OSTYPE,
+			KERNEL_RELEASE, KERNEL_VERSION);
 		break;
 	case ROOT_VMSTAT:
 		vmstat(t);
@@ -269,8 +308,9 @@ static void mount_flags(struct text *t, u32 flags)
 	static const struct {
 		u32 flag;
 		const char *name;
-	} names[] = {{MNT_NOSUID, "nosuid"}, {MNT_NODEV, "nodev"}, {MNT_NOEXEC, "noexec"}, {MNT_NOATIME, "noatime"},
-		{MNT_NODIRATIME, "nodiratime"}, {MNT_RELATIME, "relatime"}};
+	} names[] = {{MNT_NOSUID, "nosuid"}, {MNT_NODEV, "nodev"}, {MNT_NOEXEC, "noexec"},
+		{MNT_NOATIME, "noatime"}, {MNT_NODIRATIME, "nodiratime"},
+		{MNT_RELATIME, "relatime"}};
 
 	text_printf(t, "%s", flags & MNT_RDONLY ? "ro" : "rw");
 	for (u32 i = 0; i < ARRAY_SIZE(names); i++)
@@ -278,17 +318,22 @@ static void mount_flags(struct text *t, u32 flags)
 			text_printf(t, ",%s", names[i].name);
 }
 
-static void one_mount(struct text *t, struct mount *m, const struct path_ref *root, bool info, char *buf)
+static void one_mount(struct text *t, struct mount *m, const struct path_ref *root, bool info,
+	char *buf)
 {
 	struct path_ref at = {m, m->root};
-	const char *where = path_text(&at, root, buf, PAGE_BYTES), *sb_mode = m->sb->flags & SB_RDONLY ? "ro" : "rw";
+	const char *where = path_text(&at, root, buf, PAGE_BYTES),
+		   *sb_mode = m->sb->flags & SB_RDONLY ? "ro" : "rw";
 	const char *options = m->sb->options;
 
 	if (!where || !strncmp(where, "(unreachable)", 13))
 		return;
 	if (info) {
-		text_printf(t, "%u %u %u:%u ", m->id, m->parent->id, DEV_MAJOR(m->sb->dev), DEV_MINOR(m->sb->dev));
-		escaped(t, m->root->parent == m->root ? "/" : m->root->text); /* a bind of a subtree: its last part */
+		text_printf(t, "%u %u %u:%u ", m->id, m->parent->id, DEV_MAJOR(m->sb->dev),
+			DEV_MINOR(m->sb->dev));
+		escaped(t, m->root->parent == m->root
+				   ? "/"
+				   : m->root->text); /* a bind of a subtree: its last part */
 		text_putc(t, ' ');
 		escaped(t, where);
 		text_putc(t, ' ');
@@ -306,7 +351,8 @@ static void one_mount(struct text *t, struct mount *m, const struct path_ref *ro
 	text_printf(t, "%s%s 0 0\n", *options ? "," : "", options);
 }
 
-void proc_mounts_text(struct call *c, struct mount_ns *ns, const struct path_ref *root, bool mountinfo, struct text *t)
+void proc_mounts_text(struct call *c, struct mount_ns *ns, const struct path_ref *root,
+	bool mountinfo, struct text *t)
 {
 	char *buf = kmalloc(PAGE_BYTES);
 	struct mount *m;

@@ -1,5 +1,5 @@
-/* /proc/sys: values that programs read, and the few that can be set. A row is a file; directories are the prefixes. proc(5), sysctl docs of
- * Linux. Theory in proc.c. */
+/* /proc/sys: values that programs read, and the few that can be set. A row is a file; directories
+ * are the prefixes. proc(5), sysctl docs of Linux. Theory in proc.c. */
 #include <core/context.h>
 #include <core/node.h>
 #include <core/random.h>
@@ -12,11 +12,37 @@ enum sys_dir { SYS_TOP, SYS_KERNEL, SYS_VM, SYS_FS, SYS_RANDOM, SYS_PTY, SYS_NR_
 static const struct {
 	const char *name;
 	enum sys_dir parent;
-} dirs[SYS_NR_DIRS] = {{"", SYS_TOP}, {"kernel", SYS_TOP}, {"vm", SYS_TOP}, {"fs", SYS_TOP}, {"random", SYS_KERNEL}, {"pty", SYS_KERNEL}};
+} dirs[SYS_NR_DIRS] = {{"", SYS_TOP}, {"kernel", SYS_TOP}, {"vm", SYS_TOP}, {"fs", SYS_TOP},
+	{"random", SYS_KERNEL}, {"pty", SYS_KERNEL}};
 
 enum sys_file {
-	OSTYPE, OSRELEASE, VERSION, HOSTNAME, DOMAINNAME, PID_MAX, THREADS_MAX, LAST_CAP, NGROUPS_MAX, RANDOMIZE, CORE_PATTERN, RR_SLICE, TAINTED,
-	OVERCOMMIT, MAX_MAP_COUNT, SWAPPINESS, MMAP_MIN, FILE_MAX, NR_OPEN, PIPE_MAX, MOUNT_MAX, UUID, BOOT_ID, ENTROPY_AVAIL, POOLSIZE, PTY_MAX, PTY_NR,
+	OSTYPE,
+	OSRELEASE,
+	VERSION,
+	HOSTNAME,
+	DOMAINNAME,
+	PID_MAX,
+	THREADS_MAX,
+	LAST_CAP,
+	NGROUPS_MAX,
+	RANDOMIZE,
+	CORE_PATTERN,
+	RR_SLICE,
+	TAINTED,
+	OVERCOMMIT,
+	MAX_MAP_COUNT,
+	SWAPPINESS,
+	MMAP_MIN,
+	FILE_MAX,
+	NR_OPEN,
+	PIPE_MAX,
+	MOUNT_MAX,
+	UUID,
+	BOOT_ID,
+	ENTROPY_AVAIL,
+	POOLSIZE,
+	PTY_MAX,
+	PTY_NR,
 };
 static const struct {
 	const char *name;
@@ -24,36 +50,61 @@ static const struct {
 	u32 mode;
 	enum sys_file which;
 } files[] = {
-	{"ostype", SYS_KERNEL, 0444, OSTYPE}, {"osrelease", SYS_KERNEL, 0444, OSRELEASE}, {"version", SYS_KERNEL, 0444, VERSION},
-	{"hostname", SYS_KERNEL, 0644, HOSTNAME}, {"domainname", SYS_KERNEL, 0644, DOMAINNAME}, {"pid_max", SYS_KERNEL, 0444, PID_MAX},
-	{"threads-max", SYS_KERNEL, 0444, THREADS_MAX}, {"cap_last_cap", SYS_KERNEL, 0444, LAST_CAP}, {"ngroups_max", SYS_KERNEL, 0444, NGROUPS_MAX},
-	{"randomize_va_space", SYS_KERNEL, 0444, RANDOMIZE}, {"core_pattern", SYS_KERNEL, 0444, CORE_PATTERN},
-	{"sched_rr_timeslice_ms", SYS_KERNEL, 0444, RR_SLICE}, {"tainted", SYS_KERNEL, 0444, TAINTED},
-	{"overcommit_memory", SYS_VM, 0444, OVERCOMMIT}, {"max_map_count", SYS_VM, 0444, MAX_MAP_COUNT}, {"swappiness", SYS_VM, 0444, SWAPPINESS},
-	{"mmap_min_addr", SYS_VM, 0444, MMAP_MIN}, {"file-max", SYS_FS, 0444, FILE_MAX}, {"nr_open", SYS_FS, 0444, NR_OPEN},
-	{"pipe-max-size", SYS_FS, 0444, PIPE_MAX}, {"mount-max", SYS_FS, 0444, MOUNT_MAX}, {"uuid", SYS_RANDOM, 0444, UUID},
-	{"boot_id", SYS_RANDOM, 0444, BOOT_ID}, {"entropy_avail", SYS_RANDOM, 0444, ENTROPY_AVAIL}, {"poolsize", SYS_RANDOM, 0444, POOLSIZE},
-	{"max", SYS_PTY, 0444, PTY_MAX}, {"nr", SYS_PTY, 0444, PTY_NR},
+	{"ostype", SYS_KERNEL, 0444, OSTYPE},
+	{"osrelease", SYS_KERNEL, 0444, OSRELEASE},
+	{"version", SYS_KERNEL, 0444, VERSION},
+	{"hostname", SYS_KERNEL, 0644, HOSTNAME},
+	{"domainname", SYS_KERNEL, 0644, DOMAINNAME},
+	{"pid_max", SYS_KERNEL, 0444, PID_MAX},
+	{"threads-max", SYS_KERNEL, 0444, THREADS_MAX},
+	{"cap_last_cap", SYS_KERNEL, 0444, LAST_CAP},
+	{"ngroups_max", SYS_KERNEL, 0444, NGROUPS_MAX},
+	{"randomize_va_space", SYS_KERNEL, 0444, RANDOMIZE},
+	{"core_pattern", SYS_KERNEL, 0444, CORE_PATTERN},
+	{"sched_rr_timeslice_ms", SYS_KERNEL, 0444, RR_SLICE},
+	{"tainted", SYS_KERNEL, 0444, TAINTED},
+	{"overcommit_memory", SYS_VM, 0444, OVERCOMMIT},
+	{"max_map_count", SYS_VM, 0444, MAX_MAP_COUNT},
+	{"swappiness", SYS_VM, 0444, SWAPPINESS},
+	{"mmap_min_addr", SYS_VM, 0444, MMAP_MIN},
+	{"file-max", SYS_FS, 0444, FILE_MAX},
+	{"nr_open", SYS_FS, 0444, NR_OPEN},
+	{"pipe-max-size", SYS_FS, 0444, PIPE_MAX},
+	{"mount-max", SYS_FS, 0444, MOUNT_MAX},
+	{"uuid", SYS_RANDOM, 0444, UUID},
+	{"boot_id", SYS_RANDOM, 0444, BOOT_ID},
+	{"entropy_avail", SYS_RANDOM, 0444, ENTROPY_AVAIL},
+	{"poolsize", SYS_RANDOM, 0444, POOLSIZE},
+	{"max", SYS_PTY, 0444, PTY_MAX},
+	{"nr", SYS_PTY, 0444, PTY_NR},
 };
 
 static void dir_entry(struct view_entry *e, u32 dir)
 {
-	*e = (struct view_entry){.kind = PROC_SYS_DIR, .id = dir, .mode = S_IFDIR | 0555, .nlink = 2};
+	*e = (struct view_entry){.kind = PROC_SYS_DIR,
+		.id = dir,
+		.mode = S_IFDIR | 0555,
+		.nlink = 2};
 }
 static void file_entry(struct view_entry *e, u32 row)
 {
-	*e = (struct view_entry){.kind = PROC_SYS_FILE, .id = files[row].which, .mode = S_IFREG | files[row].mode, .nlink = 1};
+	*e = (struct view_entry){.kind = PROC_SYS_FILE,
+		.id = files[row].which,
+		.mode = S_IFREG | files[row].mode,
+		.nlink = 1};
 }
 
 answer_t proc_sys_lookup(u32 dir, const char *name, u32 len, struct view_entry *e)
 {
 	for (u32 i = 1; i < SYS_NR_DIRS; i++)
-		if (dirs[i].parent == dir && !strncmp(dirs[i].name, name, len) && !dirs[i].name[len]) {
+		if (dirs[i].parent == dir && !strncmp(dirs[i].name, name, len) &&
+			!dirs[i].name[len]) {
 			dir_entry(e, i);
 			return 1;
 		}
 	for (u32 i = 0; i < ARRAY_SIZE(files); i++)
-		if (files[i].dir == dir && !strncmp(files[i].name, name, len) && !files[i].name[len]) {
+		if (files[i].dir == dir && !strncmp(files[i].name, name, len) &&
+			!files[i].name[len]) {
 			file_entry(e, i);
 			return 1;
 		}
@@ -109,7 +160,9 @@ answer_t proc_sys_render(struct call *c, u32 which, struct text *t)
 	case HOSTNAME:
 	case DOMAINNAME:
 		spin_lock(&c->ctx->uts_ns->obj.lock);
-		text_printf(t, "%s\n", which == HOSTNAME ? c->ctx->uts_ns->node_name : c->ctx->uts_ns->domain_name);
+		text_printf(t, "%s\n",
+			which == HOSTNAME ? c->ctx->uts_ns->node_name
+					  : c->ctx->uts_ns->domain_name);
 		spin_unlock(&c->ctx->uts_ns->obj.lock);
 		break;
 	case PID_MAX:

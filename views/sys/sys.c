@@ -1,11 +1,14 @@
 /*
  * sysfs: devices as Linux's programs look for them.
  *
- *   class/CLASS/NAME -> ../../devices/virtual/CLASS/NAME       block/NAME -> ../devices/virtual/block/NAME
- *   devices/virtual/CLASS/NAME/{dev,uevent,size}               devices/system/cpu/{online,possible,present,cpuN}
- *   kernel/ fs/ bus/ dev/{char,block}/MAJOR:MINOR -> device
+ *   class/CLASS/NAME -> ../../devices/virtual/CLASS/NAME       block/NAME ->
+ * ../devices/virtual/block/NAME devices/virtual/CLASS/NAME/{dev,uevent,size}
+ * devices/system/cpu/{online,possible,present,cpuN} kernel/ fs/ bus/ dev/{char,block}/MAJOR:MINOR
+ * -> device
  *
- * Purpose: renders core's device table (core/device.h). An entry's id is the device's object id, or a class's or CPU's number.
+ * Purpose: renders core's device table (core/device.h). An entry's id is the device's object id, or
+ * a class's or CPU's number.
+ *
  * Failure and recovery, replacement: nothing is held. Cost: a walk of the device table per lookup.
  */
 #include <core/cpu.h>
@@ -18,20 +21,49 @@
 KABI_MODULE(1, "Apache-2.0");
 
 enum kind : u32 {
-	SYS_ROOT, SYS_DIR,     /* id: enum fixed */
-	SYS_CLASS, SYS_VIRTUAL_CLASS, /* id: class */
-	SYS_LINK,	       /* id: device | link kind << 56 */
-	SYS_DEVICE, SYS_DEVICE_FILE, /* id: device [<< 4 | file] */
-	SYS_CPU_FILE, SYS_CPU,
+	SYS_ROOT,
+	SYS_DIR, /* id: enum fixed */
+	SYS_CLASS,
+	SYS_VIRTUAL_CLASS, /* id: class */
+	SYS_LINK,          /* id: device | link kind << 56 */
+	SYS_DEVICE,
+	SYS_DEVICE_FILE, /* id: device [<< 4 | file] */
+	SYS_CPU_FILE,
+	SYS_CPU,
 };
-enum fixed : u32 { D_ROOT, D_BLOCK, D_BUS, D_CLASS, D_DEV, D_DEV_BLOCK, D_DEV_CHAR, D_DEVICES, D_SYSTEM, D_CPU, D_VIRTUAL, D_FS, D_KERNEL, D_NR };
+enum fixed : u32 {
+	D_ROOT,
+	D_BLOCK,
+	D_BUS,
+	D_CLASS,
+	D_DEV,
+	D_DEV_BLOCK,
+	D_DEV_CHAR,
+	D_DEVICES,
+	D_SYSTEM,
+	D_CPU,
+	D_VIRTUAL,
+	D_FS,
+	D_KERNEL,
+	D_NR
+};
 static const struct {
 	const char *name;
 	enum fixed parent;
 } fixed[D_NR] = {
-	[D_ROOT] = {"", D_NR}, [D_BLOCK] = {"block", D_ROOT}, [D_BUS] = {"bus", D_ROOT}, [D_CLASS] = {"class", D_ROOT}, [D_DEV] = {"dev", D_ROOT},
-	[D_DEV_BLOCK] = {"block", D_DEV}, [D_DEV_CHAR] = {"char", D_DEV}, [D_DEVICES] = {"devices", D_ROOT}, [D_SYSTEM] = {"system", D_DEVICES},
-	[D_CPU] = {"cpu", D_SYSTEM}, [D_VIRTUAL] = {"virtual", D_DEVICES}, [D_FS] = {"fs", D_ROOT}, [D_KERNEL] = {"kernel", D_ROOT},
+	[D_ROOT] = {"", D_NR},
+	[D_BLOCK] = {"block", D_ROOT},
+	[D_BUS] = {"bus", D_ROOT},
+	[D_CLASS] = {"class", D_ROOT},
+	[D_DEV] = {"dev", D_ROOT},
+	[D_DEV_BLOCK] = {"block", D_DEV},
+	[D_DEV_CHAR] = {"char", D_DEV},
+	[D_DEVICES] = {"devices", D_ROOT},
+	[D_SYSTEM] = {"system", D_DEVICES},
+	[D_CPU] = {"cpu", D_SYSTEM},
+	[D_VIRTUAL] = {"virtual", D_DEVICES},
+	[D_FS] = {"fs", D_ROOT},
+	[D_KERNEL] = {"kernel", D_ROOT},
 };
 static const char *const classes[] = {"block", "mem", "misc", "tty"};
 static const char *const device_files[] = {"dev", "uevent", "size"};
@@ -41,7 +73,10 @@ enum link : u32 { LINK_CLASS, LINK_BLOCK, LINK_DEV };
 
 static void entry(struct view_entry *e, enum kind kind, u64 id, u32 mode)
 {
-	*e = (struct view_entry){.kind = kind, .id = id, .mode = mode, .nlink = S_TYPE(mode) == S_IFDIR ? 2 : 1};
+	*e = (struct view_entry){.kind = kind,
+		.id = id,
+		.mode = mode,
+		.nlink = S_TYPE(mode) == S_IFDIR ? 2 : 1};
 }
 static bool is(const char *name, u32 len, const char *text)
 {
@@ -62,7 +97,8 @@ static struct device *by_id(u64 id)
 }
 
 /* Does this device appear in directory (kind, id), and under which name? */
-static bool appears(const struct inode *dir, const struct device *d, char name[32], struct view_entry *e)
+static bool appears(const struct inode *dir, const struct device *d, char name[32],
+	struct view_entry *e)
 {
 	bool block = S_TYPE(d->node_mode) == S_IFBLK;
 
@@ -107,15 +143,18 @@ static bool nth(const struct inode *dir, u64 n, char name[32], struct view_entry
 		for (u32 i = 0; (id == D_CLASS || id == D_VIRTUAL) && i < ARRAY_SIZE(classes); i++)
 			if (n-- == 0) {
 				strlcpy(name, classes[i], 32);
-				entry(e, id == D_CLASS ? SYS_CLASS : SYS_VIRTUAL_CLASS, i, S_IFDIR | 0755);
+				entry(e, id == D_CLASS ? SYS_CLASS : SYS_VIRTUAL_CLASS, i,
+					S_IFDIR | 0755);
 				return true;
 			}
 		for (u32 i = 0; id == D_CPU && i < ARRAY_SIZE(cpu_files) + cpu_nr_present(); i++)
 			if (n-- == 0) {
 				bool file = i < ARRAY_SIZE(cpu_files);
 
-				snprintf(name, 32, file ? "%s" : "%scpu%u", file ? cpu_files[i] : "", i - (u32)ARRAY_SIZE(cpu_files));
-				entry(e, file ? SYS_CPU_FILE : SYS_CPU, i, file ? S_IFREG | 0444 : S_IFDIR | 0755);
+				snprintf(name, 32, file ? "%s" : "%scpu%u",
+					file ? cpu_files[i] : "", i - (u32)ARRAY_SIZE(cpu_files));
+				entry(e, file ? SYS_CPU_FILE : SYS_CPU, i,
+					file ? S_IFREG | 0444 : S_IFDIR | 0755);
 				return true;
 			}
 	}
@@ -139,7 +178,8 @@ static answer_t sys_mount(struct call *c, struct superblock *sb, struct view_ent
 	return 0;
 }
 
-static answer_t sys_lookup(struct call *c, struct inode *dir, const void *name, u32 len, struct view_entry *e)
+static answer_t sys_lookup(struct call *c, struct inode *dir, const void *name, u32 len,
+	struct view_entry *e)
 {
 	char text[32];
 
@@ -149,7 +189,8 @@ static answer_t sys_lookup(struct call *c, struct inode *dir, const void *name, 
 	return 0;
 }
 
-static answer_t sys_list(struct call *c, struct inode *dir, u64 cursor, struct view_entry *e, struct view_name *name)
+static answer_t sys_list(struct call *c, struct inode *dir, u64 cursor, struct view_entry *e,
+	struct view_name *name)
 {
 	char text[32];
 
@@ -180,7 +221,8 @@ static answer_t sys_render(struct call *c, struct inode *i, struct text *t)
 		text_printf(t, "%u:%u\n", DEV_MAJOR(d->node_dev), DEV_MINOR(d->node_dev));
 		break;
 	case 1:
-		text_printf(t, "MAJOR=%u\nMINOR=%u\nDEVNAME=%s\n", DEV_MAJOR(d->node_dev), DEV_MINOR(d->node_dev), d->node_name);
+		text_printf(t, "MAJOR=%u\nMINOR=%u\nDEVNAME=%s\n", DEV_MAJOR(d->node_dev),
+			DEV_MINOR(d->node_dev), d->node_name);
 		break;
 	default:
 		text_printf(t, "%llu\n", (unsigned long long)(d->size_bytes / 512));
@@ -212,11 +254,12 @@ static answer_t sys_revalidate(struct call *c, struct inode *i)
 
 	if (i->view_kind < SYS_LINK || i->view_kind > SYS_DEVICE_FILE)
 		return 1;
-	d = by_id(i->view_kind == SYS_DEVICE_FILE ? i->view_id >> 4 : i->view_id & (((u64)1 << LINK_SHIFT) - 1));
+	d = by_id(i->view_kind == SYS_DEVICE_FILE ? i->view_id >> 4
+						  : i->view_id & (((u64)1 << LINK_SHIFT) - 1));
 	if (d)
 		object_put(&d->obj);
 	return d != nullptr;
 }
 
-KABI_IMPLEMENT_AT(view, sys, .mount = sys_mount, .lookup = sys_lookup, .list = sys_list, .render = sys_render, .link = sys_link,
-	.revalidate = sys_revalidate);
+KABI_IMPLEMENT_AT(view, sys, .mount = sys_mount, .lookup = sys_lookup, .list = sys_list,
+	.render = sys_render, .link = sys_link, .revalidate = sys_revalidate);

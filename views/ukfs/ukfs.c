@@ -7,7 +7,9 @@
  *   kernel/waits              every thread that waits, and for what (core/call/describe.c)
  *   kernel/drivers/NAME/      an instance: tier, state, device, calls, interrupts
  *
- * Purpose: the operator's window (architecture.md sections 6, 12). Objects: none of its own. PROC-like: every text is made in one go.
+ * Purpose: the operator's window (architecture.md sections 6, 12). Objects: none of its own.
+ * PROC-like: every text is made in one go.
+ *
  * Failure and recovery, replacement: nothing is held. Cost: linear in what is shown.
  */
 #include <core/component.h>
@@ -25,11 +27,15 @@ enum kind : u32 { UK_ROOT, UK_KERNEL, UK_FILE, UK_DRIVERS, UK_DRIVER, UK_DRIVER_
 enum kernel_file : u32 { UK_VERSION, UK_MODULES, UK_SLOTS, UK_WAITS };
 static const char *const kernel_files[] = {"version", "modules", "slots", "waits"};
 enum driver_file : u32 { UK_TIER, UK_STATE, UK_DEVICE, UK_CALLS, UK_INTERRUPTS, UK_MODULE };
-static const char *const driver_files[] = {"tier", "state", "device", "calls", "interrupts", "module"};
+static const char *const driver_files[] = {"tier", "state", "device", "calls", "interrupts",
+	"module"};
 
 static void entry(struct view_entry *e, enum kind kind, u64 id, u32 mode)
 {
-	*e = (struct view_entry){.kind = kind, .id = id, .mode = mode, .nlink = S_TYPE(mode) == S_IFDIR ? 2 : 1};
+	*e = (struct view_entry){.kind = kind,
+		.id = id,
+		.mode = mode,
+		.nlink = S_TYPE(mode) == S_IFDIR ? 2 : 1};
 }
 
 static bool is(const char *name, u32 len, const char *text)
@@ -88,7 +94,8 @@ static answer_t driver_lookup(const char *name, u32 len, struct view_entry *e)
 	return 0;
 }
 
-static answer_t uk_lookup(struct call *c, struct inode *dir, const void *name, u32 len, struct view_entry *e)
+static answer_t uk_lookup(struct call *c, struct inode *dir, const void *name, u32 len,
+	struct view_entry *e)
 {
 	answer_t i;
 
@@ -135,7 +142,8 @@ static answer_t drivers_list(u64 cursor, struct view_entry *e, struct view_name 
 	return 0;
 }
 
-static answer_t uk_list(struct call *c, struct inode *dir, u64 cursor, struct view_entry *e, struct view_name *name)
+static answer_t uk_list(struct call *c, struct inode *dir, u64 cursor, struct view_entry *e,
+	struct view_name *name)
 {
 	switch (dir->view_kind) {
 	case UK_ROOT:
@@ -167,8 +175,9 @@ static answer_t uk_list(struct call *c, struct inode *dir, u64 cursor, struct vi
 static void modules(struct text *t)
 {
 	for (struct module *m = module_next(nullptr); m; m = module_next(m))
-		text_printf(t, "%-20s %-12s version %u build %016llx text %lx-%lx\n", m->name, module_kind_name(m->kind), m->version,
-			(unsigned long long)m->build_id, (unsigned long)m->text, (unsigned long)m->text_end);
+		text_printf(t, "%-20s %-12s version %u build %016llx text %lx-%lx\n", m->name,
+			module_kind_name(m->kind), m->version, (unsigned long long)m->build_id,
+			(unsigned long)m->text, (unsigned long)m->text_end);
 }
 
 static void slots(struct text *t)
@@ -177,8 +186,10 @@ static void slots(struct text *t)
 		const struct slot *s = &nucleus.slots[i];
 
 		if (slot_contract(s))
-			text_printf(t, "%4u %-24s %-16s %s, exchanged %llu times\n", i, slot_name(s), slot_contract(s)->name,
-				slot_is_parked(s) ? "parked" : "open", (unsigned long long)slot_stamp(i));
+			text_printf(t, "%4u %-24s %-16s %s, exchanged %llu times\n", i,
+				slot_name(s), slot_contract(s)->name,
+				slot_is_parked(s) ? "parked" : "open",
+				(unsigned long long)slot_stamp(i));
 	}
 }
 
@@ -270,4 +281,5 @@ static answer_t uk_revalidate(struct call *c, struct inode *i)
 	return co != nullptr;
 }
 
-KABI_IMPLEMENT_AT(view, ukfs, .mount = uk_mount, .lookup = uk_lookup, .list = uk_list, .render = uk_render, .revalidate = uk_revalidate);
+KABI_IMPLEMENT_AT(view, ukfs, .mount = uk_mount, .lookup = uk_lookup, .list = uk_list,
+	.render = uk_render, .revalidate = uk_revalidate);

@@ -1,6 +1,7 @@
 /*
- * Handlers as functions: the record is real, core and the other modules are doubles. Every user copy may fail once with NEED, as
- * rerun=N makes it in the kernel, and the results must not change (ABI-I1, ABI-I2).
+ * Handlers as functions: the record is real, core and the other modules are doubles. Every user
+ * copy may fail once with NEED, as rerun=N makes it in the kernel, and the results must not change
+ * (ABI-I1, ABI-I2).
  */
 #include "../../../lib/test/tap.h"
 #include <stdlib.h>
@@ -64,7 +65,8 @@ void call_memory_free(struct call *c)
 	free(c->memory);
 	c->memory = nullptr;
 }
-sword_t futex_op(vaddr_t uaddr, u32 op, u32 val, ktime_t deadline_or_none, word_t val2, vaddr_t uaddr2, u32 val3)
+sword_t futex_op(vaddr_t uaddr, u32 op, u32 val, ktime_t deadline_or_none, word_t val2,
+	vaddr_t uaddr2, u32 val3)
 {
 	return -ENOSYS;
 }
@@ -218,7 +220,11 @@ static void test_receive_once(void)
 	struct user_iovec iov = {(u64)buffer, 16};
 
 	for (int at = 0; at <= 6; at++) {
-		struct user_msghdr head = {.name = (u64)name, .namelen = 16, .iov = (u64)&iov, .iovlen = 1, .controllen = 99};
+		struct user_msghdr head = {.name = (u64)name,
+			.namelen = 16,
+			.iov = (u64)&iov,
+			.iovlen = 1,
+			.controllen = 99};
 
 		begin(3, (word_t)&head, 0, 0);
 		fail_copy_at = at;
@@ -244,14 +250,16 @@ static void test_wait4(void)
 		call.op_done = true;
 		call.op_result = 77;
 		fail_copy_at = at;
-		CHECK(finish(sys_wait4) == 77 && status == 0x300 && usage.utime.sec == 1 && usage.utime.usec == 500000);
+		CHECK(finish(sys_wait4) == 77 && status == 0x300 && usage.utime.sec == 1 &&
+			usage.utime.usec == 500000);
 	}
 	begin((word_t)INT32_MIN, 0, 0, 0);
 	CHECK(sys_wait4(&call) == -ESRCH);
 	begin(1, 0, 0x100, 0);
 	CHECK(sys_wait4(&call) == -EINVAL);
 	begin((word_t)-5, 0, 1, 0);
-	CHECK(sys_wait4(&call) == ANSWER_DO && ((struct do_wait *)call.op_args[0])->idtype == 2 && ((struct do_wait *)call.op_args[0])->id == 5);
+	CHECK(sys_wait4(&call) == ANSWER_DO && ((struct do_wait *)call.op_args[0])->idtype == 2 &&
+		((struct do_wait *)call.op_args[0])->id == 5);
 }
 
 static void test_sleep(void)
@@ -268,11 +276,13 @@ static void test_sleep(void)
 		call.reason = CALL_INTERRUPTED;
 		nr_copies = 0;
 		fail_copy_at = at;
-		CHECK(finish(sys_nanosleep) == -ERESTART_RESTARTBLOCK && rest.sec == 0 && rest.nsec == 5000);
+		CHECK(finish(sys_nanosleep) == -ERESTART_RESTARTBLOCK && rest.sec == 0 &&
+			rest.nsec == 5000);
 		CHECK(task.restart.op == DO_SLEEP && task.restart.deadline_ns == 6000);
 	}
 	begin(0, 0, 0, 0);
-	CHECK(sys_restart_syscall(&call) == ANSWER_WAIT && call.deadline_ns == 6000); /* the same moment, not the same duration */
+	CHECK(sys_restart_syscall(&call) == ANSWER_WAIT &&
+		call.deadline_ns == 6000); /* the same moment, not the same duration */
 	ts.nsec = 1000000000;
 	begin((word_t)&ts, 0, 0, 0);
 	CHECK(sys_nanosleep(&call) == -EINVAL);
@@ -284,21 +294,35 @@ static void test_sleep(void)
 static void test_values(void)
 {
 	struct user_siginfo u;
-	struct signal_info i = {.signo = SIGCHLD, .code = 1, .pid = 5, .uid = 6, .status = 7, .utime = 8, .stime = 9};
+	struct signal_info i = {.signo = SIGCHLD,
+		.code = 1,
+		.pid = 5,
+		.uid = 6,
+		.status = 7,
+		.utime = 8,
+		.stime = 9};
 
 	CHECK(abi_dev_in(abi_dev_out(DEV_MAKE(0xabc, 0x12345))) == DEV_MAKE(0xabc, 0x12345));
 	CHECK(abi_dev_out(DEV_MAKE(8, 1)) == 0x801 && abi_dev_out(DEV_MAKE(0, 0x100)) == 0x100000);
 	for (u32 flag = 1; flag; flag <<= 1)
 		CHECK(abi_open_flags_in(abi_open_flags_out(flag)) == flag);
 	abi_siginfo_fill(&u, &i);
-	CHECK(u.child.pid == 5 && u.child.uid == 6 && u.child.status == 7 && u.child.utime == 8 && u.child.stime == 9);
+	CHECK(u.child.pid == 5 && u.child.uid == 6 && u.child.status == 7 && u.child.utime == 8 &&
+		u.child.stime == 9);
 	i = (struct signal_info){.signo = SIGSEGV, .code = 1, .value = 0xdead0000};
 	abi_siginfo_fill(&u, &i);
 	CHECK(u.fault.addr == 0xdead0000);
-	i = (struct signal_info){.signo = 40, .code = SI_QUEUE, .pid = 3, .value = 0x1122334455667788};
+	i = (struct signal_info){.signo = 40,
+		.code = SI_QUEUE,
+		.pid = 3,
+		.value = 0x1122334455667788};
 	abi_siginfo_fill(&u, &i);
 	CHECK(u.rt.pid == 3 && u.rt.value == 0x1122334455667788);
-	i = (struct signal_info){.signo = SIGALRM, .code = SI_TIMER, .timer_id = 2, .overrun = 4, .value = 5};
+	i = (struct signal_info){.signo = SIGALRM,
+		.code = SI_TIMER,
+		.timer_id = 2,
+		.overrun = 4,
+		.value = 5};
 	abi_siginfo_fill(&u, &i);
 	CHECK(u.timer.id == 2 && u.timer.overrun == 4 && u.timer.value == 5);
 }

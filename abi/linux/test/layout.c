@@ -1,6 +1,7 @@
 /*
- * Our user structs against the kernel headers package of each architecture (Linux 6.12): sizes, offsets, numbers. Compiled in every
- * build, linked nowhere. The kernel's headers and the C library's do not mix, so nothing else is included.
+ * Our user structs against the kernel headers package of each architecture (Linux 6.12): sizes,
+ * offsets, numbers. Compiled in every build, linked nowhere. The kernel's headers and the C
+ * library's do not mix, so nothing else is included.
  */
 #include <asm/errno.h>
 #include <asm/fcntl.h>
@@ -31,8 +32,10 @@
 #include "../layout.h"
 #include "abi_arch.h"
 
-#define SAME_SIZE(ours, theirs)	      static_assert(sizeof(ours) == sizeof(theirs))
-#define SAME(ours, a, theirs, b)      static_assert(offsetof(ours, a) == offsetof(theirs, b) && sizeof(((ours *)0)->a) == sizeof(((theirs *)0)->b))
+#define SAME_SIZE(ours, theirs) static_assert(sizeof(ours) == sizeof(theirs))
+#define SAME(ours, a, theirs, b)                                                                   \
+	static_assert(offsetof(ours, a) == offsetof(theirs, b) &&                                  \
+		      sizeof(((ours *)0)->a) == sizeof(((theirs *)0)->b))
 
 SAME_SIZE(struct user_timespec, struct timespec);
 SAME_SIZE(struct user_timeval, struct timeval);
@@ -125,16 +128,23 @@ SAME(struct user_timex, time, struct timex, time);
 SAME(struct user_timex, tai, struct timex, tai);
 
 /* Open flags: core keeps x86-64's values; the moved ones go back and forth. */
-static_assert(O_CREAT == 0100 && O_EXCL == 0200 && O_NOCTTY == 0400 && O_TRUNC == 01000 && O_APPEND == 02000 && O_NONBLOCK == 04000);
-static_assert(O_DSYNC == 010000 && O_NOATIME == 01000000 && O_CLOEXEC == 02000000 && O_SYNC == 04010000 && O_PATH == 010000000);
+static_assert(O_CREAT == 0100 && O_EXCL == 0200 && O_NOCTTY == 0400 && O_TRUNC == 01000 &&
+	      O_APPEND == 02000 && O_NONBLOCK == 04000);
+static_assert(O_DSYNC == 010000 && O_NOATIME == 01000000 && O_CLOEXEC == 02000000 &&
+	      O_SYNC == 04010000 && O_PATH == 010000000);
 static_assert(__O_TMPFILE == 020000000);
-static_assert(ABI_O_DIRECT == O_DIRECT && ABI_O_LARGEFILE == O_LARGEFILE && ABI_O_DIRECTORY == O_DIRECTORY && ABI_O_NOFOLLOW == O_NOFOLLOW);
+static_assert(ABI_O_DIRECT == O_DIRECT && ABI_O_LARGEFILE == O_LARGEFILE &&
+	      ABI_O_DIRECTORY == O_DIRECTORY && ABI_O_NOFOLLOW == O_NOFOLLOW);
 /* Numbers that the handlers name themselves because all architectures of the set share them. */
-static_assert(SA_NODEFER == 0x40000000 && SA_ONSTACK == 0x08000000 && SA_RESTORER == 0x04000000 && SA_SIGINFO == 4);
+static_assert(SA_NODEFER == 0x40000000 && SA_ONSTACK == 0x08000000 && SA_RESTORER == 0x04000000 &&
+	      SA_SIGINFO == 4);
 static_assert(MINSIGSTKSZ == ABI_MINSIGSTKSZ);
-static_assert(MAP_ANONYMOUS == 0x20 && MAP_FIXED_NOREPLACE == 0x100000 && MAP_HUGETLB == 0x40000 && MAP_SYNC == 0x80000);
-static_assert(RLIMIT_NOFILE == 7 && RLIMIT_MEMLOCK == 8 && RLIMIT_AS == 9 && RLIMIT_NPROC == 6 && RLIMIT_STACK == 3 && RLIM_NLIMITS == 16);
-static_assert(F_SETOWN == 8 && F_GETOWN == 9 && F_SETOWN_EX == 15 && F_GETLK == 5 && F_OFD_GETLK == 36);
+static_assert(MAP_ANONYMOUS == 0x20 && MAP_FIXED_NOREPLACE == 0x100000 && MAP_HUGETLB == 0x40000 &&
+	      MAP_SYNC == 0x80000);
+static_assert(RLIMIT_NOFILE == 7 && RLIMIT_MEMLOCK == 8 && RLIMIT_AS == 9 && RLIMIT_NPROC == 6 &&
+	      RLIMIT_STACK == 3 && RLIM_NLIMITS == 16);
+static_assert(F_SETOWN == 8 && F_GETOWN == 9 && F_SETOWN_EX == 15 && F_GETLK == 5 &&
+	      F_OFD_GETLK == 36);
 static_assert(SIGEV_THREAD_ID == 4);
 
 #include "layout_arch.h"

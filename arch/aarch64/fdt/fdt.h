@@ -1,5 +1,6 @@
 #pragma once
-/* What dt.c uses of libfdt (dependencies.md section 2: built from the pinned sources, which are not in the tree). */
+/* What dt.c uses of libfdt (dependencies.md section 2: built from the pinned sources, which are not
+ * in the tree). */
 #include <lib/types.h>
 
 int fdt_check_header(const void *fdt);

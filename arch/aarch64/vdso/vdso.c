@@ -1,14 +1,15 @@
 /*
- * The vDSO: clocks without entering the kernel (vdso(7)). Runs in user mode in every process; reads the data page that core keeps
- * below the image (core/vdso_data.h). What it cannot answer it asks by a system call, so each function behaves as the call of its name.
+ * The vDSO: clocks without entering the kernel (vdso(7)). Runs in user mode in every process; reads
+ * the data page that core keeps below the image (core/vdso_data.h). What it cannot answer it asks
+ * by a system call, so each function behaves as the call of its name.
  */
 #include <core/vdso_data.h>
 
 #define NR_CLOCK_GETTIME 113
-#define NR_CLOCK_GETRES	 114
-#define NR_GETTIMEOFDAY	 169
-#define NSEC_PER_SEC_U	 1000000000u
-#define EXPORT		 __attribute__((visibility("default")))
+#define NR_CLOCK_GETRES  114
+#define NR_GETTIMEOFDAY  169
+#define NSEC_PER_SEC_U   1000000000u
+#define EXPORT           __attribute__((visibility("default")))
 
 struct vdso_timespec {
 	s64 seconds, nanoseconds;
@@ -62,7 +63,8 @@ static inline bool vdso_now(enum vdso_base base, s64 *ns)
 			__asm__ volatile("yield");
 		if (!READ_ONCE(d->mode))
 			return false;
-		*ns = (s64)((unsigned __int128)(vdso_cycles() - d->base_cycles) * d->mult >> d->shift);
+		*ns = (s64)((unsigned __int128)(vdso_cycles() - d->base_cycles) * d->mult >>
+			    d->shift);
 		if (base == VDSO_WALL)
 			*ns += d->wall_offset_ns;
 		else if (base == VDSO_BOOT)

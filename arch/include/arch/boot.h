@@ -8,8 +8,9 @@
 enum boot_mem_kind : u32 {
 	BOOT_MEM_USABLE,
 	BOOT_MEM_RESERVED, /* firmware, MMIO holes that are listed, anything not to be touched */
-	BOOT_MEM_ACPI,	   /* tables: readable, reclaimable in principle, kept */
-	BOOT_MEM_KERNEL,   /* image, blob, early page tables, initrd: not free (initrd is freed later) */
+	BOOT_MEM_ACPI,     /* tables: readable, reclaimable in principle, kept */
+	BOOT_MEM_KERNEL, /* image, blob, early page tables, initrd: not free (initrd is freed later)
+			  */
 };
 struct boot_mem {
 	paddr_t base;
@@ -22,13 +23,14 @@ struct boot_range {
 };
 #define BOOT_MEM_MAX 256
 struct boot_info {
-	struct boot_mem mem[BOOT_MEM_MAX]; /* sorted, not overlapping, page aligned inwards when usable */
+	struct boot_mem
+		mem[BOOT_MEM_MAX]; /* sorted, not overlapping, page aligned inwards when usable */
 	u32 nr_mem;
-	char command_line[4096]; /* always terminated */
+	char command_line[4096];  /* always terminated */
 	struct boot_range initrd; /* size 0: none */
-	struct boot_range blob;	  /* newc cpio: kernel.sym, modules.order, modules/NAME.uko */
-	paddr_t acpi_rsdp;	  /* 0: none */
-	paddr_t device_tree;	  /* 0: none */
+	struct boot_range blob;   /* newc cpio: kernel.sym, modules.order, modules/NAME.uko */
+	paddr_t acpi_rsdp;        /* 0: none */
+	paddr_t device_tree;      /* 0: none */
 	paddr_t efi_system_table; /* 0: none */
 	u64 kaslr_slide_bytes;
 	const char *loader; /* "bzImage/BIOS", "EFI stub", ... for the log */

@@ -5,8 +5,9 @@
 u64 arch_elf_hwcap(void);
 u64 arch_elf_hwcap2(void);
 size_t arch_minsigstksz(void);
-/* Module relocation (arch/NAME/reloc.c): applies one RELA entry at `place` (writable alias) whose final address is
- * `place_va`, for symbol value `sym` and addend; -ENOEXEC unknown type, -ERANGE out of reach. */
+/* Module relocation (arch/NAME/reloc.c): applies one RELA entry at `place` (writable alias) whose
+ * final address is `place_va`, for symbol value `sym` and addend; -ENOEXEC unknown type, -ERANGE
+ * out of reach. */
 int arch_reloc_apply(u32 type, void *place, vaddr_t place_va, u64 sym, s64 addend);
 /* Bytes that a relocation of this type changes; 0: a type that modules may not have. */
 u32 arch_reloc_bytes(u32 type);

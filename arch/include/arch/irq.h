@@ -1,14 +1,17 @@
 #pragma once
-/* Interrupt controller glue. Core numbers interrupts (u32, from core/irq.c); arch routes lines and messages to them. */
+/* Interrupt controller glue. Core numbers interrupts (u32, from core/irq.c); arch routes lines and
+ * messages to them. */
 #include <lib/types.h>
 struct arch_msi {
 	u64 address;
 	u32 data;
 };
-/* Binds core irq `irq` to a wired line (GSI on x86, SPI number on GIC). level/active-low as given. -EINVAL, -ENOSPC. */
+/* Binds core irq `irq` to a wired line (GSI on x86, SPI number on GIC). level/active-low as given.
+ * -EINVAL, -ENOSPC. */
 int arch_irq_bind_line(u32 irq, u32 line, bool level, bool active_low);
-/* Allocates a message: what the device must write so that `irq` is dispatched on `cpu`. `device`: segment << 16 | bus << 8 | devfn,
- * since some controllers tell messages apart by who sends them. -ENOSPC, -ENODEV. */
+/* Allocates a message: what the device must write so that `irq` is dispatched on `cpu`. `device`:
+ * segment << 16 | bus << 8 | devfn, since some controllers tell messages apart by who sends them.
+ * -ENOSPC, -ENODEV. */
 int arch_irq_bind_msi(u32 irq, u32 cpu, u32 device, struct arch_msi *out);
 void arch_irq_unbind(u32 irq);
 void arch_irq_mask(u32 irq);
@@ -19,7 +22,8 @@ struct arch_pci_ecam {
 	paddr_t base;
 	u16 segment;
 	u8 bus_first, bus_last;
-	/* Where core assigns base addresses that no firmware has set; size 0: firmware sets them all. */
+	/* Where core assigns base addresses that no firmware has set; size 0: firmware sets them
+	 * all. */
 	paddr_t memory_base;
 	u64 memory_bytes;
 };
@@ -29,7 +33,7 @@ int arch_pci_intx_line(u16 segment, u8 bus, u8 device, u8 pin, u32 *line);
 /* Fixed devices that no bus announces: serial ports, RTC. */
 struct arch_platform_device {
 	char compatible[32]; /* "ns16550a", "arm,pl011", "mc146818", "arm,pl031" */
-	bool io_ports;	     /* base is an I/O port number (x86) */
+	bool io_ports;       /* base is an I/O port number (x86) */
 	paddr_t base;
 	u64 size_bytes;
 	u32 line; /* ~0u: none */

@@ -1,7 +1,8 @@
 #pragma once
 /*
- * User copies with fixup. Return the number of bytes NOT copied. They may fault: whether the fault is served or ends the copy
- * is decided by core's trap_page_fault (current->fault_disabled). Callers use core/ucopy.h, never these.
+ * User copies with fixup. Return the number of bytes NOT copied. They may fault: whether the fault
+ * is served or ends the copy is decided by core's trap_page_fault (current->fault_disabled).
+ * Callers use core/ucopy.h, never these.
  */
 #include <lib/types.h>
 size_t arch_copy_from_user(void *dst, const void __user *src, size_t bytes);

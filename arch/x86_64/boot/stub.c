@@ -6,8 +6,8 @@
  *
  *	16-bit setup (QEMU under SeaBIOS) -> start32 -> start64 -+
  *	GRUB BIOS, 32-bit entry ------------> start32 -> start64 -+-> stub_main ------+
- *	64-bit entry at +0x200 ---------------------------------- +                   +-> stub_launch
- *	PE entry, EFI handover --------------------------------------> stub_efi_main -+
+ *	64-bit entry at +0x200 ---------------------------------- +                   +->
+ *stub_launch PE entry, EFI handover --------------------------------------> stub_efi_main -+
  *
  * Invariants: (1) nothing here holds an absolute address: mkbzimage.py refuses a stub with
  * data relocations, since it runs wherever it was put; (2) the kernel is copied to 2 MiB aligned
@@ -18,21 +18,21 @@
  */
 #include "stub.h"
 
-#define PARAMS_RSDP		0x070
-#define PARAMS_EXT_RAMDISK	0x0c0
-#define PARAMS_EXT_RAMDISK_SIZE	0x0c4
-#define PARAMS_EXT_CMDLINE	0x0c8
-#define PARAMS_EFI		0x1c0
-#define PARAMS_E820_COUNT	0x1e8
-#define PARAMS_HDR_RAMDISK	0x218
-#define PARAMS_HDR_RAMDISK_SIZE	0x21c
-#define PARAMS_HDR_CMDLINE	0x228
-#define PARAMS_E820		0x2d0
-#define PARAMS_E820_MAX		128
+#define PARAMS_RSDP             0x070
+#define PARAMS_EXT_RAMDISK      0x0c0
+#define PARAMS_EXT_RAMDISK_SIZE 0x0c4
+#define PARAMS_EXT_CMDLINE      0x0c8
+#define PARAMS_EFI              0x1c0
+#define PARAMS_E820_COUNT       0x1e8
+#define PARAMS_HDR_RAMDISK      0x218
+#define PARAMS_HDR_RAMDISK_SIZE 0x21c
+#define PARAMS_HDR_CMDLINE      0x228
+#define PARAMS_E820             0x2d0
+#define PARAMS_E820_MAX         128
 
-#define STUB_LOW_LIMIT		0x1000000ull	/* keep ISA DMA memory free */
-#define STUB_HIGH_LIMIT		0x100000000ull	/* the boot tables map 4 GiB one to one */
-#define STUB_TABLE_PAGES	12
+#define STUB_LOW_LIMIT          0x1000000ull   /* keep ISA DMA memory free */
+#define STUB_HIGH_LIMIT         0x100000000ull /* the boot tables map 4 GiB one to one */
+#define STUB_TABLE_PAGES        12
 
 struct x86_handoff stub_handoff;
 
@@ -102,7 +102,9 @@ void stub_region_add(uint64_t base, uint64_t bytes, uint32_t type)
 	if (h->nr_regions == X86_HANDOFF_REGIONS)
 		return;
 	h->regions[h->nr_regions++] = (struct x86_region){
-		.base = base, .bytes = bytes, .type = type,
+		.base = base,
+		.bytes = bytes,
+		.type = type,
 	};
 }
 
@@ -130,7 +132,7 @@ void stub_params_read(const uint8_t *params)
 	if (cmdline)
 		stub_cmdline_set((const char *)cmdline);
 	h->rsdp = stub_params64(params, PARAMS_RSDP);
-	if (stub_params32(params, PARAMS_EFI) == 0x34364c45)	/* "EL64" */
+	if (stub_params32(params, PARAMS_EFI) == 0x34364c45) /* "EL64" */
 		h->efi_systab = stub_params32(params, PARAMS_EFI + 4) |
 				(uint64_t)stub_params32(params, PARAMS_EFI + 0x18) << 32;
 }
@@ -144,7 +146,7 @@ static void stub_e820_read(const uint8_t *params)
 		n = PARAMS_E820_MAX;
 	for (; n; n--, entry += 20)
 		stub_region_add(stub_params64(entry, 0), stub_params64(entry, 8),
-				stub_params32(entry, 16));
+			stub_params32(entry, 16));
 	if (!stub_handoff.nr_regions)
 		stub_die("the loader gave no memory map");
 }
@@ -159,7 +161,7 @@ uint64_t stub_kernel_room(void)
 }
 
 static bool stub_overlaps(uint64_t base, uint64_t end, uint64_t other, uint64_t bytes,
-			  uint64_t *next)
+	uint64_t *next)
 {
 	if (!bytes || end <= other || other + bytes <= base)
 		return false;
@@ -188,9 +190,10 @@ static uint64_t stub_find_room(const uint8_t *params)
 			if (at >= end || end - at < room)
 				break;
 			if (!stub_overlaps(at, at + room, (uint64_t)start32,
-					   stub_payload.image_bytes, &next) &&
-			    !stub_overlaps(at, at + room, h->initrd_phys, h->initrd_bytes, &next) &&
-			    !stub_overlaps(at, at + room, (uint64_t)params, STUB_PAGE, &next))
+				    stub_payload.image_bytes, &next) &&
+				!stub_overlaps(at, at + room, h->initrd_phys, h->initrd_bytes,
+					&next) &&
+				!stub_overlaps(at, at + room, (uint64_t)params, STUB_PAGE, &next))
 				return at;
 			at = next;
 		}
@@ -293,7 +296,7 @@ void stub_launch(uint64_t phys)
 
 	memcpy((void *)phys, start32 + p->kernel_offset, p->kernel_file_bytes);
 	memset((void *)(phys + p->kernel_file_bytes), 0,
-	       p->kernel_mem_bytes - p->kernel_file_bytes);
+		p->kernel_mem_bytes - p->kernel_file_bytes);
 	if (slide)
 		for (i = 0; i < p->nr_relocs; i++)
 			*(uint64_t *)(phys + relocs[i]) += slide;
@@ -314,7 +317,7 @@ void stub_launch(uint64_t phys)
 	at += X86_HANDOFF_EARLY;
 	memcpy((void *)(phys + at), h, sizeof(*h));
 	root = stub_build_tables(phys + h->reserved_bytes - STUB_TABLE_PAGES * STUB_PAGE, phys,
-				 h->kernel_virt, h->reserved_bytes);
+		h->kernel_virt, h->reserved_bytes);
 	stub_jump(root, p->kernel_entry + slide, h->kernel_virt + at);
 }
 
@@ -325,7 +328,8 @@ void stub_main(const uint8_t *params)
 	stub_params_read(params);
 	stub_e820_read(params);
 	/* GRUB's older EFI loader leaves boot services itself and tells only the system table */
-	if (!stub_handoff.rsdp && stub_handoff.efi_systab && stub_handoff.efi_systab < STUB_HIGH_LIMIT)
+	if (!stub_handoff.rsdp && stub_handoff.efi_systab &&
+		stub_handoff.efi_systab < STUB_HIGH_LIMIT)
 		stub_efi_find_rsdp(stub_handoff.efi_systab);
 	stub_launch(stub_find_room(params));
 }

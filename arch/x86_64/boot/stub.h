@@ -7,21 +7,21 @@
 /* Without this, references to what another file defines go through a GOT of absolute addresses. */
 #pragma GCC visibility push(hidden)
 
-#define STUB_PAGE	0x1000ull
-#define STUB_LARGE	0x200000ull
+#define STUB_PAGE  0x1000ull
+#define STUB_LARGE 0x200000ull
 
 /* Written by tools/image/mkbzimage.py; offsets count from start32. */
 struct stub_payload {
 	uint64_t kernel_offset;
 	uint64_t kernel_file_bytes;
 	uint64_t kernel_mem_bytes;
-	uint64_t kernel_link;		/* address the image was linked at */
-	uint64_t kernel_entry;		/* linked address of its entry */
-	uint64_t relocs_offset;		/* uint32_t offsets of words to slide */
+	uint64_t kernel_link;   /* address the image was linked at */
+	uint64_t kernel_entry;  /* linked address of its entry */
+	uint64_t relocs_offset; /* uint32_t offsets of words to slide */
 	uint64_t nr_relocs;
 	uint64_t blob_offset;
 	uint64_t blob_bytes;
-	uint64_t image_bytes;		/* from start32 to the end of the file */
+	uint64_t image_bytes; /* from start32 to the end of the file */
 	uint64_t unused[2];
 };
 

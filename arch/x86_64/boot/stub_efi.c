@@ -4,7 +4,7 @@
  */
 #include "stub.h"
 
-#define EFIAPI __attribute__((ms_abi))
+#define EFIAPI               __attribute__((ms_abi))
 #define EFI_BUFFER_TOO_SMALL (1ull << 63 | 5)
 
 struct efi_guid {
@@ -22,22 +22,22 @@ struct efi_header {
 struct efi_boot_services {
 	struct efi_header hdr;
 	uint64_t raise_tpl, restore_tpl;
-	uint64_t (EFIAPI *allocate_pages)(uint32_t type, uint32_t memory_type, uint64_t pages,
-					  uint64_t *address);
+	uint64_t(EFIAPI *allocate_pages)(uint32_t type, uint32_t memory_type, uint64_t pages,
+		uint64_t *address);
 	uint64_t free_pages;
-	uint64_t (EFIAPI *get_memory_map)(uint64_t *bytes, void *map, uint64_t *key,
-					  uint64_t *entry_bytes, uint32_t *version);
-	uint64_t (EFIAPI *allocate_pool)(uint32_t memory_type, uint64_t bytes, void **buffer);
+	uint64_t(EFIAPI *get_memory_map)(uint64_t *bytes, void *map, uint64_t *key,
+		uint64_t *entry_bytes, uint32_t *version);
+	uint64_t(EFIAPI *allocate_pool)(uint32_t memory_type, uint64_t bytes, void **buffer);
 	uint64_t free_pool;
 	uint64_t events[6];
 	uint64_t install_protocol, reinstall_protocol, uninstall_protocol;
-	uint64_t (EFIAPI *handle_protocol)(void *handle, const struct efi_guid *guid,
-					   void **interface);
+	uint64_t(EFIAPI *handle_protocol)(void *handle, const struct efi_guid *guid,
+		void **interface);
 	uint64_t reserved, register_notify, locate_handle;
-	uint64_t (EFIAPI *locate_device_path)(const struct efi_guid *guid, void **path,
-					      void **handle);
+	uint64_t(EFIAPI *locate_device_path)(const struct efi_guid *guid, void **path,
+		void **handle);
 	uint64_t install_table, load_image, start_image, exit, unload_image;
-	uint64_t (EFIAPI *exit_boot_services)(void *handle, uint64_t key);
+	uint64_t(EFIAPI *exit_boot_services)(void *handle, uint64_t key);
 };
 
 struct efi_config_table {
@@ -65,8 +65,8 @@ struct efi_loaded_image {
 };
 
 struct efi_load_file2 {
-	uint64_t (EFIAPI *load_file)(struct efi_load_file2 *self, void *path, bool boot_policy,
-				     uint64_t *bytes, void *buffer);
+	uint64_t(EFIAPI *load_file)(struct efi_load_file2 *self, void *path, bool boot_policy,
+		uint64_t *bytes, void *buffer);
 };
 
 struct efi_memory_descriptor {
@@ -86,8 +86,8 @@ static bool efi_guid_equal(const struct efi_guid *x, const struct efi_guid *y)
 
 static void efi_read_options(struct efi_boot_services *bs, void *handle)
 {
-	static const struct efi_guid loaded_image = {
-		0x5b1b31a1, 0x9562, 0x11d2, { 0x8e, 0x3f, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b } };
+	static const struct efi_guid loaded_image = {0x5b1b31a1, 0x9562, 0x11d2,
+		{0x8e, 0x3f, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b}};
 	struct efi_loaded_image *image = nullptr;
 	char *to = stub_handoff.cmdline;
 	uint32_t n, i;
@@ -113,23 +113,22 @@ static uint64_t efi_allocate(struct efi_boot_services *bs, uint64_t bytes, uint6
 /* Documentation/admin-guide/efi-stub.rst: the initrd is offered by LoadFile2 on this path. */
 static void efi_load_initrd(struct efi_boot_services *bs)
 {
-	static const struct efi_guid load_file2 = {
-		0x4006c0c1, 0xfcb3, 0x403e, { 0x99, 0x6d, 0x4a, 0x6c, 0x87, 0x24, 0xe0, 0x6d } };
+	static const struct efi_guid load_file2 = {0x4006c0c1, 0xfcb3, 0x403e,
+		{0x99, 0x6d, 0x4a, 0x6c, 0x87, 0x24, 0xe0, 0x6d}};
 	static const uint8_t media_path[24] = {
-		0x04, 0x03, 20, 0,		/* media, vendor-defined */
-		0x27, 0xe4, 0x68, 0x55, 0xfc, 0x68, 0x3d, 0x4f,
-		0xac, 0x74, 0xca, 0x55, 0x52, 0x31, 0xcc, 0x68,
-		0x7f, 0xff, 4, 0,		/* end of path */
+		0x04, 0x03, 20, 0, /* media, vendor-defined */
+		0x27, 0xe4, 0x68, 0x55, 0xfc, 0x68, 0x3d, 0x4f, 0xac, 0x74, 0xca, 0x55, 0x52, 0x31,
+		0xcc, 0x68, 0x7f, 0xff, 4, 0, /* end of path */
 	};
 	void *path = (void *)media_path, *handle;
 	struct efi_load_file2 *loader;
 	uint64_t bytes = 0, at;
 
 	if (bs->locate_device_path(&load_file2, &path, &handle) ||
-	    bs->handle_protocol(handle, &load_file2, (void **)&loader))
+		bs->handle_protocol(handle, &load_file2, (void **)&loader))
 		return;
 	if (loader->load_file(loader, path, false, &bytes, nullptr) != EFI_BUFFER_TOO_SMALL ||
-	    !bytes)
+		!bytes)
 		return;
 	at = efi_allocate(bs, bytes, ~0ull);
 	if (loader->load_file(loader, path, false, &bytes, (void *)at))
@@ -142,10 +141,10 @@ static void efi_load_initrd(struct efi_boot_services *bs)
 void stub_efi_find_rsdp(uint64_t system_table)
 {
 	const struct efi_system_table *st = (const void *)system_table;
-	static const struct efi_guid acpi20 = {
-		0x8868e871, 0xe4f1, 0x11d3, { 0xbc, 0x22, 0x00, 0x80, 0xc7, 0x3c, 0x88, 0x81 } };
-	static const struct efi_guid acpi10 = {
-		0xeb9d2d30, 0x2d88, 0x11d3, { 0x9a, 0x16, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d } };
+	static const struct efi_guid acpi20 = {0x8868e871, 0xe4f1, 0x11d3,
+		{0xbc, 0x22, 0x00, 0x80, 0xc7, 0x3c, 0x88, 0x81}};
+	static const struct efi_guid acpi10 = {0xeb9d2d30, 0x2d88, 0x11d3,
+		{0x9a, 0x16, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d}};
 	uint64_t i;
 
 	for (i = 0; i < st->nr_tables; i++) {
@@ -162,8 +161,8 @@ void stub_efi_find_rsdp(uint64_t system_table)
 static uint32_t efi_region_type(uint32_t type)
 {
 	switch (type) {
-	case 1 ... 4:		/* loader and boot-services code and data */
-	case 7:			/* conventional */
+	case 1 ... 4: /* loader and boot-services code and data */
+	case 7:       /* conventional */
 		return X86_REGION_RAM;
 	case 8:
 		return X86_REGION_BAD;

@@ -5,12 +5,12 @@
  */
 #include <core/vdso_data.h>
 
-#define NR_GETTIMEOFDAY 96
+#define NR_GETTIMEOFDAY  96
 #define NR_CLOCK_GETTIME 228
-#define NR_CLOCK_GETRES	 229
-#define CPU_SELECTOR	 0x7b /* its limit is this CPU's number (cpu.c) */
-#define NSEC_PER_SEC_U	 1000000000u
-#define EXPORT		 __attribute__((visibility("default")))
+#define NR_CLOCK_GETRES  229
+#define CPU_SELECTOR     0x7b /* its limit is this CPU's number (cpu.c) */
+#define NSEC_PER_SEC_U   1000000000u
+#define EXPORT           __attribute__((visibility("default")))
 
 struct vdso_timespec {
 	s64 seconds, nanoseconds;
@@ -64,7 +64,8 @@ static inline bool vdso_now(enum vdso_base base, s64 *ns)
 			__asm__ volatile("pause");
 		if (!READ_ONCE(d->mode))
 			return false;
-		*ns = (s64)((unsigned __int128)(vdso_cycles() - d->base_cycles) * d->mult >> d->shift);
+		*ns = (s64)((unsigned __int128)(vdso_cycles() - d->base_cycles) * d->mult >>
+			    d->shift);
 		if (base == VDSO_WALL)
 			*ns += d->wall_offset_ns;
 		else if (base == VDSO_BOOT)

@@ -1,9 +1,10 @@
 /*
- * The module loader on the host: the real elf.c, relocate.c, load.c, registry.c over small fakes. tests/modules drives it.
- *   check FILE            loads FILE as the kernel would: "loaded NAME KIND", or "refused: REASON" and status 1
- *   run FILE              loads, binds or opens a slot, calls method 0 of its first contract through the slot
- *   fuzz FILE N SEED      loads N damaged copies of FILE; the sanitizers are the judge
- *   boot CPIO             evolve_boot_modules() on an image blob
+ * The module loader on the host: the real elf.c, relocate.c, load.c, registry.c over small fakes.
+ * tests/modules drives it. check FILE            loads FILE as the kernel would: "loaded NAME
+ * KIND", or "refused: REASON" and status 1 run FILE              loads, binds or opens a slot,
+ * calls method 0 of its first contract through the slot fuzz FILE N SEED      loads N damaged
+ * copies of FILE; the sanitizers are the judge boot CPIO             evolve_boot_modules() on an
+ * image blob
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -21,10 +22,12 @@
 #include <kabi/t_policy.h>
 #include <kabi/t_subsystem.h>
 
-/* --- fakes: modules must be near the test's own text (it is linked below 2 GiB, without PIE) --- */
+/* --- fakes: modules must be near the test's own text (it is linked below 2 GiB, without PIE) ---
+ */
 void *module_memory_alloc(size_t bytes)
 {
-	void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 
 	return p == MAP_FAILED ? nullptr : p;
 }
@@ -148,7 +151,8 @@ static int check(const char *path, struct module **out)
 	return 0;
 }
 
-/* Method 0 of every test contract, by its own prototype: the call is checked by type (KCFI) as in the kernel. */
+/* Method 0 of every test contract, by its own prototype: the call is checked by type (KCFI) as in
+ * the kernel. */
 static long call_first(const struct kabi_contract *contract, const void *vtable, u64 x)
 {
 	switch (contract->kind) {
@@ -225,16 +229,19 @@ static u64 next_random(void)
 	return seed;
 }
 
-/* Damage where it hurts: mostly headers, section table, symbols and relocations, which are the last part of the file. */
+/* Damage where it hurts: mostly headers, section table, symbols and relocations, which are the last
+ * part of the file. */
 static void damage(u8 *data, size_t bytes)
 {
 	static const u8 values[] = {0, 1, 0x7f, 0x80, 0xff, 0xf1, 0xfe, 8, 24};
 	u32 nr = 1 + (u32)(next_random() % 4);
 
 	for (u32 i = 0; i < nr; i++) {
-		size_t at = next_random() % 3 == 0 ? next_random() % MIN(bytes, (size_t)64) : next_random() % bytes;
+		size_t at = next_random() % 3 == 0 ? next_random() % MIN(bytes, (size_t)64)
+						   : next_random() % bytes;
 
-		data[at] = next_random() & 1 ? values[next_random() % sizeof(values)] : (u8)next_random();
+		data[at] = next_random() & 1 ? values[next_random() % sizeof(values)]
+					     : (u8)next_random();
 	}
 }
 

@@ -1,7 +1,8 @@
 /*
- * Relocates a module to given addresses and writes the parts, so that tests/modules can compare with what the linker makes of the
- * same file at the same addresses. Built once for each port's reloc.c.
- *   reloc FILE TEXT RODATA VTABLE OUT       (addresses in hex; undefined symbols are placed at TEXT + 1 MiB)
+ * Relocates a module to given addresses and writes the parts, so that tests/modules can compare
+ * with what the linker makes of the same file at the same addresses. Built once for each port's
+ * reloc.c. reloc FILE TEXT RODATA VTABLE OUT       (addresses in hex; undefined symbols are placed
+ * at TEXT + 1 MiB)
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,8 @@ int main(int argc, char **argv)
 		size_t size = elf.part[part] ? elf.part[part]->size : 0;
 
 		place.write[part] = calloc(1, size + 1);
-		place.address[part] = part < PART_NOTE ? strtoull(argv[2 + part], nullptr, 16) : 0x1000;
+		place.address[part] =
+			part < PART_NOTE ? strtoull(argv[2 + part], nullptr, 16) : 0x1000;
 		if (size)
 			memcpy(place.write[part], elf.data + elf.part[part]->offset, size);
 	}

@@ -1,7 +1,8 @@
 #pragma once
 /*
- * Kernel address sanitizer (asan kernels only; no-ops in others). Allocators say what may be touched; the compiler adds the checks.
- * A poisoned byte that is read or written panics with the address and the kind. Granule: 8 bytes. Context: any.
+ * Kernel address sanitizer (asan kernels only; no-ops in others). Allocators say what may be
+ * touched; the compiler adds the checks. A poisoned byte that is read or written panics with the
+ * address and the kind. Granule: 8 bytes. Context: any.
  */
 #include <lib/types.h>
 enum asan_kind : u8 {

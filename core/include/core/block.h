@@ -1,7 +1,7 @@
 #pragma once
 /*
- * Block devices (core/block): requests are core's until the driver reports them (architecture.md section 4). mm submits through
- * core/block_io.h; /dev nodes and mounts find devices here.
+ * Block devices (core/block): requests are core's until the driver reports them (architecture.md
+ * section 4). mm submits through core/block_io.h; /dev nodes and mounts find devices here.
  */
 #include <core/block_io.h>
 #include <core/component.h>
@@ -15,15 +15,16 @@ struct block_device {
 	char name[16]; /* vda, vda1 */
 	u32 rdev;
 	struct block_device *whole; /* itself for a disk */
-	u64 start_sector;	    /* partition */
+	u64 start_sector;           /* partition */
 	u64 nr_sectors;
 	struct component *component;
 	struct block_geometry geometry;
 	struct memory_object *pages; /* page cache of the device: metadata blocks, /dev node */
 	/* whole disks: obj.lock */
-	struct list_node queue;	     /* struct block_io, not yet taken by the driver */
+	struct list_node queue; /* struct block_io, not yet taken by the driver */
 	struct block_io *tags[BLOCK_TAGS];
-	u64 tag_serial[BLOCK_TAGS];  /* tags are serial * BLOCK_TAGS + index: a stale one is recognised */
+	u64 tag_serial[BLOCK_TAGS]; /* tags are serial * BLOCK_TAGS + index: a stale one is
+				       recognised */
 	u64 next_serial;
 	u32 nr_in_flight;
 	struct deferred kick;
@@ -38,8 +39,8 @@ void block_scan_partitions(void);
 void block_kick(struct block_device *disk);
 void block_kick_deferred(struct object *o);
 struct block_device *block_next(struct block_device *after); /* referenced, drops after's */
-struct block_device *block_by_rdev(u32 rdev);		     /* referenced */
-struct block_device *block_by_name(const char *name);	     /* "vda1"; referenced */
+struct block_device *block_by_rdev(u32 rdev);                /* referenced */
+struct block_device *block_by_name(const char *name);        /* "vda1"; referenced */
 /* 0 or -EBUSY. */
 int block_claim(struct block_device *b, struct object *who);
 void block_unclaim(struct block_device *b, struct object *who);

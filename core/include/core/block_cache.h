@@ -1,12 +1,14 @@
 #pragma once
 /*
- * Metadata blocks of a superblock (core/node/block_cache.c) and the open transaction (core/node/commit.c). A component reads them in place
- * and changes them by deltas only (core/node/delta.c).
+ * Metadata blocks of a superblock (core/node/block_cache.c) and the open transaction
+ * (core/node/commit.c). A component reads them in place and changes them by deltas only
+ * (core/node/delta.c).
  */
 #include <core/node.h>
 #include <kabi/filesystem.h>
 
-/* What a block holds at one version: never changed once published, so a handler's view stays what it was. */
+/* What a block holds at one version: never changed once published, so a handler's view stays what
+ * it was. */
 struct block_data {
 	refcount_t refs;
 	bool verified; /* a component checked it, or core wrote it */
@@ -26,7 +28,8 @@ struct deferred_ops { /* what takes effect when the transaction has been committ
 	s64 blocks, inodes; /* sums of the counts among them */
 	struct fs_op_head ops[];
 };
-/* The open transaction. The Tiers issue adds the journal: encode_commit between closing it and writing the blocks home. */
+/* The open transaction. The Tiers issue adds the journal: encode_commit between closing it and
+ * writing the blocks home. */
 struct transaction {
 	u64 id;
 	struct list_node dirty; /* struct block_entry.dirty_link */
@@ -47,13 +50,13 @@ struct block_cache {
 	u64 next_version;
 	struct transaction open;
 	struct call *barred_by; /* a call whose answers were stale twice: others' deltas wait */
-	bool clean;		/* sealed for the last time and nothing changed since */
-	bool making_space;	/* somebody syncs because there is no space */
-	u64 dirtied;		/* raised by every delta that wrote */
-	struct mutex commit;	/* one commit at a time */
+	bool clean;             /* sealed for the last time and nothing changed since */
+	bool making_space;      /* somebody syncs because there is no space */
+	u64 dirtied;            /* raised by every delta that wrote */
+	struct mutex commit;    /* one commit at a time */
 	struct list_node works; /* struct fs_work, free ones */
 	u32 nr_works;
-	struct list_node all;	/* caches with a superblock: the commit thread's */
+	struct list_node all; /* caches with a superblock: the commit thread's */
 	struct superblock *sb;
 	u64 nr_applied, nr_stale;
 };
@@ -61,7 +64,8 @@ struct block_cache {
 struct block_cache *block_cache_create(struct superblock *sb, u32 block_bytes);
 void block_cache_destroy(struct superblock *sb);
 /* Brings blocks [first, first+nr) of the file system's size in. 0 or -EIO, -ENOMEM. May sleep.
- * BLOCK_CACHE_COMMIT, BLOCK_CACHE_CLEAN as `first`: commits instead (so a handler can ask for it by NEED). */
+ * BLOCK_CACHE_COMMIT, BLOCK_CACHE_CLEAN as `first`: commits instead (so a handler can ask for it by
+ * NEED). */
 int block_cache_read(struct superblock *sb, u64 first, u64 nr);
 #define BLOCK_CACHE_COMMIT (~0ull)
 #define BLOCK_CACHE_CLEAN  (~0ull - 1)
@@ -78,7 +82,8 @@ struct block_entry *block_cache_take(struct block_cache *cache, u64 block) __req
 void block_entry_free(struct block_entry *e);
 /* Applies what waited for the commit. Thread, may sleep. 0 or -EIO. */
 int delta_apply_deferred(struct superblock *sb, struct deferred_ops *d);
-/* Seals, writes, flushes. last: until nothing is left, and marks the file system clean. Thread, may sleep. */
+/* Seals, writes, flushes. last: until nothing is left, and marks the file system clean. Thread, may
+ * sleep. */
 answer_t transaction_commit(struct superblock *sb, bool last);
 /* A commit would free something. */
 bool block_cache_commit_frees(const struct superblock *sb);

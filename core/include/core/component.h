@@ -1,7 +1,8 @@
 #pragma once
 /*
- * Instances of driver components (core/device): one module bound to one device. Core calls an instance only with its `lock` held
- * (the driver-queue exclusion of calls.md: core's callers here are core threads, so it is a mutex).
+ * Instances of driver components (core/device): one module bound to one device. Core calls an
+ * instance only with its `lock` held (the driver-queue exclusion of calls.md: core's callers here
+ * are core threads, so it is a mutex).
  */
 #include <lib/list.h>
 #include <core/call.h>
@@ -9,11 +10,17 @@
 #include <core/device.h>
 #include <core/evolve.h>
 
-enum component_class : u8 { COMPONENT_BLOCK, COMPONENT_CHAR, COMPONENT_ENTROPY, COMPONENT_RTC, COMPONENT_OTHER };
+enum component_class : u8 {
+	COMPONENT_BLOCK,
+	COMPONENT_CHAR,
+	COMPONENT_ENTROPY,
+	COMPONENT_RTC,
+	COMPONENT_OTHER
+};
 #define COMPONENT_VECTORS 8
 struct component_vector {
 	struct deferred event; /* argument: index of the vector */
-	s32 irq;	       /* core's number, -1: unused */
+	s32 irq;               /* core's number, -1: unused */
 	u32 queue;
 	bool level;
 };
@@ -24,8 +31,8 @@ struct component {
 	struct module *module;
 	const struct module_vtable *vtable;
 	const struct slot *slot;
-	struct device *device; /* a reference */
-	handle_t handle;	/* grant on the instance: ctx->instance */
+	struct device *device;  /* a reference */
+	handle_t handle;        /* grant on the instance: ctx->instance */
 	handle_t device_handle; /* grant on the device: what the driver names it by */
 	enum component_class class;
 	struct mutex lock;
@@ -50,7 +57,7 @@ void component_bind(struct device *d);
 /* Next instance after `after` (nullptr: first); referenced, drops after's reference. */
 struct component *component_next(struct component *after);
 struct component *component_find(const char *name); /* referenced */
-const void *component_services(void); /* kernel_services vtable */
+const void *component_services(void);               /* kernel_services vtable */
 
 /* --- class hooks: weak no-ops until the class exists --- */
 struct char_info;

@@ -1,5 +1,6 @@
 #pragma once
-/* Consoles (core/trace/console.c): where the kernel log is shown. Before a driver takes over, arch_early_putc is the console. */
+/* Consoles (core/trace/console.c): where the kernel log is shown. Before a driver takes over,
+ * arch_early_putc is the console. */
 #include <lib/types.h>
 /* A terminal line becomes the log's console (replaces the early one when it is the same device). */
 struct tty;

@@ -1,5 +1,6 @@
 #pragma once
-/* Devices (core/object/device.c): the table that buses fill, components are matched against, and /sys and devtmpfs render. */
+/* Devices (core/object/device.c): the table that buses fill, components are matched against, and
+ * /sys and devtmpfs render. */
 #include <lib/types.h>
 #include <lib/list.h>
 #include <core/object.h>
@@ -15,7 +16,7 @@ struct device {
 	struct device *parent;
 	struct list_node all, children, sibling;
 	enum device_bus bus;
-	char name[32];	     /* "0000:00:02.0", "serial0" */
+	char name[32];       /* "0000:00:02.0", "serial0" */
 	char compatible[32]; /* "pci:1af4:1042", "virtio:2", "ns16550a" */
 	u16 vendor, product, subvendor, subproduct;
 	u32 class_code;
@@ -23,19 +24,20 @@ struct device {
 	u32 nr_res;
 	u32 line; /* ~0u none */
 	bool line_level, line_active_low;
-	u16 segment; u8 bus_nr, devfn;
+	u16 segment;
+	u8 bus_nr, devfn;
 	struct component *instance; /* bound to it, or nullptr */
 	/* device node in /dev: S_IFCHR or S_IFBLK, 0 none */
 	u32 node_mode;
 	u32 node_dev;
 	char node_name[32];
 	char class_name[16]; /* "block", "tty", "mem", "misc" */
-	u64 size_bytes;	     /* block devices */
+	u64 size_bytes;      /* block devices */
 };
 struct device *device_create(enum device_bus bus, const char *name, struct device *parent);
-void device_add(struct device *d);  /* visible; matched with components; a node in /dev appears */
+void device_add(struct device *d); /* visible; matched with components; a node in /dev appears */
 void device_remove(struct device *d);
-struct device *device_next(struct device *after); /* referenced; drops `after`'s reference */
+struct device *device_next(struct device *after);      /* referenced; drops `after`'s reference */
 struct device *device_by_node(u32 mode_type, u32 dev); /* referenced */
 u64 device_event_count(void);
 struct waitable;

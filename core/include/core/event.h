@@ -1,5 +1,6 @@
 #pragma once
-/* Bodies of event nodes (core/node/event.c): eventfd, timerfd, signalfd, pidfd. Behaviour: vfs/event.c. */
+/* Bodies of event nodes (core/node/event.c): eventfd, timerfd, signalfd, pidfd. Behaviour:
+ * vfs/event.c. */
 #include <core/node.h>
 #include <core/time.h>
 
@@ -14,11 +15,11 @@ struct eventfd *eventfd_new(u64 initial, bool semaphore);
 struct timerfd { /* NODE_TIMER, OBJECT_TIMER */
 	struct object obj;
 	u32 clock;
-	bool armed, expired_once;     /* obj.lock, as the rest */
+	bool armed, expired_once; /* obj.lock, as the rest */
 	bool absolute, cancel_on_set, cancelled;
-	ktime_t next_ns;      /* monotonic */
-	ktime_t interval_ns;  /* 0: once */
-	ktime_t wall_offset;  /* CLOCK_REALTIME timers: offset when set */
+	ktime_t next_ns;     /* monotonic */
+	ktime_t interval_ns; /* 0: once */
+	ktime_t wall_offset; /* CLOCK_REALTIME timers: offset when set */
 	struct timer timer;
 	struct waitable fired;
 };

@@ -1,13 +1,16 @@
 #pragma once
 /*
- * Calls into file systems (core/node/fs_call.c). vfs calls these with the exclusions held; they dispatch to the superblock's component
- * (contract `filesystem`: deltas are validated and applied here, NEED(blocks) becomes the record's) or view (contract `view`).
- * Every function answers as a handler does: return kinds unchanged. Found/created inodes come referenced.
- * Exclusions: changes of a directory: EXCL_INODE of it held exclusively; lookups: none (names are added under the parent's lock).
+ * Calls into file systems (core/node/fs_call.c). vfs calls these with the exclusions held; they
+ * dispatch to the superblock's component (contract `filesystem`: deltas are validated and applied
+ * here, NEED(blocks) becomes the record's) or view (contract `view`). Every function answers as a
+ * handler does: return kinds unchanged. Found/created inodes come referenced. Exclusions: changes
+ * of a directory: EXCL_INODE of it held exclusively; lookups: none (names are added under the
+ * parent's lock).
  */
 #include <core/node.h>
 
-answer_t fs_lookup(struct call *c, struct inode *dir, const char *name, u32 len, struct inode **out); /* 1 found, 0 absent */
+answer_t fs_lookup(struct call *c, struct inode *dir, const char *name, u32 len,
+	struct inode **out); /* 1 found, 0 absent */
 struct fs_create_args {
 	u32 mode; /* with type */
 	u32 rdev;
@@ -16,9 +19,12 @@ struct fs_create_args {
 	const char *target; /* symlink */
 	u32 target_len;
 };
-answer_t fs_create(struct call *c, struct inode *dir, const char *name, u32 len, const struct fs_create_args *a, struct inode **out); /* name nullptr: O_TMPFILE */
-answer_t fs_link(struct call *c, struct inode *dir, const char *name, u32 len, struct inode *target);
-answer_t fs_unlink(struct call *c, struct inode *dir, const char *name, u32 len, struct inode *target); /* also rmdir: checks empty (-ENOTEMPTY) */
+answer_t fs_create(struct call *c, struct inode *dir, const char *name, u32 len,
+	const struct fs_create_args *a, struct inode **out); /* name nullptr: O_TMPFILE */
+answer_t fs_link(struct call *c, struct inode *dir, const char *name, u32 len,
+	struct inode *target);
+answer_t fs_unlink(struct call *c, struct inode *dir, const char *name, u32 len,
+	struct inode *target); /* also rmdir: checks empty (-ENOTEMPTY) */
 struct fs_rename_args {
 	struct inode *old_dir, *new_dir, *inode, *replaced;
 	const char *old_name, *new_name;
@@ -36,34 +42,41 @@ struct fs_attr {
 	u64 size;
 	struct timespec64 atime, mtime, ctime;
 };
-#define FS_ATTR_MODE 1u
-#define FS_ATTR_UID 2u
-#define FS_ATTR_GID 4u
-#define FS_ATTR_SIZE 8u
+#define FS_ATTR_MODE  1u
+#define FS_ATTR_UID   2u
+#define FS_ATTR_GID   4u
+#define FS_ATTR_SIZE  8u
 #define FS_ATTR_ATIME 16u
 #define FS_ATTR_MTIME 32u
 #define FS_ATTR_CTIME 64u
-answer_t fs_setattr(struct call *c, struct inode *i, const struct fs_attr *a); /* size: truncates pages too */
+answer_t fs_setattr(struct call *c, struct inode *i,
+	const struct fs_attr *a); /* size: truncates pages too */
 answer_t fs_fallocate(struct call *c, struct inode *i, u32 mode, u64 offset, u64 bytes);
 enum fs_map_intent : u8 { FS_MAP_READ, FS_MAP_RESERVE, FS_MAP_ALLOCATE };
 struct fs_extent {
 	u64 file_block, disk_block, nr_blocks;
 	u32 flags; /* FS_EXTENT_* */
 };
-#define FS_EXTENT_HOLE 1u
+#define FS_EXTENT_HOLE      1u
 #define FS_EXTENT_UNWRITTEN 2u
 /* Blocks of the file system's size. Returns the number of extents filled (>= 1). */
-answer_t fs_map(struct call *c, struct inode *i, u64 block, u64 nr, enum fs_map_intent intent, struct fs_extent *out, u32 max);
+answer_t fs_map(struct call *c, struct inode *i, u64 block, u64 nr, enum fs_map_intent intent,
+	struct fs_extent *out, u32 max);
 answer_t fs_xattr_get(struct call *c, struct inode *i, const char *name, void *buf, size_t size);
-answer_t fs_xattr_set(struct call *c, struct inode *i, const char *name, const void *buf, size_t size, u32 flags);
+answer_t fs_xattr_set(struct call *c, struct inode *i, const char *name, const void *buf,
+	size_t size, u32 flags);
 answer_t fs_xattr_list(struct call *c, struct inode *i, char *buf, size_t size);
 struct fs_statfs {
-	u64 type, block_bytes, blocks, blocks_free, blocks_available, files, files_free, name_max, fsid, flags;
+	u64 type, block_bytes, blocks, blocks_free, blocks_available, files, files_free, name_max,
+		fsid, flags;
 };
 answer_t fs_statfs(struct call *c, struct superblock *sb, struct fs_statfs *out);
-/* Mount: finds the type (nodev types and components), reads the device. *out referenced, root inode in out->root. -ENODEV unknown type. */
-answer_t fs_mount(struct call *c, const char *type, const char *source, u32 sb_flags, const char *options, struct superblock **out);
-/* DO_MOUNT: a file system of `type` on `at`. kmalloc'd, strings and path are its own; the operation consumes it. May sleep. */
+/* Mount: finds the type (nodev types and components), reads the device. *out referenced, root inode
+ * in out->root. -ENODEV unknown type. */
+answer_t fs_mount(struct call *c, const char *type, const char *source, u32 sb_flags,
+	const char *options, struct superblock **out);
+/* DO_MOUNT: a file system of `type` on `at`. kmalloc'd, strings and path are its own; the operation
+ * consumes it. May sleep. */
 struct mount_request {
 	char *type, *source, *options;
 	u32 sb_flags, mount_flags;
@@ -73,15 +86,17 @@ answer_t fs_mount_perform(struct mount_request *r);
 void mount_request_free(struct mount_request *r);
 answer_t fs_sync(struct call *c, struct superblock *sb, bool wait);
 answer_t fs_remount(struct call *c, struct superblock *sb, u32 sb_flags, const char *options);
-answer_t fs_evict(struct call *c, struct inode *i); /* last reference of an unlinked inode: frees its blocks */
-/* Called by core when the last mount of a superblock goes: writes back, marks clean, forgets. Thread, may sleep. */
+answer_t fs_evict(struct call *c,
+	struct inode *i); /* last reference of an unlinked inode: frees its blocks */
+/* Called by core when the last mount of a superblock goes: writes back, marks clean, forgets.
+ * Thread, may sleep. */
 void fs_unmount(struct superblock *sb);
 /* Registered types for /proc/filesystems: false at the end. */
 bool fs_type_at(u32 i, const char **name, bool *nodev);
 
 /* --- views: what a view method fills --- */
 struct view_entry {
-	u64 id;	  /* what it shows; with kind it identifies the inode */
+	u64 id;   /* what it shows; with kind it identifies the inode */
 	u32 kind; /* the view's own numbering */
 	u32 mode; /* with type */
 	u32 nlink;

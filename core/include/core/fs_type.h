@@ -1,9 +1,11 @@
 #pragma once
-/* Calls into one file-system component: shared by fs_call.c, fs_mount.c, fs_view.c and the delta code. */
+/* Calls into one file-system component: shared by fs_call.c, fs_mount.c, fs_view.c and the delta
+ * code. */
 #include <core/fs_call.h>
 #include <kabi/filesystem.h>
 
-/* One component call in progress: the context in the component's window and what core keeps beside it. */
+/* One component call in progress: the context in the component's window and what core keeps beside
+ * it. */
 struct fs_invoke {
 	struct kabi_ctx ctx;
 	struct call *call;
@@ -12,9 +14,11 @@ struct fs_invoke {
 };
 /* Prepares. 0, or an answer to return. */
 answer_t fs_invoke_begin(struct fs_invoke *v, struct call *c, struct superblock *sb);
-/* Turns the component's answer into the record's: NEED(blocks) becomes call_need_blocks, a delta is checked and applied. */
+/* Turns the component's answer into the record's: NEED(blocks) becomes call_need_blocks, a delta is
+ * checked and applied. */
 answer_t fs_invoke_end(struct fs_invoke *v, answer_t a);
-/* The inode as this call shows it: the answer is refused when a delta changed its body meanwhile. */
+/* The inode as this call shows it: the answer is refused when a delta changed its body meanwhile.
+ */
 void fs_inode_view(struct fs_invoke *v, struct inode *i, struct fs_inode *out);
 void fs_inode_seen(struct fs_invoke *v, struct inode *i);
 /* A new or newly read inode becomes core's; nullptr: no memory. */
@@ -26,13 +30,15 @@ answer_t fs_inode_get(struct call *c, struct superblock *sb, u64 ino, struct ino
 bool sb_names_resident(const struct superblock *sb);
 
 /* Views (fs_view.c). */
-answer_t fs_view_lookup(struct call *c, struct inode *dir, const char *name, u32 len, struct inode **out);
+answer_t fs_view_lookup(struct call *c, struct inode *dir, const char *name, u32 len,
+	struct inode **out);
 answer_t fs_view_readdir(struct call *c, struct inode *dir, u64 *cursor, struct dirent_sink *sink);
 answer_t fs_view_mount(struct call *c, struct superblock *sb);
-answer_t fs_view_create(struct call *c, struct inode *dir, const char *name, u32 len, const struct fs_create_args *a, struct inode **out);
+answer_t fs_view_create(struct call *c, struct inode *dir, const char *name, u32 len,
+	const struct fs_create_args *a, struct inode **out);
 
-/* The device of a mount (weak defaults until block/ exists): finds `source`, claims it, sets sb->bdev, sb->dev, sb->device_bytes.
- * -ENOENT, -ENOTBLK, -EBUSY, -EACCES. May sleep. */
+/* The device of a mount (weak defaults until block/ exists): finds `source`, claims it, sets
+ * sb->bdev, sb->dev, sb->device_bytes. -ENOENT, -ENOTBLK, -EBUSY, -EACCES. May sleep. */
 answer_t fs_device_open(struct call *c, const char *source, u32 sb_flags, struct superblock *sb);
 void fs_device_close(struct superblock *sb);
 /* Flushes what the device caches. May sleep. */

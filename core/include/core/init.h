@@ -3,9 +3,11 @@
 #include <arch/boot.h>
 /* The boot_info that the port handed over, kept. */
 const struct boot_info *init_boot_info(void);
-/* newc archive(s), possibly compressed, into the root. 0, or -EINVAL with the reason logged. Thread. */
+/* newc archive(s), possibly compressed, into the root. 0, or -EINVAL with the reason logged.
+ * Thread. */
 int initramfs_unpack(const void *data, size_t bytes);
-/* Buses: platform devices, PCI, virtio (core/object/bus_*.c): fills the device table and binds components. Thread. */
+/* Buses: platform devices, PCI, virtio (core/object/bus_*.c): fills the device table and binds
+ * components. Thread. */
 void devices_probe(void);
 void init_default_files(void);
 void init_open_console(void);
@@ -15,8 +17,9 @@ void init_set_root(struct mount *m, struct mount_ns *ns);
 /* root= and its friends; panics with the cause. Thread. */
 void root_mount(void);
 /*
- * Decompressors (core/init/decompress.c; without it every format is unknown): one compressed member at `in`. 0 with *out and *used (bytes of
- * the member), -ENOSYS (no format that is built in), -EINVAL (corrupt).
+ * Decompressors (core/init/decompress.c; without it every format is unknown): one compressed member
+ * at `in`. 0 with *out and *used (bytes of the member), -ENOSYS (no format that is built in),
+ * -EINVAL (corrupt).
  */
 int decompress_member(const void *in, size_t bytes, void **out, size_t *out_bytes, size_t *used);
 void decompress_free(void *out, size_t out_bytes);

@@ -1,12 +1,14 @@
 #pragma once
-/* Interrupts (core/irq): core masks and acknowledges; drivers get events in a core thread (deferred calls). */
+/* Interrupts (core/irq): core masks and acknowledges; drivers get events in a core thread (deferred
+ * calls). */
 #include <lib/types.h>
 #include <core/call.h>
 enum irq_action : u8 { IRQ_DEFERRED, IRQ_CORE_SERIAL };
 /* Reserves a core interrupt number. -ENOSPC. */
 int irq_alloc(void);
 void irq_free(u32 irq);
-/* On interrupt: mask when `level`, queue `d`; the driver's service irq_done unmasks. Context: thread. */
+/* On interrupt: mask when `level`, queue `d`; the driver's service irq_done unmasks. Context:
+ * thread. */
 int irq_attach(u32 irq, struct deferred *d, bool level);
 void irq_detach(u32 irq);
 u64 irq_count(u32 irq);

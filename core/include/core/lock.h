@@ -1,8 +1,9 @@
 #pragma once
 /*
- * Locks (core/sync). Spinlocks: short, preemption off; _irqsave where an interrupt takes the lock too. Mutexes: core code only
- * (never replaceable code), may sleep. Every lock has a level; taking a level not above what this task/CPU holds is an
- * inversion, caught at run time in debug kernels. Take locks as &object->lock (Clang's analysis, style.md 5.1).
+ * Locks (core/sync). Spinlocks: short, preemption off; _irqsave where an interrupt takes the lock
+ * too. Mutexes: core code only (never replaceable code), may sleep. Every lock has a level; taking
+ * a level not above what this task/CPU holds is an inversion, caught at run time in debug kernels.
+ * Take locks as &object->lock (Clang's analysis, style.md 5.1).
  */
 #include <lib/types.h>
 #include <lib/atomic.h>
@@ -10,28 +11,28 @@
 
 /* Order: a lock may be taken while holding only locks of smaller level. */
 enum lock_level : u8 {
-	LOCK_LEVEL_NONE = 0, /* no check (boot, tests) */
+	LOCK_LEVEL_NONE = 0,        /* no check (boot, tests) */
 	LOCK_LEVEL_MUTEX_TASK = 10, /* mutexes first: they may sleep */
 	LOCK_LEVEL_MUTEX_SPACE = 20,
 	LOCK_LEVEL_MUTEX_OBJECT = 30,
 	LOCK_LEVEL_NAMESPACE = 50,
-	LOCK_LEVEL_NAME = 60,	/* name cache, inode fields */
-	LOCK_LEVEL_NAME_CHILD = 62, /* a child while the parent is held */
-	LOCK_LEVEL_INODE = 64,	/* inode fields, alias lists */
-	LOCK_LEVEL_NAME_HASH = 66, /* name, inode and mount hash buckets */
-	LOCK_LEVEL_NODE = 70,	/* pipe, socket, tty, epoll bodies */
+	LOCK_LEVEL_NAME = 60,        /* name cache, inode fields */
+	LOCK_LEVEL_NAME_CHILD = 62,  /* a child while the parent is held */
+	LOCK_LEVEL_INODE = 64,       /* inode fields, alias lists */
+	LOCK_LEVEL_NAME_HASH = 66,   /* name, inode and mount hash buckets */
+	LOCK_LEVEL_NODE = 70,        /* pipe, socket, tty, epoll bodies */
 	LOCK_LEVEL_NODE_NESTED = 75, /* second node of a pair, in address order */
-	LOCK_LEVEL_FILES = 80,	/* descriptor tables */
+	LOCK_LEVEL_FILES = 80,       /* descriptor tables */
 	/* Memory: held with interrupts on, so below all that an interrupt takes. */
 	LOCK_LEVEL_MAPPERS = 82, /* who maps a memory object */
-	LOCK_LEVEL_SPACE = 83,	/* address-space page tables */
+	LOCK_LEVEL_SPACE = 83,   /* address-space page tables */
 	LOCK_LEVEL_MEMOBJ = 84,
-	LOCK_LEVEL_LRU = 85,	/* reclaim lists, lists of dirty objects */
-	LOCK_LEVEL_VMAP = 86,	/* kernel address ranges and their page tables */
+	LOCK_LEVEL_LRU = 85,       /* reclaim lists, lists of dirty objects */
+	LOCK_LEVEL_VMAP = 86,      /* kernel address ranges and their page tables */
 	LOCK_LEVEL_TASK_LIST = 88, /* families, pid numbers */
-	LOCK_LEVEL_TASK = 90,	/* task, thread group, signals */
+	LOCK_LEVEL_TASK = 90,      /* task, thread group, signals */
 	LOCK_LEVEL_SIGNAL_ACTION = 92,
-	LOCK_LEVEL_USER = 94,	/* counts per user */
+	LOCK_LEVEL_USER = 94, /* counts per user */
 	LOCK_LEVEL_BLOCK = 115,
 	LOCK_LEVEL_FUTEX = 118,
 	LOCK_LEVEL_WAITABLE = 120,
@@ -122,7 +123,8 @@ static inline word_t spin_lock_irqsave(struct spinlock *l) __acquires(*l) __no_l
 	lock_debug_acquire(l);
 	return state;
 }
-static inline void spin_unlock_irqrestore(struct spinlock *l, word_t state) __releases(*l) __no_lock_analysis
+static inline void spin_unlock_irqrestore(struct spinlock *l, word_t state)
+	__releases(*l) __no_lock_analysis
 {
 	lock_debug_release(l);
 	atomic32_store_release(&l->word, 0);
@@ -133,7 +135,8 @@ static inline void spin_unlock_irqrestore(struct spinlock *l, word_t state) __re
 #if UMKA_DEBUG
 void spin_assert_held(const struct spinlock *l) TSA(assert_capability(*l));
 #else
-static inline void spin_assert_held(const struct spinlock *l) TSA(assert_capability(*l)) __no_lock_analysis
+static inline void spin_assert_held(const struct spinlock *l)
+	TSA(assert_capability(*l)) __no_lock_analysis
 {
 	(void)l;
 }
@@ -152,7 +155,8 @@ void mutex_lock(struct mutex *m) __acquires(*m);
 bool mutex_trylock(struct mutex *m) __try_acquires(true, *m);
 void mutex_unlock(struct mutex *m) __releases(*m);
 /* Tells the analysis that a caller holds it. */
-static inline void mutex_assert_held(const struct mutex *m) TSA(assert_capability(*m)) __no_lock_analysis
+static inline void mutex_assert_held(const struct mutex *m)
+	TSA(assert_capability(*m)) __no_lock_analysis
 {
 	(void)m;
 }
@@ -161,7 +165,7 @@ static inline void mutex_assert_held(const struct mutex *m) TSA(assert_capabilit
 /* core/irq, around the work of an interrupt. */
 u32 lock_debug_interrupt_begin(void);
 void lock_debug_interrupt_end(u32 before);
-u32 lock_debug_depth(void);   /* spinlocks that this CPU holds: core/sched checks at a switch */
+u32 lock_debug_depth(void);    /* spinlocks that this CPU holds: core/sched checks at a switch */
 void lock_debug_disable(void); /* panic path */
 #else
 static inline u32 lock_debug_interrupt_begin(void)
@@ -177,7 +181,8 @@ static inline void lock_debug_disable(void)
 }
 #endif
 
-/* core/sched calls it at each switch and when idle ends, core/irq at interrupts that came from user mode. */
+/* core/sched calls it at each switch and when idle ends, core/irq at interrupts that came from user
+ * mode. */
 static inline void grace_quiescent(void)
 {
 	struct cpu *c = this_cpu();

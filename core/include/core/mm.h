@@ -1,7 +1,7 @@
 #pragma once
 /*
- * Memory (core/mm): frames (buddy + policy), slab, memory objects with slot words, mappers, address spaces, page cache.
- * See architecture.md section 7 "One memory object".
+ * Memory (core/mm): frames (buddy + policy), slab, memory objects with slot words, mappers, address
+ * spaces, page cache. See architecture.md section 7 "One memory object".
  */
 #include <lib/types.h>
 #include <lib/list.h>
@@ -16,8 +16,8 @@
 /* --- frames --- */
 struct frame *frame_of(paddr_t pa);
 paddr_t frame_paddr(const struct frame *f);
-#define FRAME_ALLOC_ZERO 1u
-#define FRAME_ALLOC_ATOMIC 2u	/* no reclaim, may use the reserve */
+#define FRAME_ALLOC_ZERO     1u
+#define FRAME_ALLOC_ATOMIC   2u /* no reclaim, may use the reserve */
 #define FRAME_ALLOC_OPTIONAL 4u /* fails rather than wait or touch the reserve: read-ahead */
 struct frame *frame_alloc(u32 order, u32 flags, struct account *account); /* pins = 1; nullptr */
 void frame_free(struct frame *f, u32 order);
@@ -27,13 +27,17 @@ void frame_unpin(struct frame *f);
 void *page_begin(struct frame *f);
 void page_end(struct frame *f, void *p);
 struct memory_stats {
-	u64 total_pages, free_pages, cached_pages, anon_pages, mapped_pages, shmem_pages, slab_pages, slab_reclaimable_pages, dirty_pages, writeback_pages, kernel_stack_pages, pagetable_pages, available_pages, active_file, inactive_file, active_anon, inactive_anon, buffers_pages, committed_pages;
+	u64 total_pages, free_pages, cached_pages, anon_pages, mapped_pages, shmem_pages,
+		slab_pages, slab_reclaimable_pages, dirty_pages, writeback_pages,
+		kernel_stack_pages, pagetable_pages, available_pages, active_file, inactive_file,
+		active_anon, inactive_anon, buffers_pages, committed_pages;
 };
 void mm_stats(struct memory_stats *out);
 struct boot_info;
 struct cpu;
 void mm_boot_init(const struct boot_info *info);
-/* Per-CPU caches of a CPU that is about to start. -ENOMEM. Before it, allocations there take the slow path. */
+/* Per-CPU caches of a CPU that is about to start. -ENOMEM. Before it, allocations there take the
+ * slow path. */
 int mm_cpu_init(struct cpu *cpu);
 /* Kernel threads (write-back, reclaim), object caches of spaces: once tasks exist. */
 void mm_threads_init(void);
@@ -55,7 +59,8 @@ struct slab_info { /* for /proc/slabinfo */
 	u64 nr_slabs, nr_in_use;
 };
 bool slab_info_at(u32 i, struct slab_info *out); /* false: no more */
-/* kmalloc sizes up to 4 MiB; zeroed variant; kfree(nullptr) is fine. Context: any not holding zone/slab locks. */
+/* kmalloc sizes up to 4 MiB; zeroed variant; kfree(nullptr) is fine. Context: any not holding
+ * zone/slab locks. */
 void *kmalloc(size_t bytes) __attribute__((alloc_size(1)));
 void *kzalloc(size_t bytes) __attribute__((alloc_size(1)));
 void *kmalloc_array(size_t nr, size_t bytes);
@@ -74,7 +79,15 @@ void module_memory_free(void *p, size_t bytes);
 
 /* --- memory objects --- */
 /* Slot word, one u64 per page: low 4 bits kind, rest operand. */
-enum slot_kind : u8 { SLOT_EMPTY, SLOT_ZERO, SLOT_RESIDENT, SLOT_COMPRESSED, SLOT_SWAPPED, SLOT_REMOTE, SLOT_TRANSIT };
+enum slot_kind : u8 {
+	SLOT_EMPTY,
+	SLOT_ZERO,
+	SLOT_RESIDENT,
+	SLOT_COMPRESSED,
+	SLOT_SWAPPED,
+	SLOT_REMOTE,
+	SLOT_TRANSIT
+};
 enum memory_kind : u8 { MEMORY_ANON, MEMORY_SHMEM, MEMORY_FILE, MEMORY_DEVICE, MEMORY_BLOCK };
 struct slot_node;
 struct slot_tree { /* radix tree of slot words; core/mm/slots.c */
@@ -85,58 +98,65 @@ struct block_device;
 struct memory_object {
 	struct object obj;
 	enum memory_kind kind;
-	bool evictable; /* clean pages may be dropped: FILE and BLOCK */
-	u64 size_bytes; /* files: i_size; faults beyond it are SIGBUS */
+	bool evictable;         /* clean pages may be dropped: FILE and BLOCK */
+	u64 size_bytes;         /* files: i_size; faults beyond it are SIGBUS */
 	struct slot_tree slots; /* changed under obj.lock; lookups in grace sections */
 	u64 nr_resident;
 	struct spinlock mapper_lock;
 	struct list_node mappers guarded_by(&mapper_lock); /* struct mapper.link */
-	struct inode *inode;	     /* MEMORY_FILE: pager is the inode's file system */
-	struct block_device *bdev;   /* MEMORY_BLOCK */
-	paddr_t device_base;	     /* MEMORY_DEVICE */
-	u32 device_prot;	     /* MEMORY_DEVICE: MMU_DEVICE, MMU_WRITECOMBINE or 0 */
-	struct list_node dirty;	     /* on the list of objects with dirty pages; owns a reference of the inode while it is */
+	struct inode *inode;       /* MEMORY_FILE: pager is the inode's file system */
+	struct block_device *bdev; /* MEMORY_BLOCK */
+	paddr_t device_base;       /* MEMORY_DEVICE */
+	u32 device_prot;           /* MEMORY_DEVICE: MMU_DEVICE, MMU_WRITECOMBINE or 0 */
+	struct list_node dirty; /* on the list of objects with dirty pages; owns a reference of the
+				   inode while it is */
 	ktime_t dirty_since_ns;
 	u64 nr_dirty, nr_writeback;
 	struct waitable writeback_done;
 	u32 write_error_seq; /* fsync error reporting */
 	s32 write_error;
-	u32 seals;		/* F_SEAL_* of memfd; F_SEAL_SEAL (1) on everything else */
+	u32 seals;              /* F_SEAL_* of memfd; F_SEAL_SEAL (1) on everything else */
 	atomic32_t nr_writable; /* shared writable mappings: F_SEAL_WRITE waits for none */
-	u64 readahead_next;  /* words of policy_readahead; races only cost a wrong window */
+	u64 readahead_next;     /* words of policy_readahead; races only cost a wrong window */
 	u32 readahead_window;
 };
-#define SEAL_SEAL 1u
-#define SEAL_SHRINK 2u
-#define SEAL_GROW 4u
-#define SEAL_WRITE 8u
+#define SEAL_SEAL         1u
+#define SEAL_SHRINK       2u
+#define SEAL_GROW         4u
+#define SEAL_WRITE        8u
 #define SEAL_FUTURE_WRITE 16u
-#define SEAL_EXEC 32u
+#define SEAL_EXEC         32u
 static inline u64 memory_object_pages(const struct memory_object *o)
 {
 	return (READ_ONCE(o->size_bytes) + PAGE_BYTES - 1) >> PAGE_SHIFT;
 }
-struct memory_object *memory_object_create(enum memory_kind kind, u64 size_bytes, struct account *a);
+struct memory_object *memory_object_create(enum memory_kind kind, u64 size_bytes,
+	struct account *a);
 /* A resident page, pinned, without waiting: nullptr when absent. Context: any thread context. */
 struct frame *memory_page_try(struct memory_object *o, u64 index);
-/* Same, but brings it in (pager: zero fill, file system map + block I/O). May sleep. err pointer-free: *out, 0 or -errno.
- * write: prepared for modification (reserved by the file system, ENOSPC told here). */
+/* Same, but brings it in (pager: zero fill, file system map + block I/O). May sleep. err
+ * pointer-free: *out, 0 or -errno. write: prepared for modification (reserved by the file system,
+ * ENOSPC told here). */
 int memory_page_get(struct memory_object *o, u64 index, bool write, struct frame **out);
 /* A page that will be overwritten whole [offset 0, PAGE): need not be read. */
 int memory_page_get_overwrite(struct memory_object *o, u64 index, struct frame **out);
 void memory_page_mark_dirty(struct memory_object *o, struct frame *f);
 /* Truncation: drops pages past new_size (mappers invalidated), zeroes the tail of the last page. */
 void memory_object_truncate(struct memory_object *o, u64 new_size);
-void memory_object_drop_range(struct memory_object *o, u64 first, u64 nr); /* punch, invalidate clean cache */
-/* Starts/waits write-back of dirty pages of [first, first+nr); -errno of the first failure. May sleep. */
+void memory_object_drop_range(struct memory_object *o, u64 first,
+	u64 nr); /* punch, invalidate clean cache */
+/* Starts/waits write-back of dirty pages of [first, first+nr); -errno of the first failure. May
+ * sleep. */
 int memory_object_sync(struct memory_object *o, u64 first, u64 nr);
 /* Punches [offset, offset+bytes): whole pages go, edges are zeroed; mappers see it. */
 void memory_object_zero_range(struct memory_object *o, u64 offset, u64 bytes);
-u64 memory_object_next_data(struct memory_object *o, u64 from_page); /* SEEK_DATA for shmem; ~0 none */
+u64 memory_object_next_data(struct memory_object *o,
+	u64 from_page); /* SEEK_DATA for shmem; ~0 none */
 void mm_drop_caches(void);
 /* Waits until no page of [first, first+nr) is under write-back. 0. May sleep. */
 int memory_object_wait_writeback(struct memory_object *o, u64 first, u64 nr);
-/* Starts reading [index, +nr) of a file in, without waiting for it (madvise, readahead(2), fadvise). */
+/* Starts reading [index, +nr) of a file in, without waiting for it (madvise, readahead(2),
+ * fadvise). */
 void memory_object_read_ahead(struct memory_object *o, u64 index, u64 nr);
 struct superblock;
 /* Writes back every dirty object of a mounted file system and waits; the first error. May sleep. */
@@ -151,12 +171,15 @@ struct address_space {
 	struct spinlock page_lock; /* page tables and rss */
 	struct rb_root regions;
 	struct region *last_region; /* where space_find looks first */
-	struct slot_tree anon; /* private pages by virtual page number, shared copy-on-write over fork (anon.c); page_lock */
+	struct slot_tree anon; /* private pages by virtual page number, shared copy-on-write over
+				  fork (anon.c); page_lock */
 	struct arch_space arch;
 	u32 nr_regions;
 	refcount_t users; /* tasks; the object's references keep the struct only */
-	vaddr_t mmap_base, brk_start, brk, stack_start, arg_start, arg_end, env_start, env_end, code_start, code_end, data_start, data_end, vdso;
-	u64 total_pages, rss_anon, rss_file, rss_shmem, locked_pages, data_pages, stack_pages, exec_pages;
+	vaddr_t mmap_base, brk_start, brk, stack_start, arg_start, arg_end, env_start, env_end,
+		code_start, code_end, data_start, data_end, vdso;
+	u64 total_pages, rss_anon, rss_file, rss_shmem, locked_pages, data_pages, stack_pages,
+		exec_pages;
 	u64 rss_peak;
 	u32 lock_future; /* mlockall(MCL_FUTURE): VM_LOCKED for new regions */
 	bool randomize;
@@ -173,14 +196,17 @@ struct mmap_args {
 	vaddr_t addr;
 	size_t bytes;
 	u32 prot;  /* Linux PROT_* (1 read 2 write 4 exec) */
-	u32 flags; /* Linux MAP_* generic values: SHARED 1, PRIVATE 2, SHARED_VALIDATE 3, FIXED 0x10, ANONYMOUS 0x20, GROWSDOWN 0x100, DENYWRITE.., LOCKED 0x2000, NORESERVE 0x4000, POPULATE 0x8000, STACK 0x20000, FIXED_NOREPLACE 0x100000 */
+	u32 flags; /* Linux MAP_* generic values: SHARED 1, PRIVATE 2, SHARED_VALIDATE 3, FIXED
+		      0x10, ANONYMOUS 0x20, GROWSDOWN 0x100, DENYWRITE.., LOCKED 0x2000, NORESERVE
+		      0x4000, POPULATE 0x8000, STACK 0x20000, FIXED_NOREPLACE 0x100000 */
 	struct file *file; /* borrowed; nullptr anonymous */
 	u64 offset_bytes;
 };
 sword_t space_mmap(struct address_space *as, const struct mmap_args *a); /* address or -errno */
 int space_munmap(struct address_space *as, vaddr_t addr, size_t bytes);
 int space_mprotect(struct address_space *as, vaddr_t addr, size_t bytes, u32 prot);
-sword_t space_mremap(struct address_space *as, vaddr_t old, size_t old_bytes, size_t new_bytes, u32 flags, vaddr_t new_addr);
+sword_t space_mremap(struct address_space *as, vaddr_t old, size_t old_bytes, size_t new_bytes,
+	u32 flags, vaddr_t new_addr);
 sword_t space_brk(struct address_space *as, vaddr_t brk);
 int space_madvise(struct address_space *as, vaddr_t addr, size_t bytes, s32 advice);
 int space_msync(struct address_space *as, vaddr_t addr, size_t bytes, u32 flags);
@@ -188,16 +214,25 @@ int space_mlock(struct address_space *as, vaddr_t addr, size_t bytes, u32 flags,
 int space_mlockall(struct address_space *as, u32 flags);
 int space_mincore(struct address_space *as, vaddr_t addr, size_t bytes, vaddr_t vec);
 /* exec: a region with given object (file mapping of a segment), fixed. */
-int space_map_file(struct address_space *as, vaddr_t addr, size_t bytes, u32 vm_flags, struct file *file, u64 offset_bytes);
-int space_map_anon(struct address_space *as, vaddr_t addr, size_t bytes, u32 vm_flags, const char *name);
-int space_map_object(struct address_space *as, vaddr_t addr, size_t bytes, u32 vm_flags, struct memory_object *o, u64 first_page, const char *name);
-struct region *space_find(struct address_space *as, vaddr_t addr); /* lock held: region with addr < end */
-/* Fault on current's space: 0, or -EFAULT with *signo, *code (SIGSEGV MAPERR 1/ACCERR 2, SIGBUS ADRERR 2). May sleep. */
+int space_map_file(struct address_space *as, vaddr_t addr, size_t bytes, u32 vm_flags,
+	struct file *file, u64 offset_bytes);
+int space_map_anon(struct address_space *as, vaddr_t addr, size_t bytes, u32 vm_flags,
+	const char *name);
+int space_map_object(struct address_space *as, vaddr_t addr, size_t bytes, u32 vm_flags,
+	struct memory_object *o, u64 first_page, const char *name);
+struct region *space_find(struct address_space *as,
+	vaddr_t addr); /* lock held: region with addr < end */
+/* Fault on current's space: 0, or -EFAULT with *signo, *code (SIGSEGV MAPERR 1/ACCERR 2, SIGBUS
+ * ADRERR 2). May sleep. */
 int space_fault(struct address_space *as, vaddr_t addr, u32 trap_access, s32 *signo, s32 *code);
 /* Faults in a user range for a copy; 0 or -EFAULT. */
 int space_populate(struct address_space *as, vaddr_t addr, size_t bytes, bool write);
 /* Identity of a futex word: shared -> object + offset, private -> space + address. -EFAULT. */
-struct futex_key { void *a; u64 b; bool shared; };
+struct futex_key {
+	void *a;
+	u64 b;
+	bool shared;
+};
 int space_futex_key(struct address_space *as, vaddr_t addr, bool shared, struct futex_key *out);
 void futex_key_put(struct futex_key *k);
 /* --- for /proc/PID/{maps,smaps,statm}, core dumps --- */
@@ -208,11 +243,14 @@ struct region_info {
 	struct file *file; /* referenced: file_put */
 	const char *name;
 	/* filled when wanted */
-	u64 rss_pages, pss_bytes, private_clean_pages, private_dirty_pages, shared_clean_pages, shared_dirty_pages, anon_pages;
+	u64 rss_pages, pss_bytes, private_clean_pages, private_dirty_pages, shared_clean_pages,
+		shared_dirty_pages, anon_pages;
 };
 /* The first region that ends above `from`; false: none. Context: thread, may sleep. */
-bool space_region_next(struct address_space *as, vaddr_t from, bool want_pages, struct region_info *out);
-/* A page of another space, brought in and pinned: ptrace, /proc/PID/mem, core dumps. force: also where the protection forbids it
- * (breakpoints), on a private copy. -EFAULT, -ENOMEM. May sleep. */
-int space_page_get(struct address_space *as, vaddr_t addr, bool write, bool force, struct frame **out);
+bool space_region_next(struct address_space *as, vaddr_t from, bool want_pages,
+	struct region_info *out);
+/* A page of another space, brought in and pinned: ptrace, /proc/PID/mem, core dumps. force: also
+ * where the protection forbids it (breakpoints), on a private copy. -EFAULT, -ENOMEM. May sleep. */
+int space_page_get(struct address_space *as, vaddr_t addr, bool write, bool force,
+	struct frame **out);
 /* Text-file-busy accounting: core/node/inode.c inode_deny_write. */

@@ -1,7 +1,8 @@
 #pragma once
 /*
- * Nodes, inodes, names, mounts, open files, descriptor tables (core/node): data and its short-lock operations. Behaviour is in vfs/,
- * net/, tty/ behind the `node` contract (one slot per node type) and in file systems behind core/fs_call.h.
+ * Nodes, inodes, names, mounts, open files, descriptor tables (core/node): data and its short-lock
+ * operations. Behaviour is in vfs/, net/, tty/ behind the `node` contract (one slot per node type)
+ * and in file systems behind core/fs_call.h.
  */
 #include <lib/types.h>
 #include <lib/errno.h>
@@ -18,62 +19,66 @@ struct timespec64 {
 	u32 nsec;
 };
 /* mode bits (S_IFMT and friends) are Linux's, the same everywhere */
-#define S_IFMT	 0170000u
-#define S_IFSOCK 0140000u
-#define S_IFLNK	 0120000u
-#define S_IFREG	 0100000u
-#define S_IFBLK	 0060000u
-#define S_IFDIR	 0040000u
-#define S_IFCHR	 0020000u
-#define S_IFIFO	 0010000u
-#define S_ISUID	 0004000u
-#define S_ISGID	 0002000u
-#define S_ISVTX	 0001000u
-#define S_TYPE(m) ((m) & S_IFMT)
+#define S_IFMT                 0170000u
+#define S_IFSOCK               0140000u
+#define S_IFLNK                0120000u
+#define S_IFREG                0100000u
+#define S_IFBLK                0060000u
+#define S_IFDIR                0040000u
+#define S_IFCHR                0020000u
+#define S_IFIFO                0010000u
+#define S_ISUID                0004000u
+#define S_ISGID                0002000u
+#define S_ISVTX                0001000u
+#define S_TYPE(m)              ((m) & S_IFMT)
 
 /* Device numbers: Linux's 12:20 split. */
 #define DEV_MAKE(major, minor) (((u32)(major) << 20) | (u32)(minor))
-#define DEV_MAJOR(d) ((u32)(d) >> 20)
-#define DEV_MINOR(d) ((u32)(d) & 0xfffff)
+#define DEV_MAJOR(d)           ((u32)(d) >> 20)
+#define DEV_MINOR(d)           ((u32)(d) & 0xfffff)
 
 struct block_device;
 struct superblock {
-	struct object obj; /* body: the component's mount state */
-	const char *type_name; /* "ext4", "proc": static */
-	const struct slot *fs;	 /* contract filesystem, or nullptr for a view */
+	struct object obj;       /* body: the component's mount state */
+	const char *type_name;   /* "ext4", "proc": static */
+	const struct slot *fs;   /* contract filesystem, or nullptr for a view */
 	const struct slot *view; /* contract view, or nullptr */
 	u64 handle;
-	u32 dev;      /* st_dev, DEV_MAKE */
-	u32 flags;    /* SB_* */
-	u64 magic;    /* statfs f_type */
+	u32 dev;   /* st_dev, DEV_MAKE */
+	u32 flags; /* SB_* */
+	u64 magic; /* statfs f_type */
 	u32 block_bytes;
 	u64 max_file_bytes;
 	u32 name_max;
 	struct block_device *bdev;
 	struct inode *root;
 	struct exclusion rename_excl;
-	struct list_node inodes;   /* all cached, obj.lock */
+	struct list_node inodes; /* all cached, obj.lock */
 	struct list_node dirty_inodes;
 	struct list_node all;
-	u64 free_blocks, total_blocks, reserved_blocks, free_inodes, total_inodes; /* core's counters; bound given by the component */
+	u64 free_blocks, total_blocks, reserved_blocks, free_inodes,
+		total_inodes; /* core's counters; bound given by the component */
 	u64 device_bytes;
-	atomic_word_t used_pages;  /* SB_NAMES_RESIDENT: pages of its files, at most total_blocks (0: no limit) */
-	u64 next_ino;		   /* file systems without own numbering */
-	struct pid_ns *pid_ns;	   /* proc */
-	void *block_cache;	   /* core/node/block_cache.c */
+	atomic_word_t used_pages; /* SB_NAMES_RESIDENT: pages of its files, at most total_blocks (0:
+				     no limit) */
+	u64 next_ino;             /* file systems without own numbering */
+	struct pid_ns *pid_ns;    /* proc */
+	void *block_cache;        /* core/node/block_cache.c */
 	struct memory_object *blocks; /* metadata blocks as pages of the device */
 	char options[128];
 	u32 write_errors;
-	u64 overhead_blocks;	      /* not counted by statfs */
-	u64 delayed_blocks;	      /* dirty pages' reservations (core/node/fs_attr.c), obj.lock */
-	u32 answer_bytes;	      /* of a component's answer page */
+	u64 overhead_blocks; /* not counted by statfs */
+	u64 delayed_blocks;  /* dirty pages' reservations (core/node/fs_attr.c), obj.lock */
+	u32 answer_bytes;    /* of a component's answer page */
 };
 #define SB_RDONLY 1u
 #define SB_NOSUID 2u
-#define SB_NODEV 4u
+#define SB_NODEV  4u
 #define SB_NOEXEC 8u
-#define SB_NAMES_RESIDENT 0x100u /* the name cache is the directory (tmpfs): names are pinned, misses are absent, readdir is core's */
-#define SB_VOLATILE 0x200u	 /* names must be revalidated (proc) */
+#define SB_NAMES_RESIDENT                                                                          \
+	0x100u /* the name cache is the directory (tmpfs): names are pinned, misses are absent,    \
+		  readdir is core's */
+#define SB_VOLATILE 0x200u /* names must be revalidated (proc) */
 
 struct file_lock; /* core/node/locks.c */
 struct pipe;
@@ -93,21 +98,22 @@ struct inode {
 	u64 view_id;  /* views: what it shows */
 	u32 view_kind;
 	struct memory_object *pages; /* regular files: contents; size is pages->size_bytes */
-	u64 size_bytes;		     /* others (directories, symlinks) */
+	u64 size_bytes;              /* others (directories, symlinks) */
 	struct exclusion content, map;
 	struct list_node sb_link, dirty_link;
 	struct inode *hash_next;
-	struct list_node names;	     /* struct name.alias */
-	struct list_node locks;	     /* posix and flock locks, obj.lock */
+	struct list_node names; /* struct name.alias */
+	struct list_node locks; /* posix and flock locks, obj.lock */
 	struct waitable lock_event;
 	struct pipe *fifo;
 	struct object *bound_socket; /* AF_UNIX */
-	s32 writers;		     /* >0 open for writing, <0 executed (deny write) */
+	s32 writers;                 /* >0 open for writing, <0 executed (deny write) */
 	bool dirty, dead, evicting, hashed;
-	bool tmpfile; /* O_TMPFILE without O_EXCL: link(2) may give it a name */
-	char *link_target;	     /* symlinks whose text core keeps */
-	u64 version;		     /* raised by each change of data or metadata (STATX_CHANGE) */
-	u64 body_version;	     /* raised by each delta that changed the body or the links: what answers are checked against */
+	bool tmpfile;      /* O_TMPFILE without O_EXCL: link(2) may give it a name */
+	char *link_target; /* symlinks whose text core keeps */
+	u64 version;       /* raised by each change of data or metadata (STATX_CHANGE) */
+	u64 body_version;  /* raised by each delta that changed the body or the links: what answers
+			      are checked against */
 };
 static inline bool inode_is_dir(const struct inode *i)
 {
@@ -117,35 +123,40 @@ static inline u64 inode_size(const struct inode *i)
 {
 	return i->pages ? READ_ONCE(i->pages->size_bytes) : i->size_bytes;
 }
-struct inode *inode_new(struct superblock *sb, u64 ino, u32 mode); /* refs 1; nullptr no memory; the cached one if there is one */
+struct inode *inode_new(struct superblock *sb, u64 ino,
+	u32 mode); /* refs 1; nullptr no memory; the cached one if there is one */
 struct inode *inode_get_or_new(struct superblock *sb, u64 ino, u32 mode, bool *fresh);
-struct inode *inode_find(struct superblock *sb, u64 ino);	    /* cached, referenced */
+struct inode *inode_find(struct superblock *sb, u64 ino); /* cached, referenced */
 static inline void inode_get(struct inode *i)
 {
 	object_get(&i->obj);
 }
-void inode_put(struct inode *i); /* last reference of nlink 0: evict (fs_evict) in a core thread or the caller's record */
+void inode_put(struct inode *i); /* last reference of nlink 0: evict (fs_evict) in a core thread or
+				    the caller's record */
 void inode_mark_dirty(struct inode *i);
 void inode_touch(struct inode *i, u32 which); /* INODE_ATIME | MTIME | CTIME: now */
 #define INODE_ATIME 1u
 #define INODE_MTIME 2u
 #define INODE_CTIME 4u
-int inode_write_get(struct inode *i);  /* -ETXTBSY */
+int inode_write_get(struct inode *i); /* -ETXTBSY */
 void inode_write_put(struct inode *i);
 int inode_deny_write(struct inode *i); /* exec; -ETXTBSY */
 void inode_allow_write(struct inode *i);
-/* Permission of the context (mode bits, capabilities; ACLs none): mask MAY_READ 4, MAY_WRITE 2, MAY_EXEC 1. 0/-EACCES/-EROFS. */
-#define MAY_EXEC 1u
+/* Permission of the context (mode bits, capabilities; ACLs none): mask MAY_READ 4, MAY_WRITE 2,
+ * MAY_EXEC 1. 0/-EACCES/-EROFS. */
+#define MAY_EXEC  1u
 #define MAY_WRITE 2u
-#define MAY_READ 4u
+#define MAY_READ  4u
 int inode_permission(const struct context *ctx, const struct inode *i, u32 mask);
 struct timespec64 inode_now(void);
 bool inode_owner_or_capable(const struct context *ctx, const struct inode *i);
-/* Takes i off its superblock's dirty list (the list owned a reference, which passes to the caller); nullptr: list empty. */
+/* Takes i off its superblock's dirty list (the list owned a reference, which passes to the caller);
+ * nullptr: list empty. */
 struct inode *inode_take_dirty(struct superblock *sb);
 void node_boot_init(void); /* after the slab works */
-/* Last reference of an object that core/node owns: core/object/release.c calls it for INODE, NAME, MOUNT, SUPERBLOCK, FILE, FILES, PIPE,
- * EPOLL, EVENT, TIMER (timerfd), LOCKS, WALK. Sleeping parts go to the reaper thread. */
+/* Last reference of an object that core/node owns: core/object/release.c calls it for INODE, NAME,
+ * MOUNT, SUPERBLOCK, FILE, FILES, PIPE, EPOLL, EVENT, TIMER (timerfd), LOCKS, WALK. Sleeping parts
+ * go to the reaper thread. */
 void node_object_release(struct object *o);
 void mount_ns_release(struct object *o);
 
@@ -154,9 +165,9 @@ void mount_ns_release(struct object *o);
 struct name {
 	struct object obj;
 	struct name *hash_next; /* chains are changed under the bucket lock, read without */
-	struct name *parent;   /* itself at a root */
-	struct inode *inode;   /* nullptr: known to be absent */
-	atomic32_t seq;	       /* odd while it moves (rename) or changes inode */
+	struct name *parent;    /* itself at a root */
+	struct inode *inode;    /* nullptr: known to be absent */
+	atomic32_t seq;         /* odd while it moves (rename) or changes inode */
 	u32 hash_value;
 	u32 len;
 	u32 flags;
@@ -164,45 +175,56 @@ struct name {
 	atomic32_t changes;    /* raised when a child appears, goes or moves: name_add_looked_up */
 	struct superblock *sb; /* of the file system it lies in; never changes */
 	struct list_node children, sibling; /* parent->obj.lock */
-	u64 dir_cursor, last_cursor; /* place in the parent, last place given to a child: grows, parent->obj.lock */
-	struct list_node alias; /* inode->names, inode->obj.lock */
+	u64 dir_cursor, last_cursor; /* place in the parent, last place given to a child: grows,
+					parent->obj.lock */
+	struct list_node alias;      /* inode->names, inode->obj.lock */
 	struct list_node lru;
-	char *text; /* the u32 before text[0] is its length: readers without lock take both by one load */
+	char *text; /* the u32 before text[0] is its length: readers without lock take both by one
+		       load */
 	u32 inline_len;
 	char inline_text[NAME_INLINE];
 };
 #define NAME_UNHASHED 1u
-#define NAME_PINNED 2u	/* SB_NAMES_RESIDENT: never shrunk */
-#define NAME_CACHED 4u	/* hashed: the cache owns one reference */
+#define NAME_PINNED   2u /* SB_NAMES_RESIDENT: never shrunk */
+#define NAME_CACHED   4u /* hashed: the cache owns one reference */
 /*
- * Who publishes names: vfs. fs_create, fs_unlink and fs_rename change file-system state and inodes only; vfs then calls
- * name_set_inode, name_delete, name_move. fs_lookup answers the inode only.
+ * Who publishes names: vfs. fs_create, fs_unlink and fs_rename change file-system state and inodes
+ * only; vfs then calls name_set_inode, name_delete, name_move. fs_lookup answers the inode only.
  */
 u32 name_hash(const struct name *parent, const char *text, u32 len);
-/* Grace read section. The name is not referenced: *seq was read before it was compared; even and unchanged later means it is still that. */
-struct name *name_lookup_fast(const struct name *parent, const char *text, u32 len, u32 hash, u32 *seq);
-struct name *name_lookup(struct name *parent, const char *text, u32 len); /* referenced or nullptr */
-/* Makes it known (inode may be nullptr: negative), hashed, referenced; consumes an inode reference. If another got there first, returns that one. */
+/* Grace read section. The name is not referenced: *seq was read before it was compared; even and
+ * unchanged later means it is still that. */
+struct name *name_lookup_fast(const struct name *parent, const char *text, u32 len, u32 hash,
+	u32 *seq);
+struct name *name_lookup(struct name *parent, const char *text,
+	u32 len); /* referenced or nullptr */
+/* Makes it known (inode may be nullptr: negative), hashed, referenced; consumes an inode reference.
+ * If another got there first, returns that one. */
 struct name *name_add(struct name *parent, const char *text, u32 len, struct inode *inode);
-/* The same for the result of a lookup begun when parent->changes was `changes`: *stale when the directory changed meanwhile (nullptr; the
- * inode reference is dropped; look up again). */
-struct name *name_add_looked_up(struct name *parent, const char *text, u32 len, struct inode *inode, u32 changes, bool *stale);
+/* The same for the result of a lookup begun when parent->changes was `changes`: *stale when the
+ * directory changed meanwhile (nullptr; the inode reference is dropped; look up again). */
+struct name *name_add_looked_up(struct name *parent, const char *text, u32 len, struct inode *inode,
+	u32 changes, bool *stale);
 /* Negative and unhashed: for a name about to be made; name_set_inode hashes it and cannot fail. */
 struct name *name_alloc(struct name *parent, const char *text, u32 len);
-/* An unhashed name that nobody looks up gets its inode (pipes, memory files, O_TMPFILE): paths through /proc/PID/fd lead to it. Takes a
- * reference. */
+/* An unhashed name that nobody looks up gets its inode (pipes, memory files, O_TMPFILE): paths
+ * through /proc/PID/fd lead to it. Takes a reference. */
 void name_give_inode(struct name *n, struct inode *inode);
 struct name *name_new_root(struct inode *inode);
-void name_set_inode(struct name *n, struct inode *inode); /* negative -> positive; consumes reference */
-void name_delete(struct name *n);  /* unlinked: becomes negative or unhashed when in use */
-/* A move cannot fail: its text is made before (the move owns it then). `replaced` may be negative. */
+void name_set_inode(struct name *n,
+	struct inode *inode);     /* negative -> positive; consumes reference */
+void name_delete(struct name *n); /* unlinked: becomes negative or unhashed when in use */
+/* A move cannot fail: its text is made before (the move owns it then). `replaced` may be negative.
+ */
 struct name_text *name_text_new(const char *text, u32 len);
 void name_text_drop(struct name_text *t);
-void name_move(struct name *n, struct name *new_parent, struct name_text *text, struct name *replaced);
-void name_exchange(struct name *a, struct name *b, struct name_text *new_text_a, struct name_text *new_text_b);
+void name_move(struct name *n, struct name *new_parent, struct name_text *text,
+	struct name *replaced);
+void name_exchange(struct name *a, struct name *b, struct name_text *new_text_a,
+	struct name_text *new_text_b);
 extern atomic32_t name_move_seq;
-void name_invalidate(struct name *n); /* drop from the cache with its children when unused */
-void names_drop(struct superblock *sb); /* unmount: everything of sb that is cached */
+void name_invalidate(struct name *n);      /* drop from the cache with its children when unused */
+void names_drop(struct superblock *sb);    /* unmount: everything of sb that is cached */
 bool inode_names_empty(struct inode *dir); /* SB_NAMES_RESIDENT: nothing is in the directory */
 bool name_is_below(const struct name *n, const struct name *ancestor); /* or the same */
 static inline void name_get(struct name *n)
@@ -224,19 +246,19 @@ struct mount {
 	struct list_node children, sibling, in_ns, hash;
 	char *source;
 	bool detached;
-	bool expiring; /* MNT_EXPIRE has seen it unused; cleared by the next open */
+	bool expiring;         /* MNT_EXPIRE has seen it unused; cleared by the next open */
 	atomic32_t nr_writers; /* files open for writing through it */
 	struct mount *hash_next;
 };
-#define MNT_RDONLY 1u
-#define MNT_NOSUID 2u
-#define MNT_NODEV 4u
-#define MNT_NOEXEC 8u
-#define MNT_NOATIME 16u
-#define MNT_NODIRATIME 32u
-#define MNT_RELATIME 64u
+#define MNT_RDONLY      1u
+#define MNT_NOSUID      2u
+#define MNT_NODEV       4u
+#define MNT_NOEXEC      8u
+#define MNT_NOATIME     16u
+#define MNT_NODIRATIME  32u
+#define MNT_RELATIME    64u
 #define MNT_STRICTATIME 128u
-#define MNT_INTERNAL 0x100u /* pipes, sockets, anonymous inodes: a path there is the bare label */
+#define MNT_INTERNAL    0x100u /* pipes, sockets, anonymous inodes: a path there is the bare label */
 struct mount_ns {
 	struct object obj;
 	struct mount *root;
@@ -251,40 +273,51 @@ struct mount *mount_lookup(struct mount *m, struct name *n);
 struct mount *mount_lookup_fast(const struct mount *m, const struct name *n);
 /* Raised by every change of any mount tree. */
 extern atomic32_t mount_seq;
-/* A mount of sb's tree below `root` (a name of it), not yet attached; refs 1. Takes its own references. */
+/* A mount of sb's tree below `root` (a name of it), not yet attached; refs 1. Takes its own
+ * references. */
 struct mount *mount_new(struct superblock *sb, struct name *root, u32 flags, const char *source);
-int mount_attach(struct mount *m, const struct path_ref *at); /* consumes nothing; -EINVAL when `at` is detached */
-/* Takes a mount (and what is mounted below it) out of the tree. lazy: MNT_DETACH. -EBUSY. Context: thread. */
+int mount_attach(struct mount *m,
+	const struct path_ref *at); /* consumes nothing; -EINVAL when `at` is detached */
+/* Takes a mount (and what is mounted below it) out of the tree. lazy: MNT_DETACH. -EBUSY. Context:
+ * thread. */
 int mount_detach(struct mount *m, bool lazy);
 int mount_move(struct mount *m, const struct path_ref *to);
-struct mount *mount_clone(struct mount *m, struct name *root, bool recursive, struct mount_ns *ns); /* unattached copy */
+struct mount *mount_clone(struct mount *m, struct name *root, bool recursive,
+	struct mount_ns *ns); /* unattached copy */
 bool mount_busy(struct mount *m);
-int mount_pivot(struct mount_ns *ns, const struct path_ref *new_root, const struct path_ref *put_old);
+int mount_pivot(struct mount_ns *ns, const struct path_ref *new_root,
+	const struct path_ref *put_old);
 struct mount_ns *mount_ns_new(struct mount *root); /* takes over the reference on root */
-struct mount_ns *mount_ns_clone(struct mount_ns *from, struct fs_context *fs); /* moves fs's root and cwd into the copy */
+struct mount_ns *mount_ns_clone(struct mount_ns *from,
+	struct fs_context *fs); /* moves fs's root and cwd into the copy */
 /* Mounts of a namespace in order: the next with id > after; referenced. */
 struct mount *mount_next(struct mount_ns *ns, u32 after);
-/* The root of the first namespace: mounts `sb` there and makes the boot context's root and cwd. Context: thread. */
+/* The root of the first namespace: mounts `sb` there and makes the boot context's root and cwd.
+ * Context: thread. */
 int mount_root(struct superblock *sb, struct mount_ns **ns);
 /* Mounts sb over the first root and makes it current's (and every later task's) root and cwd. */
 int mount_root_switch(struct superblock *sb);
-struct superblock *superblock_new(const char *type, u32 flags); /* refs 1, own anonymous device number; nullptr */
+struct superblock *superblock_new(const char *type,
+	u32 flags);                               /* refs 1, own anonymous device number; nullptr */
 struct superblock *superblock_next(u64 after_id); /* all superblocks, by id; referenced */
 u32 superblock_anonymous_dev(void);
 /* Pages of memory-only files count against their superblock. False: full. Context: any. */
 bool memory_charge_page(struct memory_object *o);
 void memory_uncharge_page(struct memory_object *o);
-/* The internal mount of memory-only files (memfd); nullptr until the first has been made: then mount a tmpfs and set it (the first one wins,
- * the reference on sb is consumed). */
+/* The internal mount of memory-only files (memfd); nullptr until the first has been made: then
+ * mount a tmpfs and set it (the first one wins, the reference on sb is consumed). */
 struct mount *memory_mount(void);
 struct mount *memory_mount_set(struct superblock *sb);
 /* Some address space may write to it through a shared mapping. */
 bool memory_object_mapped_writable(struct memory_object *o);
 struct name *superblock_root_name(struct superblock *sb); /* referenced; made at the first mount */
-/* DO_UMOUNT: detaches and waits for the file system's end; consumes the reference on m. Thread, may sleep. */
+/* DO_UMOUNT: detaches and waits for the file system's end; consumes the reference on m. Thread, may
+ * sleep. */
 int mount_unmount(struct mount *m, bool lazy);
-/* pivot_root(2): every context of the namespace whose root or cwd was the old root directory moves to the new one. */
-void fs_contexts_pivot(struct mount_ns *ns, const struct path_ref *old_root, const struct path_ref *new_root);
+/* pivot_root(2): every context of the namespace whose root or cwd was the old root directory moves
+ * to the new one. */
+void fs_contexts_pivot(struct mount_ns *ns, const struct path_ref *old_root,
+	const struct path_ref *new_root);
 static inline void mount_get(struct mount *m)
 {
 	object_get(&m->obj);
@@ -307,55 +340,78 @@ static inline void path_put(struct path_ref *p)
 	p->name = nullptr;
 	p->mount = nullptr;
 }
-/* Text of a path as seen from `root`: start in buf, or nullptr: too long. "(unreachable)" prefix and " (deleted)" as Linux. */
+/* Text of a path as seen from `root`: start in buf, or nullptr: too long. "(unreachable)" prefix
+ * and " (deleted)" as Linux. */
 char *path_text(const struct path_ref *p, const struct path_ref *root, char *buf, size_t size);
 
 /* --- open files --- */
-enum node_type : u8 { NODE_FILE, NODE_DIR, NODE_PIPE, NODE_EVENT, NODE_TIMER, NODE_SIGNAL, NODE_PID, NODE_EPOLL, NODE_SOCKET, NODE_TTY, NODE_CHAR, NODE_BLOCK, NODE_VIEW, NODE_PATH, NODE_NR };
+enum node_type : u8 {
+	NODE_FILE,
+	NODE_DIR,
+	NODE_PIPE,
+	NODE_EVENT,
+	NODE_TIMER,
+	NODE_SIGNAL,
+	NODE_PID,
+	NODE_EPOLL,
+	NODE_SOCKET,
+	NODE_TTY,
+	NODE_CHAR,
+	NODE_BLOCK,
+	NODE_VIEW,
+	NODE_PATH,
+	NODE_NR
+};
 struct file {
-	struct object obj; /* body: what the type says (struct pipe, struct epoll, ...), a reference */
+	struct object
+		obj; /* body: what the type says (struct pipe, struct epoll, ...), a reference */
 	const struct slot *slot; /* contract node */
 	enum node_type type;
-	u32 flags; /* O_* as on x86-64/generic Linux (abi translates where an architecture differs) */
+	u32 flags; /* O_* as on x86-64/generic Linux (abi translates where an architecture differs)
+		    */
 	struct path_ref path; /* references; anonymous nodes: name of a pseudo inode */
 	struct inode *inode;  /* reference (may be nullptr for anonymous nodes) */
 	off64_t pos;
 	struct exclusion pos_excl; /* readers and writers of a shared position, as f_pos_lock */
-	struct waitable *wait;	   /* the node's main waitable, for those with one */
-	s32 owner_pid; s32 owner_signal; /* F_SETOWN */
+	struct waitable *wait;     /* the node's main waitable, for those with one */
+	s32 owner_pid;
+	s32 owner_signal; /* F_SETOWN */
 	u64 view_version;
-	void *private_data;  /* rendered text of a view, directory cursor: core memory owned by the file (kfree'd at the end) */
+	void *private_data; /* rendered text of a view, directory cursor: core memory owned by the
+			       file (kfree'd at the end) */
 	size_t private_bytes;
 	u64 cursor;
 	struct list_node epolls; /* epoll items watching this file */
-	u32 error_seq_seen;  /* fsync errors */
-	s32 ra_prev; u64 ra_next_page; u32 ra_window_pages; /* read-ahead words */
+	u32 error_seq_seen;      /* fsync errors */
+	s32 ra_prev;
+	u64 ra_next_page;
+	u32 ra_window_pages; /* read-ahead words */
 	struct list_node in_sb;
 	bool rendered; /* views: private_data is the text */
-	bool wrote; /* counted in inode->writers */
+	bool wrote;    /* counted in inode->writers */
 };
 /* Open flags: Linux generic values. */
-#define O_ACCMODE 3u
-#define O_RDONLY 0u
-#define O_WRONLY 1u
-#define O_RDWR 2u
-#define O_CREAT 0100u
-#define O_EXCL 0200u
-#define O_NOCTTY 0400u
-#define O_TRUNC 01000u
-#define O_APPEND 02000u
-#define O_NONBLOCK 04000u
-#define O_DSYNC 010000u
-#define O_ASYNC 020000u
-#define O_DIRECT 040000u
+#define O_ACCMODE   3u
+#define O_RDONLY    0u
+#define O_WRONLY    1u
+#define O_RDWR      2u
+#define O_CREAT     0100u
+#define O_EXCL      0200u
+#define O_NOCTTY    0400u
+#define O_TRUNC     01000u
+#define O_APPEND    02000u
+#define O_NONBLOCK  04000u
+#define O_DSYNC     010000u
+#define O_ASYNC     020000u
+#define O_DIRECT    040000u
 #define O_LARGEFILE 0100000u
 #define O_DIRECTORY 0200000u
-#define O_NOFOLLOW 0400000u
-#define O_NOATIME 01000000u
-#define O_CLOEXEC 02000000u
-#define O_SYNC 04010000u
-#define O_PATH 010000000u
-#define O_TMPFILE 020200000u
+#define O_NOFOLLOW  0400000u
+#define O_NOATIME   01000000u
+#define O_CLOEXEC   02000000u
+#define O_SYNC      04010000u
+#define O_PATH      010000000u
+#define O_TMPFILE   020200000u
 /* File mode helpers */
 static inline bool file_readable(const struct file *f)
 {
@@ -366,7 +422,8 @@ static inline bool file_writable(const struct file *f)
 	return (f->flags & O_ACCMODE) != O_RDONLY && !(f->flags & O_PATH);
 }
 /* refs 1. Takes references on path and inode. slot comes from node_slot(type). */
-struct file *file_new(enum node_type type, u32 flags, const struct path_ref *path, struct inode *inode, struct object *body);
+struct file *file_new(enum node_type type, u32 flags, const struct path_ref *path,
+	struct inode *inode, struct object *body);
 const struct slot *node_slot(enum node_type type);
 static inline void file_get(struct file *f)
 {
@@ -377,8 +434,10 @@ int file_write_get(struct file *f);
 /* Somebody writes to the superblock, or holds a file without a name: it cannot become read-only. */
 bool superblock_written(struct superblock *sb);
 void file_put(struct file *f); /* last one: node.release through a record of core's own */
-int file_sync(struct file *f, bool data_only); /* DO_SYNC_FILE: op_args[0] file, [1] data_only. Thread, may sleep. */
-/* A descriptor of f was closed by the owner of `files`: POSIX locks go. Core operations (close, exec, exit) call it, then node.flush. */
+int file_sync(struct file *f,
+	bool data_only); /* DO_SYNC_FILE: op_args[0] file, [1] data_only. Thread, may sleep. */
+/* A descriptor of f was closed by the owner of `files`: POSIX locks go. Core operations (close,
+ * exec, exit) call it, then node.flush. */
 struct files;
 void file_closing(struct file *f, struct files *files);
 /* Limits and signals of the calling task, for handlers that know no task. */
@@ -389,7 +448,8 @@ struct files *call_files(struct call *c);
 s32 call_pid(const struct call *c); /* process id, for F_GETLK */
 /* Undoes call_install before the number was told to anybody; the reference passes to the caller. */
 struct file *call_uninstall(struct call *c, u32 fd);
-struct file *file_new_anonymous(enum node_type type, u32 flags, const char *label, struct object *body); /* "anon_inode:[eventfd]" */
+struct file *file_new_anonymous(enum node_type type, u32 flags, const char *label,
+	struct object *body); /* "anon_inode:[eventfd]" */
 
 /* --- descriptor tables --- */
 struct descriptor { /* final shape: reference, rights, epoch */
@@ -407,13 +467,15 @@ struct files {
 };
 struct files *files_create(void);
 struct files *files_clone(struct files *from, u32 up_to); /* fork, unshare; nullptr no memory */
-void files_put(struct files *f);			   /* last one closes all */
+void files_put(struct files *f);                          /* last one closes all */
 void files_close_on_exec(struct files *f);
 /* Reserve + install in one step. -EMFILE (limit), -ENOMEM. Takes over the reference on success. */
 sword_t files_install(struct files *f, struct file *file, u32 min, bool cloexec, u64 limit);
-int files_install_at(struct files *f, struct file *file, u32 fd, bool cloexec, struct file **replaced); /* dup2 */
-struct file *files_get(struct files *f, u32 fd);    /* referenced; nullptr */
-struct file *files_remove(struct files *f, u32 fd); /* reference passes to the caller; nullptr: -EBADF */
+int files_install_at(struct files *f, struct file *file, u32 fd, bool cloexec,
+	struct file **replaced);                 /* dup2 */
+struct file *files_get(struct files *f, u32 fd); /* referenced; nullptr */
+struct file *files_remove(struct files *f,
+	u32 fd); /* reference passes to the caller; nullptr: -EBADF */
 bool files_cloexec_get(struct files *f, u32 fd);
 int files_cloexec_set(struct files *f, u32 fd, bool on);
 s32 files_next_open(struct files *f, u32 from); /* -1 none; for /proc/PID/fd, close_range */
@@ -431,15 +493,16 @@ static inline bool files_shared(const struct files *f)
 struct uio {
 	const struct uspan *spans; /* record-owned; kernel buffers: kernel == true */
 	u32 nr;
-	bool kernel;   /* spans hold kernel addresses (core's own calls: exec, coredump, views) */
+	bool kernel;     /* spans hold kernel addresses (core's own calls: exec, coredump, views) */
 	bool positioned; /* pread/pwrite: pos given, file position untouched */
-	u32 flags;     /* RWF_* */
+	u32 flags;       /* RWF_* */
 	off64_t pos;
 	size_t total;
 };
-/* Copies between a kernel buffer and the range [done, done+bytes) of the uio without faulting; returns bytes copied. On a short copy
- * answer uio_need(). */
-size_t uio_copy_out(struct call *c, const struct uio *u, size_t done, const void *src, size_t bytes);
+/* Copies between a kernel buffer and the range [done, done+bytes) of the uio without faulting;
+ * returns bytes copied. On a short copy answer uio_need(). */
+size_t uio_copy_out(struct call *c, const struct uio *u, size_t done, const void *src,
+	size_t bytes);
 size_t uio_copy_in(struct call *c, const struct uio *u, size_t done, void *dst, size_t bytes);
 /* NEED for the next byte at `done`; -EFAULT when a former NEED for it failed. */
 answer_t uio_need(struct call *c, const struct uio *u, size_t done, bool write);
@@ -467,24 +530,24 @@ static inline void poll_ask_add(struct poll_ask *a, struct waitable *w, u32 mask
 /* --- mmap of a node --- */
 struct mmap_reply {
 	struct memory_object *object; /* referenced; shared by all mappings of the node */
-	u64 first_page;		      /* page of the object that offset 0 of the file means */
+	u64 first_page;               /* page of the object that offset 0 of the file means */
 	bool private_only, zero_fill; /* /dev/zero MAP_PRIVATE: anonymous */
 };
 /* vfs.open_kernel */
 struct open_request {
-	struct path_ref at;	 /* start of a relative path; mount nullptr: the context's cwd */
+	struct path_ref at;      /* start of a relative path; mount nullptr: the context's cwd */
 	const char *kernel_path; /* or nullptr: `path` is a user address */
 	u32 mode;
-	bool exec;		 /* check MAY_EXEC, regular file, noexec mounts: exec's errors */
-	struct file *file;	 /* result, referenced */
+	bool exec;         /* check MAY_EXEC, regular file, noexec mounts: exec's errors */
+	struct file *file; /* result, referenced */
 };
 /* net */
 struct socket_message {
-	vaddr_t name;	   /* user */
-	u32 name_bytes;	   /* in: room or length; out: length */
+	vaddr_t name;   /* user */
+	u32 name_bytes; /* in: room or length; out: length */
 	u32 flags_out;
 	struct uio io;
-	vaddr_t control;   /* user */
+	vaddr_t control;      /* user */
 	size_t control_bytes; /* in: room or length; out: used */
 };
 struct view_name {
@@ -497,14 +560,16 @@ struct view_name {
 struct dirent_sink { /* core/node/dirent.c: abi/vfs decide the user layout */
 	u8 *buffer;  /* kernel staging buffer */
 	size_t size, used;
-	u32 format;  /* 0 getdents64 */
+	u32 format; /* 0 getdents64 */
 	bool full;
-	u32 nr;	     /* entries added */
+	u32 nr;          /* entries added */
 	u64 cursor_bias; /* added to each next_cursor: "." and ".." come first */
-	off64_t start; /* file->pos before this listing: put it back when the copy to the user fails for good */
+	off64_t start; /* file->pos before this listing: put it back when the copy to the user fails
+			  for good */
 };
 /* false: full, nothing added. */
-bool dirent_add(struct dirent_sink *s, const char *name, u32 len, u64 ino, u64 next_cursor, u32 mode);
+bool dirent_add(struct dirent_sink *s, const char *name, u32 len, u64 ino, u64 next_cursor,
+	u32 mode);
 struct stat_info {
 	u64 dev, ino, size, blocks_512, rdev;
 	u32 mode, nlink, blksize;

@@ -1,7 +1,8 @@
 #pragma once
 /*
- * State objects (core/object): everything that must survive a swap or a crash hangs on one of these.
- * Core header + one body pointer whose layout the owning contract declares (schema version). Ids are 64-bit, never reused.
+ * State objects (core/object): everything that must survive a swap or a crash hangs on one of
+ * these. Core header + one body pointer whose layout the owning contract declares (schema version).
+ * Ids are 64-bit, never reused.
  */
 #include <lib/types.h>
 #include <lib/errno.h>
@@ -34,9 +35,9 @@ enum object_type : u16 {
 	OBJECT_DEVICE,
 	OBJECT_BLOCK_DEVICE,
 	OBJECT_COMPONENT, /* an instance of a component */
-	OBJECT_STATE,	  /* a component's own state object */
+	OBJECT_STATE,     /* a component's own state object */
 	OBJECT_ACCOUNT,
-	OBJECT_WALK, /* path walks in progress of one call (core/walk.h) */
+	OBJECT_WALK,       /* path walks in progress of one call (core/walk.h) */
 	OBJECT_FILE_EVENT, /* signalfd, pidfd bodies (core/event.h) */
 	OBJECT_NR_TYPES,
 };
@@ -53,17 +54,19 @@ struct object {
 	struct grace_head grace;
 };
 /* refs = 1, fresh id. */
-void object_init(struct object *o, enum object_type type, enum lock_level level, struct account *account);
+void object_init(struct object *o, enum object_type type, enum lock_level level,
+	struct account *account);
 u64 object_new_id(void);
 static inline void object_get(struct object *o)
 {
 	refcount_inc(&o->refs);
 }
-/* Drops a reference; the last one calls the type's release in core (closed switch over type, core/object/release.c).
- * Context: any where the type's release may run; releases that may sleep are deferred to a core thread. */
+/* Drops a reference; the last one calls the type's release in core (closed switch over type,
+ * core/object/release.c). Context: any where the type's release may run; releases that may sleep
+ * are deferred to a core thread. */
 void object_put(struct object *o);
-/* The owner of a type implements its release (weak default in core/object/release.c: object_free). It ends with object_free(),
- * which frees the memory (kmalloc's) after a grace period. */
+/* The owner of a type implements its release (weak default in core/object/release.c: object_free).
+ * It ends with object_free(), which frees the memory (kmalloc's) after a grace period. */
 void object_free(struct object *o);
 void object_release_task(struct object *o);
 void object_release_thread_group(struct object *o);
@@ -98,7 +101,8 @@ static inline bool object_get_live(struct object *o)
 	return refcount_inc_not_zero(&o->refs);
 }
 
-/* What is charged (architecture.md "One account"): a node of the cgroup tree; boot makes the root. */
+/* What is charged (architecture.md "One account"): a node of the cgroup tree; boot makes the root.
+ */
 struct account {
 	struct object obj;
 	struct account *parent;

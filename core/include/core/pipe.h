@@ -1,26 +1,29 @@
 #pragma once
-/* Pipe bodies (core/node/pipe.c makes and ends them; behaviour in vfs/pipe.c). A ring of pages; every field under obj.lock. */
+/* Pipe bodies (core/node/pipe.c makes and ends them; behaviour in vfs/pipe.c). A ring of pages;
+ * every field under obj.lock. */
 #include <core/node.h>
 
 #define PIPE_PAGES_DEFAULT 16u
-#define PIPE_PAGES_MAX 256u /* fs.pipe-max-size 1 MiB */
+#define PIPE_PAGES_MAX     256u /* fs.pipe-max-size 1 MiB */
 struct pipe_page {
 	struct frame *frame; /* pinned by the pipe */
 	u32 offset, bytes;   /* unread bytes of it */
-	bool packet;	     /* O_DIRECT: one read takes all of it or drops the rest; never appended to */
+	bool packet; /* O_DIRECT: one read takes all of it or drops the rest; never appended to */
 };
 struct pipe {
 	struct object obj;
 	u32 nr_pages, head, used; /* ring size (power of two), first used entry, used entries */
-	u64 bytes;		  /* unread, all entries */
-	u32 readers, writers;	  /* open ends */
-	u32 reader_opens, writer_opens; /* ever: a FIFO's rendezvous looks for a change */
+	u64 bytes;                /* unread, all entries */
+	u32 readers, writers;     /* open ends */
+	u32 reader_opens, writer_opens;     /* ever: a FIFO's rendezvous looks for a change */
 	struct waitable readable, writable; /* also the rendezvous: an end came or went */
-	struct frame *spare;	  /* one page kept from the last read */
-	struct inode *inode;	  /* borrowed: times */
-	struct exclusion write_excl; /* writes of more than PIPE_BUF are whole against each other only as Linux has it: none; small ones are atomic */
+	struct frame *spare;                /* one page kept from the last read */
+	struct inode *inode;                /* borrowed: times */
+	struct exclusion write_excl; /* writes of more than PIPE_BUF are whole against each other
+					only as Linux has it: none; small ones are atomic */
 	struct pipe_page *ring;
-	bool anonymous; /* of pipe(2): opening it again, through /proc/PID/fd, never waits for the other end (as fifo_open of Linux) */
+	bool anonymous; /* of pipe(2): opening it again, through /proc/PID/fd, never waits for the
+			   other end (as fifo_open of Linux) */
 };
 #define PIPE_BUF 4096u
 struct pipe *pipe_new(void); /* refs 1 */

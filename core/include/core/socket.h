@@ -1,13 +1,14 @@
 #pragma once
-/* Sockets (core/net/socket.c): bodies and queues; behaviour is net/. Family AF_UNIX. Every field under obj.lock but where stated. */
+/* Sockets (core/net/socket.c): bodies and queues; behaviour is net/. Family AF_UNIX. Every field
+ * under obj.lock but where stated. */
 #include <core/call.h>
 #include <core/node.h>
 #include <core/object.h>
 
 #define SOCKET_PACKET_BYTES_MAX 32768u
-#define SOCKET_QUEUE_BYTES 212992u /* Linux's net.core.wmem_default */
-#define SOCKET_FDS_MAX 253u	   /* SCM_MAX_FD, unix(7) */
-#define SOCKET_NAME_MAX 108u
+#define SOCKET_QUEUE_BYTES      212992u /* Linux's net.core.wmem_default */
+#define SOCKET_FDS_MAX          253u    /* SCM_MAX_FD, unix(7) */
+#define SOCKET_NAME_MAX         108u
 enum socket_state : u8 { SOCKET_FREE, SOCKET_LISTENING, SOCKET_CONNECTED, SOCKET_DISCONNECTED };
 struct socket_credentials {
 	s32 pid;
@@ -19,7 +20,7 @@ struct socket_packet {
 	struct socket_credentials cred;
 	struct socket *from; /* datagram: sender's name; a reference or nullptr */
 	u32 nr_fds;
-	struct file **fds;   /* references */
+	struct file **fds; /* references */
 	u8 data[];
 };
 struct socket {
@@ -28,16 +29,17 @@ struct socket {
 	enum socket_state state;
 	bool shut_read, shut_write, pass_credentials, peer_gone;
 	ktime_t send_timeout_ns, receive_timeout_ns; /* 0: none */
-	u32 send_bytes, receive_bytes; /* SO_SNDBUF, SO_RCVBUF: as socket(7), twice what was asked */
-	s32 error; /* SO_ERROR: reported once */
+	u32 send_bytes,
+		receive_bytes; /* SO_SNDBUF, SO_RCVBUF: as socket(7), twice what was asked */
+	s32 error;             /* SO_ERROR: reported once */
 	u32 backlog, nr_pending;
 	struct list_node pending, pending_link; /* connections not yet accepted; a reference each */
-	struct list_node queue;			/* struct socket_packet */
+	struct list_node queue;                 /* struct socket_packet */
 	u64 queued_bytes;
 	struct socket *peer; /* a reference */
 	struct socket_credentials mine, peer_cred;
 	char name[SOCKET_NAME_MAX + 1]; /* as in sun_path; abstract names begin with 0 */
-	u32 name_len;			/* 0: none */
+	u32 name_len;                   /* 0: none */
 	struct list_node abstract_link;
 	struct inode *inode; /* bound to a path: a reference */
 	struct waitable wait;
@@ -51,4 +53,4 @@ struct socket *socket_find_abstract(const char *name, u32 len); /* referenced */
 /* The socket bound to an inode, referenced. */
 struct socket *socket_of_inode(struct inode *i);
 int socket_bind_inode(struct socket *s, struct inode *i); /* -EADDRINUSE */
-void socket_close(struct socket *s); /* its last file went */
+void socket_close(struct socket *s);                      /* its last file went */

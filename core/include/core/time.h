@@ -13,12 +13,12 @@ extern struct waitable time_wall_changed;
 
 enum timer_action : u8 {
 	TIMER_WAKE_TASK, /* target: struct task: wakes it */
-	TIMER_SCHED,	 /* reserved: slice ends are timer_set_slice */
-	TIMER_WAITABLE,	 /* target: struct waitable: waitable_wake(EV_IN) */
-	TIMER_ITIMER,	 /* target: struct interval_timer (core/time/itimer.c) */
-	TIMER_TIMERFD,	 /* target: struct timerfd (core/node): timerfd_expired() */
-	TIMER_DEFERRED,	 /* target: struct deferred */
-	TIMER_POSIX,	 /* target: struct posix_timer (core/time/posix_timer.c) */
+	TIMER_SCHED,     /* reserved: slice ends are timer_set_slice */
+	TIMER_WAITABLE,  /* target: struct waitable: waitable_wake(EV_IN) */
+	TIMER_ITIMER,    /* target: struct interval_timer (core/time/itimer.c) */
+	TIMER_TIMERFD,   /* target: struct timerfd (core/node): timerfd_expired() */
+	TIMER_DEFERRED,  /* target: struct deferred */
+	TIMER_POSIX,     /* target: struct posix_timer (core/time/posix_timer.c) */
 };
 struct timer {
 	struct rb_node node;
@@ -57,28 +57,30 @@ int vdso_map(struct address_space *as);
 vaddr_t vdso_sigreturn(const struct address_space *as);
 
 /* --- clocks as programs name them (clock_gettime(2)) --- */
-#define CLOCK_REALTIME 0
-#define CLOCK_MONOTONIC 1
+#define CLOCK_REALTIME           0
+#define CLOCK_MONOTONIC          1
 #define CLOCK_PROCESS_CPUTIME_ID 2
-#define CLOCK_THREAD_CPUTIME_ID 3
-#define CLOCK_MONOTONIC_RAW 4
-#define CLOCK_REALTIME_COARSE 5
-#define CLOCK_MONOTONIC_COARSE 6
-#define CLOCK_BOOTTIME 7
-#define CLOCK_REALTIME_ALARM 8
-#define CLOCK_BOOTTIME_ALARM 9
-#define CLOCK_TAI 11
-/* 0 or -EINVAL (unknown clock; CPU clocks of tasks that are not there). Negative ids are CPU clocks of processes and threads. */
+#define CLOCK_THREAD_CPUTIME_ID  3
+#define CLOCK_MONOTONIC_RAW      4
+#define CLOCK_REALTIME_COARSE    5
+#define CLOCK_MONOTONIC_COARSE   6
+#define CLOCK_BOOTTIME           7
+#define CLOCK_REALTIME_ALARM     8
+#define CLOCK_BOOTTIME_ALARM     9
+#define CLOCK_TAI                11
+/* 0 or -EINVAL (unknown clock; CPU clocks of tasks that are not there). Negative ids are CPU clocks
+ * of processes and threads. */
 int time_clock_get(s32 clock, ktime_t *out);
 int time_clock_getres(s32 clock, ktime_t *out);
 /* -EINVAL, -EPERM (CAP_SYS_TIME). */
 int time_clock_set(s32 clock, ktime_t ns);
-/* Absolute time on `clock` (absolute) or duration -> absolute monotonic deadline; false: not a clock one can sleep on. */
+/* Absolute time on `clock` (absolute) or duration -> absolute monotonic deadline; false: not a
+ * clock one can sleep on. */
 bool time_clock_deadline(s32 clock, bool absolute, ktime_t ns, ktime_t *monotonic_ns);
 /* --- setitimer, alarm, timer_create (core/time/itimer.c, posix_timer.c) --- */
-#define ITIMER_REAL 0
+#define ITIMER_REAL    0
 #define ITIMER_VIRTUAL 1
-#define ITIMER_PROF 2
+#define ITIMER_PROF    2
 struct itimer_value {
 	ktime_t interval_ns, value_ns; /* value: until the next expiry; 0: off */
 };
@@ -90,8 +92,10 @@ struct posix_timer_event {
 	s32 signo, tid;
 	u64 value;
 };
-sword_t posix_timer_create(s32 clock, const struct posix_timer_event *event); /* event nullptr: SIGALRM; id or -errno */
-int posix_timer_settime(s32 id, u32 flags, const struct itimer_value *new, struct itimer_value *old);
+sword_t posix_timer_create(s32 clock,
+	const struct posix_timer_event *event); /* event nullptr: SIGALRM; id or -errno */
+int posix_timer_settime(s32 id, u32 flags, const struct itimer_value *new,
+	struct itimer_value *old);
 int posix_timer_gettime(s32 id, struct itimer_value *out);
 sword_t posix_timer_getoverrun(s32 id);
 int posix_timer_delete(s32 id);

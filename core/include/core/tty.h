@@ -1,7 +1,8 @@
 #pragma once
 /*
- * Terminals (core/tty): lines, their rings and their ports; behaviour is tty/ (contracts `tty` and `node`, slot tty). A pty pair is one
- * line: the master end reads the line's output and writes its input.
+ * Terminals (core/tty): lines, their rings and their ports; behaviour is tty/ (contracts `tty` and
+ * `node`, slot tty). A pty pair is one line: the master end reads the line's output and writes its
+ * input.
  */
 #include <core/call.h>
 #include <core/node.h>
@@ -10,47 +11,64 @@
 
 /* Values of asm-generic/termbits.h; a personality of an architecture with others translates. */
 #define TTY_NCCS 19
-enum tty_cc { TTY_VINTR, TTY_VQUIT, TTY_VERASE, TTY_VKILL, TTY_VEOF, TTY_VTIME, TTY_VMIN, TTY_VSWTC, TTY_VSTART, TTY_VSTOP, TTY_VSUSP, TTY_VEOL,
-	      TTY_VREPRINT, TTY_VDISCARD, TTY_VWERASE, TTY_VLNEXT, TTY_VEOL2 };
-#define TTY_IGNBRK 0x001u
-#define TTY_BRKINT 0x002u
-#define TTY_IGNPAR 0x004u
-#define TTY_PARMRK 0x008u
-#define TTY_INPCK  0x010u
-#define TTY_ISTRIP 0x020u
-#define TTY_INLCR  0x040u
-#define TTY_IGNCR  0x080u
-#define TTY_ICRNL  0x100u
-#define TTY_IUCLC  0x200u
-#define TTY_IXON   0x400u
-#define TTY_IXANY  0x800u
-#define TTY_IXOFF  0x1000u
+enum tty_cc {
+	TTY_VINTR,
+	TTY_VQUIT,
+	TTY_VERASE,
+	TTY_VKILL,
+	TTY_VEOF,
+	TTY_VTIME,
+	TTY_VMIN,
+	TTY_VSWTC,
+	TTY_VSTART,
+	TTY_VSTOP,
+	TTY_VSUSP,
+	TTY_VEOL,
+	TTY_VREPRINT,
+	TTY_VDISCARD,
+	TTY_VWERASE,
+	TTY_VLNEXT,
+	TTY_VEOL2
+};
+#define TTY_IGNBRK  0x001u
+#define TTY_BRKINT  0x002u
+#define TTY_IGNPAR  0x004u
+#define TTY_PARMRK  0x008u
+#define TTY_INPCK   0x010u
+#define TTY_ISTRIP  0x020u
+#define TTY_INLCR   0x040u
+#define TTY_IGNCR   0x080u
+#define TTY_ICRNL   0x100u
+#define TTY_IUCLC   0x200u
+#define TTY_IXON    0x400u
+#define TTY_IXANY   0x800u
+#define TTY_IXOFF   0x1000u
 #define TTY_IMAXBEL 0x2000u
-#define TTY_IUTF8  0x4000u
-#define TTY_OPOST  0x01u
-#define TTY_OLCUC  0x02u
-#define TTY_ONLCR  0x04u
-#define TTY_OCRNL  0x08u
-#define TTY_ONOCR  0x10u
-#define TTY_ONLRET 0x20u
-#define TTY_TABDLY 0x1800u
-#define TTY_XTABS  0x1800u
-#define TTY_ISIG   0x0001u
-#define TTY_ICANON 0x0002u
-#define TTY_ECHO   0x0008u
-#define TTY_ECHOE  0x0010u
-#define TTY_ECHOK  0x0020u
-#define TTY_ECHONL 0x0040u
-#define TTY_NOFLSH 0x0080u
-#define TTY_TOSTOP 0x0100u
+#define TTY_IUTF8   0x4000u
+#define TTY_OPOST   0x01u
+#define TTY_OLCUC   0x02u
+#define TTY_ONLCR   0x04u
+#define TTY_OCRNL   0x08u
+#define TTY_ONOCR   0x10u
+#define TTY_ONLRET  0x20u
+#define TTY_TABDLY  0x1800u
+#define TTY_XTABS   0x1800u
+#define TTY_ISIG    0x0001u
+#define TTY_ICANON  0x0002u
+#define TTY_ECHO    0x0008u
+#define TTY_ECHOE   0x0010u
+#define TTY_ECHOK   0x0020u
+#define TTY_ECHONL  0x0040u
+#define TTY_NOFLSH  0x0080u
+#define TTY_TOSTOP  0x0100u
 #define TTY_ECHOCTL 0x0200u
 #define TTY_ECHOPRT 0x0400u
-#define TTY_ECHOKE 0x0800u
-#define TTY_IEXTEN 0x8000u
-#define TTY_B38400 0x0fu
-#define TTY_CS8	   0x30u
-#define TTY_CREAD  0x80u
-#define TTY_HUPCL  0x400u
+#define TTY_ECHOKE  0x0800u
+#define TTY_IEXTEN  0x8000u
+#define TTY_B38400  0x0fu
+#define TTY_CS8     0x30u
+#define TTY_CREAD   0x80u
+#define TTY_HUPCL   0x400u
 
 struct tty_termios { /* struct ktermios of the generic layout */
 	u32 iflag, oflag, cflag, lflag;
@@ -94,49 +112,55 @@ struct tty {
 	u32 port;
 	struct tty_termios termios;
 	struct tty_winsize winsize;
-	struct tty_ring raw;	/* received, not yet through the discipline */
-	struct tty_ring read;	/* through it */
+	struct tty_ring raw;    /* received, not yet through the discipline */
+	struct tty_ring read;   /* through it */
 	struct tty_ring output; /* to the device, or to the master */
-	word_t delimiter[TTY_RING_BYTES / (8 * sizeof(word_t))]; /* canonical: bytes of `read` that end a line */
-	u32 canon_head;		/* canonical: bytes up to here may be read */
+	word_t delimiter[TTY_RING_BYTES /
+			 (8 * sizeof(word_t))]; /* canonical: bytes of `read` that end a line */
+	u32 canon_head;                         /* canonical: bytes up to here may be read */
 	u32 column, canon_column; /* of the output; where the current input line began */
 	bool lnext, erasing, output_stopped, input_stopped;
 	bool hung_up, exclusive;
 	bool packet;
 	u8 packet_status; /* TIOCPKT_* not yet read by the master */
 	/* pty */
-	bool master_open, locked, slave_seen; /* a slave was open once: without one the master hangs up */
-	u32 nr_open;	/* slave (or port) descriptions */
-	u32 node_mode; /* of /dev/pts/N: kuid and kgid of the opener, then as chown and chmod say (node_changed) */
+	bool master_open, locked,
+		slave_seen; /* a slave was open once: without one the master hangs up */
+	u32 nr_open;        /* slave (or port) descriptions */
+	u32 node_mode; /* of /dev/pts/N: kuid and kgid of the opener, then as chown and chmod say
+			  (node_changed) */
 	kuid_t node_uid;
 	kgid_t node_gid;
 	bool node_changed;
 	struct pid *pgrp, *session; /* references */
-	struct waitable wait;	    /* slave end: EV_IN, EV_OUT, EV_HUP */
+	struct waitable wait;       /* slave end: EV_IN, EV_OUT, EV_HUP */
 	struct waitable master_wait;
 	struct deferred input, room;
 	struct list_node all;
 };
 /* --- registry --- */
-struct tty *tty_by_rdev(u32 rdev);    /* referenced; ports and slaves; nullptr */
-struct tty *tty_console(void);	      /* console=, referenced; nullptr: none yet */
+struct tty *tty_by_rdev(u32 rdev);       /* referenced; ports and slaves; nullptr */
+struct tty *tty_console(void);           /* console=, referenced; nullptr: none yet */
 struct tty *tty_of_task(struct task *t); /* the controlling terminal, referenced; nullptr */
 bool tty_of_task_peek(struct task *t);
 struct tty *tty_pty_create(int *error);
 struct tty *tty_next(struct tty *after); /* referenced, drops after's */
 /* Bytes from the device: into the raw ring, discipline queued. Context: thread. */
 void tty_receive(struct tty *t, const u8 *data, u32 len);
-/* Pushes output to the device as far as it takes it; never waits. Context: any thread context, no lock held. */
+/* Pushes output to the device as far as it takes it; never waits. Context: any thread context, no
+ * lock held. */
 void tty_push(struct tty *t);
 /* Other end gone: wakes all, SIGHUP and SIGCONT to the session leader and foreground group. */
 void tty_hang_up(struct tty *t);
 /* --- job control (core/tty/job.c); current is the caller --- */
-/* Background access: 0, -EIO, or -ERESTARTSYS after the signal was sent (tty_ioctl(4), setpgid(2)). */
+/* Background access: 0, -EIO, or -ERESTARTSYS after the signal was sent (tty_ioctl(4), setpgid(2)).
+ */
 answer_t tty_check_background(struct call *c, struct tty *t, s32 signo);
 /* open without O_NOCTTY, or TIOCSCTTY: 0, -EPERM. */
 int tty_acquire(struct call *c, struct tty *t, bool steal);
 int tty_give_up(struct call *c, struct tty *t); /* TIOCNOTTY */
-/* master: asked through the pty's master, which any holder may (ioctl_tty(2)); else -ENOTTY unless it is the caller's terminal. */
+/* master: asked through the pty's master, which any holder may (ioctl_tty(2)); else -ENOTTY unless
+ * it is the caller's terminal. */
 sword_t tty_get_pgrp(struct call *c, struct tty *t, bool master);
 int tty_set_pgrp(struct call *c, struct tty *t, s32 pgrp);
 sword_t tty_get_session(struct call *c, struct tty *t, bool master);

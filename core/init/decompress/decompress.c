@@ -1,15 +1,26 @@
 /*
  * Compressed members of an initramfs.
  *
- * Purpose: one member (gzip, xz, zstd) at the beginning of a byte range becomes bytes in memory. The decoders are zlib, xz-embedded
- * and zstd from the pinned sources; here they get memory, and one way to be asked.
- * Vocabulary: a stream is a decoder's state between two steps; a step decodes into what room the output has.
- * Objects and lifetimes: the output grows as it fills and belongs to the caller (decompress_free); a stream lives within one call.
- * Invariants: (1) a decoder never gets more room than the output has, nor input beyond the range; (2) a member that ends before
- * its decoder says so is corrupt; (3) a size that a member tells is believed only as far as its format could reach.
+ * Purpose: one member (gzip, xz, zstd) at the beginning of a byte range becomes bytes in memory.
+ * The decoders are zlib, xz-embedded and zstd from the pinned sources; here they get memory, and
+ * one way to be asked.
+ *
+ * Vocabulary: a stream is a decoder's state between two steps; a step decodes into what room the
+ * output has.
+ *
+ * Objects and lifetimes: the output grows as it fills and belongs to the caller (decompress_free);
+ * a stream lives within one call.
+ *
+ * Invariants: (1) a decoder never gets more room than the output has, nor input beyond the range;
+ * (2) a member that ends before its decoder says so is corrupt; (3) a size that a member tells is
+ * believed only as far as its format could reach.
+ *
  * Locks: none; runs in the init thread, may sleep.
+ *
  * Failure: -ENOSYS (no such format), -EINVAL (corrupt), -ENOMEM; nothing stays allocated.
- * Replacement: none, boot only. Cost: one copy of the output for each growth by half, none where the member tells its size.
+ *
+ * Replacement: none, boot only. Cost: one copy of the output for each growth by half, none where
+ * the member tells its size.
  */
 #include <core/init.h>
 #include <core/mm.h>
@@ -21,13 +32,14 @@
 
 #define OUTPUT_START_BYTES (8u << 20)
 #define OUTPUT_MAX_BYTES   (2ull << 30)
-#define STEP_BYTES	   (256u << 10)
+#define STEP_BYTES         (256u << 10)
 #define XZ_DICTIONARY_MAX  (64u << 20)
 #define GZIP_WINDOW_BITS   (15 + 16) /* zlib.h: 16 asks for a gzip header */
-#define RATIO_MAX	   1032u     /* the best that deflate can do */
-#define SLAB_BYTES_MAX	   (1u << 20)
+#define RATIO_MAX          1032u     /* the best that deflate can do */
+#define SLAB_BYTES_MAX     (1u << 20)
 
-/* The few functions of zstd's single-file decoder that we use; it comes as one C file, without a header (lib/zstd.h). */
+/* The few functions of zstd's single-file decoder that we use; it comes as one C file, without a
+ * header (lib/zstd.h). */
 struct zstd_in {
 	const void *src;
 	size_t size, pos;
@@ -129,7 +141,9 @@ static int output_begin(struct output *o, u64 told, size_t in_bytes)
 {
 	u64 limit = (u64)in_bytes * RATIO_MAX;
 
-	return output_grow(o, told && told <= limit && told <= OUTPUT_MAX_BYTES ? (size_t)told : OUTPUT_START_BYTES);
+	return output_grow(o, told && told <= limit && told <= OUTPUT_MAX_BYTES
+				      ? (size_t)told
+				      : OUTPUT_START_BYTES);
 }
 
 static void *zlib_alloc(void *opaque, unsigned nr, unsigned bytes)
@@ -143,17 +157,23 @@ static void zlib_free(void *opaque, void *p)
 	decoder_free(p);
 }
 
-/* RFC 1952: the last four bytes are the length modulo 2^32; true of the whole range when it is one member, else a bad hint. */
+/* RFC 1952: the last four bytes are the length modulo 2^32; true of the whole range when it is one
+ * member, else a bad hint. */
 static u64 gzip_told(const u8 *in, size_t bytes)
 {
 	const u8 *end = in + bytes;
 
-	return bytes < 18 ? 0 : (u64)(end[-4] | (u32)end[-3] << 8 | (u32)end[-2] << 16 | (u32)end[-1] << 24);
+	return bytes < 18 ? 0
+			  : (u64)(end[-4] | (u32)end[-3] << 8 | (u32)end[-2] << 16 |
+				    (u32)end[-1] << 24);
 }
 
 static int gzip_decode(const u8 *in, size_t bytes, struct output *o, size_t *used)
 {
-	z_stream z = {.zalloc = zlib_alloc, .zfree = zlib_free, .next_in = in, .avail_in = (unsigned)MIN(bytes, (size_t)UINT32_MAX)};
+	z_stream z = {.zalloc = zlib_alloc,
+		.zfree = zlib_free,
+		.next_in = in,
+		.avail_in = (unsigned)MIN(bytes, (size_t)UINT32_MAX)};
 	int error = output_begin(o, gzip_told(in, bytes), bytes);
 	int code = Z_OK;
 
@@ -208,7 +228,9 @@ static int xz_decode(const u8 *in, size_t bytes, struct output *o, size_t *used)
 	xz_dec_end(s);
 	if (error)
 		return error;
-	return code == XZ_STREAM_END ? 0 : code == XZ_MEM_ERROR || code == XZ_MEMLIMIT_ERROR ? -ENOMEM : -EINVAL;
+	return code == XZ_STREAM_END                               ? 0
+	       : code == XZ_MEM_ERROR || code == XZ_MEMLIMIT_ERROR ? -ENOMEM
+								   : -EINVAL;
 }
 
 static int zstd_decode(const u8 *in, size_t bytes, struct output *o, size_t *used)

@@ -1,6 +1,7 @@
 /*
- * A family of spaces that fork, write, unmap and exit at random, against one array a space. A "frame" is a counter of holders, so that a lost
- * or doubled pin is seen; invariant A2 is checked at every write.
+ * A family of spaces that fork, write, unmap and exit at random, against one array a space. A
+ * "frame" is a counter of holders, so that a lost or doubled pin is seen; invariant A2 is checked
+ * at every write.
  */
 #include <stdlib.h>
 #include "../anon.c"
@@ -82,7 +83,8 @@ static void write_page(struct space *s, u32 page)
 		anon_word_put(w.word);
 	else
 		anon_used(&s->root, place(page), 1), s->rss++;
-	CHECK_QUIET(anon_get(s->root, place(page)).word == s->model[page] && anon_get(s->root, place(page)).exclusive);
+	CHECK_QUIET(anon_get(s->root, place(page)).word == s->model[page] &&
+		    anon_get(s->root, place(page)).exclusive);
 }
 
 static void unmap(struct space *s, u32 first, u32 last)

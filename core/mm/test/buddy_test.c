@@ -1,4 +1,5 @@
-/* Random allocation against a map of who owns what; the three invariants of buddy.c after each step. */
+/* Random allocation against a map of who owns what; the three invariants of buddy.c after each
+ * step. */
 #include "../buddy.c"
 #include "../../../lib/test/tap.h"
 
@@ -31,7 +32,8 @@ static void check_zone(void)
 			u64 number = zone_number(&zone, f);
 
 			nr++;
-			CHECK_QUIET(f->flags == FRAME_FREE && f->order == order && number % ((u64)1 << order) == 0);
+			CHECK_QUIET(f->flags == FRAME_FREE && f->order == order &&
+				    number % ((u64)1 << order) == 0);
 			CHECK_QUIET(order == BUDDY_ORDERS - 1 || !free_buddy(&zone, number, order));
 			for (u64 i = 0; i < (u64)1 << order; i++)
 				CHECK_QUIET(!owned[number - BASE + i]);
@@ -81,7 +83,8 @@ int main(void)
 		give(0);
 	check_zone();
 	CHECK(zone.free_frames == NR);
-	CHECK(zone.nr_free[0] <= 2 && zone.nr_free[BUDDY_ORDERS - 1] >= NR / 1024 - 2); /* all merged but at the ends */
+	CHECK(zone.nr_free[0] <= 2 &&
+		zone.nr_free[BUDDY_ORDERS - 1] >= NR / 1024 - 2); /* all merged but at the ends */
 	CHECK(tap_failed == 0);
 	TAP_END();
 }

@@ -2,9 +2,9 @@
 #include "../region_tree.c"
 #include "../../../lib/test/tap.h"
 
-#define PAGE  4096ul
-#define SPAN  2000u /* pages */
-#define LOW   64u
+#define PAGE 4096ul
+#define SPAN 2000u /* pages */
+#define LOW  64u
 static u8 map[SPAN];
 static struct region pool[SPAN];
 static bool used[SPAN];

@@ -1,8 +1,9 @@
-/* Random requests against a model of one byte per position; afterwards the list must be minimal and hold the model's content. */
+/* Random requests against a model of one byte per position; afterwards the list must be minimal and
+ * hold the model's content. */
 #include "../../../lib/test/tap.h"
 #include <core/lock_range.h>
 
-#define SPAN 64
+#define SPAN   64
 #define OWNERS 3
 static int model[OWNERS][SPAN]; /* 0 none, 1 read, 2 write */
 static struct list_node locks = LIST_INIT(locks);
@@ -59,7 +60,8 @@ static void compare(void)
 			seen[who][i] = l->type + 1;
 		}
 		list_for_each_entry (m, &locks, link) /* LOCK-I1: merged */
-			CHECK_QUIET(m == l || m->owner != l->owner || m->type != l->type || l->end + 1 != m->start);
+			CHECK_QUIET(m == l || m->owner != l->owner || m->type != l->type ||
+				    l->end + 1 != m->start);
 	}
 	for (int o = 0; o < OWNERS; o++)
 		for (int i = 0; i < SPAN; i++)

@@ -1,4 +1,5 @@
-/* Same text, same hash wherever it lies; different parents and lengths differ; buckets fill evenly. */
+/* Same text, same hash wherever it lies; different parents and lengths differ; buckets fill evenly.
+ */
 #include "../../../lib/test/tap.h"
 #include "../name_hash.h"
 

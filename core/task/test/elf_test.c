@@ -17,12 +17,23 @@ struct phdr {
 	u32 type, flags;
 	u64 offset, vaddr, paddr, filesz, memsz, align;
 };
-static const struct elf_limits limits = {.machine = 62, .page_bytes = 4096, .addr_min = 0x10000, .addr_end = 0x7ffffffff000, .file_bytes = 0x10000};
+static const struct elf_limits limits = {.machine = 62,
+	.page_bytes = 4096,
+	.addr_min = 0x10000,
+	.addr_end = 0x7ffffffff000,
+	.file_bytes = 0x10000};
 
 static struct header good_header(void)
 {
-	return (struct header){.ident = {0x7f, 'E', 'L', 'F', 2, 1, 1}, .type = 3, .machine = 62, .version = 1, .entry = 0x1000,
-		.phoff = 64, .ehsize = 64, .phentsize = 56, .phnum = 4};
+	return (struct header){.ident = {0x7f, 'E', 'L', 'F', 2, 1, 1},
+		.type = 3,
+		.machine = 62,
+		.version = 1,
+		.entry = 0x1000,
+		.phoff = 64,
+		.ehsize = 64,
+		.phentsize = 56,
+		.phnum = 4};
 }
 
 static void good_phdrs(struct phdr *p)
@@ -48,12 +59,15 @@ static void test_good(void)
 
 	good_phdrs(p);
 	CHECK(parse(&h, p, &image) == 0);
-	CHECK(image.position_independent && image.nr_segments == 3 && image.start == 0 && image.end == 0x7000);
-	CHECK(image.phdr_vaddr == 64 && image.interp_bytes == 28 && image.brk == 0x6e00 && image.code_start == 0x1000);
+	CHECK(image.position_independent && image.nr_segments == 3 && image.start == 0 &&
+		image.end == 0x7000);
+	CHECK(image.phdr_vaddr == 64 && image.interp_bytes == 28 && image.brk == 0x6e00 &&
+		image.code_start == 0x1000);
 	h.type = 2;
 	for (int i = 0; i < 3; i++)
 		p[i].vaddr += 0x400000;
-	CHECK(parse(&h, p, &image) == 0 && !image.position_independent && image.phdr_vaddr == 0x400040);
+	CHECK(parse(&h, p, &image) == 0 && !image.position_independent &&
+		image.phdr_vaddr == 0x400040);
 }
 
 #define BROKEN(change, error)                                                                      \
@@ -81,7 +95,8 @@ static void test_broken(void)
 	BROKEN(p[1].filesz = 0x3000, -ENOEXEC);
 	BROKEN(p[1].vaddr = 0x1800, -ENOEXEC);
 	BROKEN((p[1].memsz = UINT64_MAX - 0x800), -ENOEXEC);
-	BROKEN((p[1].offset = 0xffff000, p[1].filesz = 0x2345), 0); /* beyond the file: Linux maps it all the same */
+	BROKEN((p[1].offset = 0xffff000, p[1].filesz = 0x2345),
+		0); /* beyond the file: Linux maps it all the same */
 	BROKEN(p[2].vaddr = 0x3e00, -EINVAL);
 	BROKEN(p[1].vaddr = 0x900000001000, -ENOMEM);
 	BROKEN((h.type = 2), -ENOMEM);
@@ -113,7 +128,8 @@ static void test_random(void)
 		CHECK_QUIET(image.start < image.end && image.end <= limits.addr_end);
 		for (u32 s = 0; s < image.nr_segments; s++)
 			CHECK_QUIET(image.segments[s].file_bytes <= image.segments[s].memory_bytes);
-		CHECK_QUIET(image.interp_bytes == 0 || image.interp_offset + image.interp_bytes <= limits.file_bytes);
+		CHECK_QUIET(image.interp_bytes == 0 ||
+			    image.interp_offset + image.interp_bytes <= limits.file_bytes);
 	}
 	CHECK(true);
 }

@@ -21,7 +21,8 @@ static void test_order(void)
 	CHECK(!pid_numbers_take(&p, &a, MAX_NUMBER));
 	CHECK(!pid_numbers_take(&p, &a, -5));
 	CHECK(pid_numbers_find(&p, 3) == &b && !pid_numbers_find(&p, 2));
-	CHECK(pid_numbers_next(&p, 1) == &b && !pid_numbers_next(&p, 4) && !pid_numbers_next(&p, INT32_MAX));
+	CHECK(pid_numbers_next(&p, 1) == &b && !pid_numbers_next(&p, 4) &&
+		!pid_numbers_next(&p, INT32_MAX));
 }
 
 static void test_wrap(void)
@@ -44,7 +45,8 @@ static void test_full(void)
 	CHECK(p.nr == MAX_NUMBER - 1 && !pid_numbers_take(&p, &extra, 0));
 	pid_numbers_give_back(&p, &slot[350]);
 	CHECK(pid_numbers_take(&p, &extra, 0) && extra.number == 350);
-	pid_numbers_give_back(&p, &slot[20]); /* below the reserved ones: only by name after the wrap */
+	pid_numbers_give_back(&p,
+		&slot[20]); /* below the reserved ones: only by name after the wrap */
 	CHECK(!pid_numbers_take(&p, &slot[20], 0) && pid_numbers_take(&p, &slot[20], 20));
 }
 

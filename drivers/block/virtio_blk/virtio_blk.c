@@ -1,12 +1,17 @@
 /*
  * Virtio block device (virtio 1.2, section 5.2).
  *
- * Purpose: queues core's requests to one virtqueue and reports what finished. Objects: struct disk in `device` memory: rings, one header and
- *   one status byte per request, dropped by a crash.
- * Invariants: VBLK-I1 a tag is reported exactly once, after the device gave its chain back; VBLK-I2 lengths and indices from the device are
- *   checked in virtqueue_take, status bytes are read once.
- * Locks: none, core serialises calls per queue. Failure and recovery: after a crash core submits again what was not reported.
- * Replacement: `device` memory moves with the instance, or attach starts anew. Cost: one doorbell per batch.
+ * Purpose: queues core's requests to one virtqueue and reports what finished. Objects: struct disk
+ * in `device` memory: rings, one header and one status byte per request, dropped by a crash.
+ *
+ * Invariants: VBLK-I1 a tag is reported exactly once, after the device gave its chain back; VBLK-I2
+ * lengths and indices from the device are checked in virtqueue_take, status bytes are read once.
+ *
+ * Locks: none, core serialises calls per queue. Failure and recovery: after a crash core submits
+ * again what was not reported.
+ *
+ * Replacement: `device` memory moves with the instance, or attach starts anew. Cost: one doorbell
+ * per batch.
  */
 #include <kabi/block_driver.h>
 #include <sdk/virtio.h>
@@ -14,24 +19,24 @@
 KABI_MODULE(1, "Apache-2.0");
 KABI_MATCH_VIRTIO(2);
 
-#define F_SEG_MAX   (1ull << 2)
-#define F_RO	    (1ull << 5)
-#define F_BLK_SIZE  (1ull << 6)
-#define F_FLUSH	    (1ull << 9)
-#define F_DISCARD   (1ull << 13)
-#define CONFIG_CAPACITY 0
-#define CONFIG_SEG_MAX	12
-#define CONFIG_BLK_SIZE 20
+#define F_SEG_MAX          (1ull << 2)
+#define F_RO               (1ull << 5)
+#define F_BLK_SIZE         (1ull << 6)
+#define F_FLUSH            (1ull << 9)
+#define F_DISCARD          (1ull << 13)
+#define CONFIG_CAPACITY    0
+#define CONFIG_SEG_MAX     12
+#define CONFIG_BLK_SIZE    20
 #define CONFIG_MAX_DISCARD 36
-#define T_IN	  0u
-#define T_OUT	  1u
-#define T_FLUSH	  4u
-#define T_GET_ID  8u
-#define T_DISCARD 11u
-#define S_OK	 0u
-#define S_UNSUPP 2u
-#define SEGMENTS_MAX 64u
-#define REQUESTS_MAX 64u
+#define T_IN               0u
+#define T_OUT              1u
+#define T_FLUSH            4u
+#define T_GET_ID           8u
+#define T_DISCARD          11u
+#define S_OK               0u
+#define S_UNSUPP           2u
+#define SEGMENTS_MAX       64u
+#define REQUESTS_MAX       64u
 
 struct request_header {
 	le32_t type, reserved;
@@ -64,11 +69,13 @@ static answer_t start_device(struct kabi_ctx *ctx, handle_t device, struct disk 
 	answer_t a = virtio_begin(ctx, device, &d->virtio);
 
 	if (!a)
-		a = virtio_negotiate(&d->virtio, F_SEG_MAX | F_RO | F_BLK_SIZE | F_FLUSH | F_DISCARD);
+		a = virtio_negotiate(&d->virtio,
+			F_SEG_MAX | F_RO | F_BLK_SIZE | F_FLUSH | F_DISCARD);
 	if (!a && (!d->virtio.config || d->virtio.config_bytes < 24))
 		a = -ENODEV;
 	if (!a)
-		a = kernel_services_dma_allocate(ctx, device, sizeof(struct slot) * REQUESTS_MAX, 4096, &m);
+		a = kernel_services_dma_allocate(ctx, device, sizeof(struct slot) * REQUESTS_MAX,
+			4096, &m);
 	if (a)
 		return a;
 	d->slots = m.address;
@@ -89,7 +96,8 @@ static answer_t blk_attach(struct kabi_ctx *ctx, handle_t device, struct block_g
 	a = start_device(ctx, device, d);
 	if (a)
 		return a;
-	d->seg_max = d->virtio.features & F_SEG_MAX ? mmio_read32(d->virtio.config, CONFIG_SEG_MAX) : 1;
+	d->seg_max =
+		d->virtio.features & F_SEG_MAX ? mmio_read32(d->virtio.config, CONFIG_SEG_MAX) : 1;
 	d->seg_max = MIN(d->seg_max, SEGMENTS_MAX);
 	d->seg_max = MIN(d->seg_max, (u32)d->queue.size - 2);
 	d->seg_max = MAX(d->seg_max, 1u);
@@ -106,8 +114,11 @@ static answer_t blk_attach(struct kabi_ctx *ctx, handle_t device, struct block_g
 		.max_request_sectors = 2048,
 		.nr_queues = 1,
 		.queue_depth = REQUESTS_MAX,
-		.features = (enum block_features)((d->virtio.features & F_FLUSH ? BLOCK_FEATURES_FLUSH : 0) |
-			(d->virtio.features & F_RO ? BLOCK_FEATURES_READ_ONLY : 0)),
+		.features =
+			(enum block_features)((d->virtio.features & F_FLUSH ? BLOCK_FEATURES_FLUSH
+									    : 0) |
+					      (d->virtio.features & F_RO ? BLOCK_FEATURES_READ_ONLY
+									 : 0)),
 	};
 	if (d->virtio.features & F_DISCARD && d->virtio.config_bytes >= 40) {
 		g->features = (enum block_features)(g->features | BLOCK_FEATURES_DISCARD);
@@ -152,7 +163,8 @@ static u32 type_of(enum block_operation op)
 }
 
 /* False: no room now. */
-static bool submit_one(struct disk *d, const struct block_request *r, const struct block_segment_row *segments)
+static bool submit_one(struct disk *d, const struct block_request *r,
+	const struct block_segment_row *segments)
 {
 	struct virtio_buffer b[SEGMENTS_MAX + 3];
 	s32 i = slot_find(d);
@@ -164,15 +176,19 @@ static bool submit_one(struct disk *d, const struct block_request *r, const stru
 		return false;
 	s = (struct slot *)(uintptr_t)d->slots + i;
 	at = d->slots_device + (u64)i * sizeof(*s);
-	s->header = (struct request_header){.type = le32_make(type), .sector = le64_make(r->operation == BLOCK_OPERATION_FLUSH ? 0 : r->sector)};
+	s->header = (struct request_header){.type = le32_make(type),
+		.sector = le64_make(r->operation == BLOCK_OPERATION_FLUSH ? 0 : r->sector)};
 	s->status = 0xff;
 	b[nr++] = (struct virtio_buffer){at, sizeof(s->header), false};
 	if (type == T_DISCARD) {
-		s->range = (struct discard_range){.sector = le64_make(r->sector), .nr_sectors = le32_make(r->nr_sectors)};
-		b[nr++] = (struct virtio_buffer){at + offsetof(struct slot, range), sizeof(s->range), false};
+		s->range = (struct discard_range){.sector = le64_make(r->sector),
+			.nr_sectors = le32_make(r->nr_sectors)};
+		b[nr++] = (struct virtio_buffer){at + offsetof(struct slot, range),
+			sizeof(s->range), false};
 	}
 	for (u32 k = 0; k < r->nr_segments; k++) {
-		b[nr++] = (struct virtio_buffer){segments[k].device_address, segments[k].bytes, type == T_IN || type == T_GET_ID};
+		b[nr++] = (struct virtio_buffer){segments[k].device_address, segments[k].bytes,
+			type == T_IN || type == T_GET_ID};
 		bytes += segments[k].bytes;
 	}
 	b[nr++] = (struct virtio_buffer){at + offsetof(struct slot, status), 1, true};
@@ -184,7 +200,8 @@ static bool submit_one(struct disk *d, const struct block_request *r, const stru
 	return true;
 }
 
-static answer_t blk_submit(struct kabi_ctx *ctx, handle_t device, u32 queue, const struct block_request *requests, u32 nr_requests,
+static answer_t blk_submit(struct kabi_ctx *ctx, handle_t device, u32 queue,
+	const struct block_request *requests, u32 nr_requests,
 	const struct block_segment_row *segments, u32 nr_segments)
 {
 	struct disk *d = sdk_device(ctx, struct disk);
@@ -193,7 +210,8 @@ static answer_t blk_submit(struct kabi_ctx *ctx, handle_t device, u32 queue, con
 	for (n = 0; n < nr_requests; n++) {
 		const struct block_request *r = &requests[n];
 
-		if (r->nr_segments > SEGMENTS_MAX || r->first_segment > nr_segments || r->nr_segments > nr_segments - r->first_segment ||
+		if (r->nr_segments > SEGMENTS_MAX || r->first_segment > nr_segments ||
+			r->nr_segments > nr_segments - r->first_segment ||
 			type_of(r->operation) == ~0u)
 			return n ? (answer_t)n : -EINVAL;
 		if (!submit_one(d, r, segments + r->first_segment))
@@ -204,7 +222,8 @@ static answer_t blk_submit(struct kabi_ctx *ctx, handle_t device, u32 queue, con
 	return n;
 }
 
-static answer_t blk_poll(struct kabi_ctx *ctx, handle_t device, u32 queue, struct block_completion *completions, u32 nr_completions)
+static answer_t blk_poll(struct kabi_ctx *ctx, handle_t device, u32 queue,
+	struct block_completion *completions, u32 nr_completions)
 {
 	struct disk *d = sdk_device(ctx, struct disk);
 	bool bad = false;
@@ -224,7 +243,9 @@ static answer_t blk_poll(struct kabi_ctx *ctx, handle_t device, u32 queue, struc
 		status = *(const volatile u8 *)&s->status;
 		completions[n++] = (struct block_completion){
 			.tag = d->tag[token - 1],
-			.status = status == S_OK ? 0 : status == S_UNSUPP ? -EOPNOTSUPP : -EIO,
+			.status = status == S_OK       ? 0
+				  : status == S_UNSUPP ? -EOPNOTSUPP
+						       : -EIO,
 			.bytes = d->bytes[token - 1],
 		};
 		d->used[token - 1] = false;
@@ -236,8 +257,10 @@ static answer_t blk_interrupt(struct kabi_ctx *ctx, handle_t device, u32 queue)
 {
 	struct disk *d = sdk_device(ctx, struct disk);
 
-	(void)mmio_read8(d->virtio.isr, 0); /* acknowledges a line; with MSI-X it reads 0 and the queue is what counts */
+	(void)mmio_read8(d->virtio.isr,
+		0); /* acknowledges a line; with MSI-X it reads 0 and the queue is what counts */
 	return 1;
 }
 
-KABI_IMPLEMENT(block_driver, .attach = blk_attach, .detach = blk_detach, .submit = blk_submit, .poll = blk_poll, .interrupt = blk_interrupt);
+KABI_IMPLEMENT(block_driver, .attach = blk_attach, .detach = blk_detach, .submit = blk_submit,
+	.poll = blk_poll, .interrupt = blk_interrupt);

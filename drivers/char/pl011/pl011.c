@@ -1,10 +1,17 @@
 /*
  * Arm PrimeCell UART PL011 (ARM DDI 0183, chapter 3: registers).
  *
- * Purpose: bytes in and out. Objects: struct port in scratch memory (rebuilt by attach after a crash).
- * Invariants: PL011-I1 the transmit interrupt is enabled only while core waits for room, so an idle port is silent.
+ * Purpose: bytes in and out. Objects: struct port in scratch memory (rebuilt by attach after a
+ * crash).
+ *
+ * Invariants: PL011-I1 the transmit interrupt is enabled only while core waits for room, so an idle
+ * port is silent.
+ *
  * Locks: none, core serialises calls per device.
- * Failure and recovery: attach resets the chip; bytes in its FIFOs at a crash are lost, as on a reset line. Replacement: attach again.
+ *
+ * Failure and recovery: attach resets the chip; bytes in its FIFOs at a crash are lost, as on a
+ * reset line. Replacement: attach again.
+ *
  * Cost: two register accesses per byte.
  */
 #include <kabi/char_driver.h>
@@ -13,31 +20,31 @@
 KABI_MODULE(1, "Apache-2.0");
 KABI_MATCH_COMPATIBLE("arm,pl011");
 
-#define DR   0x00u
-#define FR   0x18u
-#define LCRH 0x2cu
-#define CR   0x30u
-#define IFLS 0x34u
-#define IMSC 0x38u
-#define MIS  0x40u
-#define ICR  0x44u
-#define FR_RX_EMPTY	0x10u
-#define FR_TX_FULL	0x20u
-#define LCRH_BREAK	0x01u
-#define LCRH_PARITY	0x02u
-#define LCRH_EVEN	0x04u
-#define LCRH_TWO_STOP	0x08u
-#define LCRH_FIFOS	0x10u
-#define LCRH_8N1	0x60u
-#define CR_ON		0x301u /* UARTEN, TXE, RXE */
-#define CR_LINES	0xc00u /* DTR, RTS */
-#define INT_RECEIVE	0x10u
-#define INT_TRANSMIT	0x20u
-#define INT_TIMEOUT	0x40u /* bytes below the level waited for 32 bit times */
-#define INT_BREAK	0x200u
-#define INT_OVERRUN	0x400u
-#define INT_INPUT	(INT_RECEIVE | INT_TIMEOUT | INT_BREAK | INT_OVERRUN)
-#define FIFO_BYTES	16u /* of the oldest revision; newer ones have 32 */
+#define DR            0x00u
+#define FR            0x18u
+#define LCRH          0x2cu
+#define CR            0x30u
+#define IFLS          0x34u
+#define IMSC          0x38u
+#define MIS           0x40u
+#define ICR           0x44u
+#define FR_RX_EMPTY   0x10u
+#define FR_TX_FULL    0x20u
+#define LCRH_BREAK    0x01u
+#define LCRH_PARITY   0x02u
+#define LCRH_EVEN     0x04u
+#define LCRH_TWO_STOP 0x08u
+#define LCRH_FIFOS    0x10u
+#define LCRH_8N1      0x60u
+#define CR_ON         0x301u /* UARTEN, TXE, RXE */
+#define CR_LINES      0xc00u /* DTR, RTS */
+#define INT_RECEIVE   0x10u
+#define INT_TRANSMIT  0x20u
+#define INT_TIMEOUT   0x40u /* bytes below the level waited for 32 bit times */
+#define INT_BREAK     0x200u
+#define INT_OVERRUN   0x400u
+#define INT_INPUT     (INT_RECEIVE | INT_TIMEOUT | INT_BREAK | INT_OVERRUN)
+#define FIFO_BYTES    16u /* of the oldest revision; newer ones have 32 */
 
 struct port {
 	u32 mask;
@@ -78,8 +85,9 @@ static answer_t pl011_attach(struct kabi_ctx *ctx, handle_t device, struct char_
 	p->line = LCRH_8N1 | LCRH_FIFOS;
 	set(ctx, device, IMSC, 0);
 	set(ctx, device, ICR, 0x7ff);
-	set(ctx, device, LCRH, p->line); /* the rate stays as firmware left it: the clock's frequency is not known here */
-	set(ctx, device, IFLS, 0);	 /* interrupts at an eighth */
+	set(ctx, device, LCRH, p->line); /* the rate stays as firmware left it: the clock's
+					    frequency is not known here */
+	set(ctx, device, IFLS, 0);       /* interrupts at an eighth */
 	set(ctx, device, CR, CR_ON | CR_LINES);
 	a = kernel_services_irq_enable(ctx, device, 0, 0);
 	if (a)
@@ -95,14 +103,16 @@ static answer_t pl011_detach(struct kabi_ctx *ctx, handle_t device)
 	return kernel_services_irq_disable(ctx, device, 0);
 }
 
-static answer_t pl011_configure(struct kabi_ctx *ctx, handle_t device, u32 port, const struct char_config *config)
+static answer_t pl011_configure(struct kabi_ctx *ctx, handle_t device, u32 port,
+	const struct char_config *config)
 {
 	struct port *p = sdk_scratch(ctx, struct port);
 	u32 line;
 
 	if (config->data_bits < 5 || config->data_bits > 8)
 		return -EINVAL;
-	line = LCRH_FIFOS | (config->data_bits - 5u) << 5 | (config->stop_bits == 2 ? LCRH_TWO_STOP : 0);
+	line = LCRH_FIFOS | (config->data_bits - 5u) << 5 |
+	       (config->stop_bits == 2 ? LCRH_TWO_STOP : 0);
 	if (config->parity != CHAR_PARITY_NONE)
 		line |= config->parity == CHAR_PARITY_EVEN ? LCRH_PARITY | LCRH_EVEN : LCRH_PARITY;
 	if (line != p->line)
@@ -111,7 +121,8 @@ static answer_t pl011_configure(struct kabi_ctx *ctx, handle_t device, u32 port,
 	return 0;
 }
 
-static answer_t pl011_write(struct kabi_ctx *ctx, handle_t device, u32 port, const void *data, u32 len)
+static answer_t pl011_write(struct kabi_ctx *ctx, handle_t device, u32 port, const void *data,
+	u32 len)
 {
 	const u8 *p = data;
 	u32 n = 0;
@@ -133,7 +144,8 @@ static answer_t pl011_read(struct kabi_ctx *ctx, handle_t device, u32 port, void
 	return n;
 }
 
-static answer_t pl011_interrupt(struct kabi_ctx *ctx, handle_t device, u32 queue, enum char_events *events)
+static answer_t pl011_interrupt(struct kabi_ctx *ctx, handle_t device, u32 queue,
+	enum char_events *events)
 {
 	u32 status = get(ctx, device, MIS), seen = 0;
 
@@ -145,7 +157,8 @@ static answer_t pl011_interrupt(struct kabi_ctx *ctx, handle_t device, u32 queue
 	if (status & INT_BREAK)
 		seen |= CHAR_EVENTS_BREAK_SEEN;
 	if (status & INT_TRANSMIT) {
-		enable(ctx, device, INT_INPUT); /* PL011-I1; a write that finds no room enables it again */
+		enable(ctx, device,
+			INT_INPUT); /* PL011-I1; a write that finds no room enables it again */
 		seen |= CHAR_EVENTS_WRITABLE;
 	}
 	*events = (enum char_events)seen;
@@ -160,5 +173,6 @@ static answer_t pl011_send_break(struct kabi_ctx *ctx, handle_t device, u32 port
 	return 0;
 }
 
-KABI_IMPLEMENT(char_driver, .attach = pl011_attach, .detach = pl011_detach, .configure = pl011_configure, .write = pl011_write,
-	.read = pl011_read, .interrupt = pl011_interrupt, .send_break = pl011_send_break);
+KABI_IMPLEMENT(char_driver, .attach = pl011_attach, .detach = pl011_detach,
+	.configure = pl011_configure, .write = pl011_write, .read = pl011_read,
+	.interrupt = pl011_interrupt, .send_break = pl011_send_break);

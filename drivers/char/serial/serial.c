@@ -1,10 +1,16 @@
 /*
  * 16550 serial port.
  *
- * Purpose: bytes in and out of a UART compatible with National Semiconductor's PC16550D (datasheet, section 8: registers).
- * Objects: struct port in scratch memory (rebuilt by attach after a crash). Invariants: SER-I1 the transmit-empty interrupt is enabled
- *   only while core waits for room, so an idle port is silent. Locks: none, core serialises calls per device.
- * Failure and recovery: attach resets the chip; bytes in its FIFOs at a crash are lost, as on a reset line. Replacement: attach again.
+ * Purpose: bytes in and out of a UART compatible with National Semiconductor's PC16550D (datasheet,
+ * section 8: registers).
+ *
+ * Objects: struct port in scratch memory (rebuilt by attach after a crash). Invariants: SER-I1 the
+ * transmit-empty interrupt is enabled only while core waits for room, so an idle port is silent.
+ * Locks: none, core serialises calls per device.
+ *
+ * Failure and recovery: attach resets the chip; bytes in its FIFOs at a crash are lost, as on a
+ * reset line. Replacement: attach again.
+ *
  * Cost: one register access per byte.
  */
 #include <kabi/char_driver.h>
@@ -13,28 +19,28 @@
 KABI_MODULE(1, "Apache-2.0");
 KABI_MATCH_COMPATIBLE("ns16550a");
 
-#define DATA 0u /* receive / transmit; divisor low with DLAB */
-#define IER  1u /* interrupt enable; divisor high with DLAB */
-#define IIR  2u /* interrupt identification (read), FIFO control (write) */
-#define LCR  3u
-#define MCR  4u
-#define LSR  5u
-#define MSR  6u
-#define SCR  7u
-#define IER_RECEIVE  0x01u
-#define IER_TRANSMIT 0x02u
-#define IIR_NONE     0x01u
-#define FCR_ENABLE   0x01u
-#define FCR_RESET    0x06u
-#define LCR_8N1	     0x03u
-#define LCR_DLAB     0x80u
+#define DATA             0u /* receive / transmit; divisor low with DLAB */
+#define IER              1u /* interrupt enable; divisor high with DLAB */
+#define IIR              2u /* interrupt identification (read), FIFO control (write) */
+#define LCR              3u
+#define MCR              4u
+#define LSR              5u
+#define MSR              6u
+#define SCR              7u
+#define IER_RECEIVE      0x01u
+#define IER_TRANSMIT     0x02u
+#define IIR_NONE         0x01u
+#define FCR_ENABLE       0x01u
+#define FCR_RESET        0x06u
+#define LCR_8N1          0x03u
+#define LCR_DLAB         0x80u
 #define MCR_DTR_RTS_OUT2 0x0bu /* OUT2 gates the interrupt line on PCs */
-#define LSR_DATA     0x01u
-#define LSR_OVERRUN  0x02u
-#define LSR_BREAK    0x10u
-#define LSR_EMPTY    0x20u /* transmit holding register (FIFO) empty */
-#define FIFO_BYTES   16u
-#define BASE_BAUD    115200u
+#define LSR_DATA         0x01u
+#define LSR_OVERRUN      0x02u
+#define LSR_BREAK        0x10u
+#define LSR_EMPTY        0x20u /* transmit holding register (FIFO) empty */
+#define FIFO_BYTES       16u
+#define BASE_BAUD        115200u
 
 struct port {
 	u32 ier;
@@ -92,11 +98,13 @@ static answer_t serial_detach(struct kabi_ctx *ctx, handle_t device)
 	return kernel_services_irq_disable(ctx, device, 0);
 }
 
-static answer_t serial_configure(struct kabi_ctx *ctx, handle_t device, u32 port, const struct char_config *config)
+static answer_t serial_configure(struct kabi_ctx *ctx, handle_t device, u32 port,
+	const struct char_config *config)
 {
 	u32 lcr = LCR_8N1, divisor;
 
-	if (!config->baud || config->baud > BASE_BAUD || config->data_bits < 5 || config->data_bits > 8)
+	if (!config->baud || config->baud > BASE_BAUD || config->data_bits < 5 ||
+		config->data_bits > 8)
 		return -EINVAL;
 	lcr = (config->data_bits - 5u) | (config->stop_bits == 2 ? 4u : 0u);
 	if (config->parity != CHAR_PARITY_NONE)
@@ -109,7 +117,8 @@ static answer_t serial_configure(struct kabi_ctx *ctx, handle_t device, u32 port
 	return 0;
 }
 
-static answer_t serial_write(struct kabi_ctx *ctx, handle_t device, u32 port, const void *data, u32 len)
+static answer_t serial_write(struct kabi_ctx *ctx, handle_t device, u32 port, const void *data,
+	u32 len)
 {
 	const u8 *p = data;
 	u32 n = MIN(len, FIFO_BYTES);
@@ -133,7 +142,8 @@ static answer_t serial_read(struct kabi_ctx *ctx, handle_t device, u32 port, voi
 	return n;
 }
 
-static answer_t serial_interrupt(struct kabi_ctx *ctx, handle_t device, u32 queue, enum char_events *events)
+static answer_t serial_interrupt(struct kabi_ctx *ctx, handle_t device, u32 queue,
+	enum char_events *events)
 {
 	u32 iir = get(ctx, device, IIR), lsr, seen = 0;
 
@@ -147,12 +157,14 @@ static answer_t serial_interrupt(struct kabi_ctx *ctx, handle_t device, u32 queu
 	if (lsr & LSR_BREAK)
 		seen |= CHAR_EVENTS_BREAK_SEEN;
 	if (lsr & LSR_EMPTY) {
-		enable(ctx, device, IER_RECEIVE); /* SER-I1; a write that finds no room enables it again */
+		enable(ctx, device,
+			IER_RECEIVE); /* SER-I1; a write that finds no room enables it again */
 		seen |= CHAR_EVENTS_WRITABLE;
 	}
 	*events = (enum char_events)seen;
 	return 0;
 }
 
-KABI_IMPLEMENT(char_driver, .attach = serial_attach, .detach = serial_detach, .configure = serial_configure, .write = serial_write,
-	.read = serial_read, .interrupt = serial_interrupt);
+KABI_IMPLEMENT(char_driver, .attach = serial_attach, .detach = serial_detach,
+	.configure = serial_configure, .write = serial_write, .read = serial_read,
+	.interrupt = serial_interrupt);

@@ -1,6 +1,10 @@
 /*
- * PC real-time clock: Motorola MC146818 (datasheet, address map and register A, B), reached through index and data ports.
- * Purpose: wall clock at boot. Objects: none. Failure: a clock that never leaves its update answers -EAGAIN and core gives up.
+ * PC real-time clock: Motorola MC146818 (datasheet, address map and register A, B), reached through
+ * index and data ports.
+ *
+ * Purpose: wall clock at boot. Objects: none. Failure: a clock that never leaves its update answers
+ * -EAGAIN and core gives up.
+ *
  * Cost: eight register pairs.
  */
 #include <kabi/rtc_driver.h>
@@ -9,16 +13,16 @@
 KABI_MODULE(1, "Apache-2.0");
 KABI_MATCH_COMPATIBLE("mc146818");
 
-#define INDEX 0u
-#define DATA  1u
+#define INDEX       0u
+#define DATA        1u
 #define REG_SECONDS 0x00u
 #define REG_MINUTES 0x02u
 #define REG_HOURS   0x04u
-#define REG_DAY	    0x07u
+#define REG_DAY     0x07u
 #define REG_MONTH   0x08u
 #define REG_YEAR    0x09u
-#define REG_A	    0x0au
-#define REG_B	    0x0bu
+#define REG_A       0x0au
+#define REG_B       0x0bu
 #define REG_CENTURY 0x32u /* as firmware keeps it on PCs */
 #define A_UPDATING  0x80u
 #define B_24_HOURS  0x02u
@@ -28,7 +32,8 @@ static u32 get(struct kabi_ctx *ctx, handle_t device, u32 reg)
 {
 	u64 v = 0xff;
 
-	if (kernel_services_device_write(ctx, device, 0, INDEX, 1, reg) || kernel_services_device_read(ctx, device, 0, DATA, 1, &v))
+	if (kernel_services_device_write(ctx, device, 0, INDEX, 1, reg) ||
+		kernel_services_device_read(ctx, device, 0, DATA, 1, &v))
 		return 0xff;
 	return (u32)v & 0xff;
 }
@@ -42,7 +47,8 @@ static u32 decode(u32 v, bool binary)
 static s64 days(s64 year, u32 month, u32 day)
 {
 	s64 y = month <= 2 ? year - 1 : year, era = y / 400;
-	s64 yoe = y - era * 400, doy = (153 * (s64)(month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+	s64 yoe = y - era * 400,
+	    doy = (153 * (s64)(month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
 
 	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
 }
@@ -82,7 +88,8 @@ static answer_t rtc_read_time(struct kabi_ctx *ctx, handle_t device, s64 *second
 	year = decode(year, binary) + (century >= 19 && century <= 21 ? century * 100 : 2000);
 	if (month < 1 || month > 12 || day < 1 || day > 31)
 		return -EIO;
-	*seconds = days(year, month, day) * 86400 + hour * 3600 + decode(min, binary) * 60 + decode(sec, binary);
+	*seconds = days(year, month, day) * 86400 + hour * 3600 + decode(min, binary) * 60 +
+		   decode(sec, binary);
 	return 0;
 }
 

@@ -1,6 +1,9 @@
 /*
- * Arm PrimeCell real-time clock PL031 (ARM DDI 0224, chapter 3): a register that counts seconds since 1970.
- * Purpose: wall clock at boot, and setting it. Objects: none. Failure: a clock that reads 0 was never set: -ENODEV. Cost: one register.
+ * Arm PrimeCell real-time clock PL031 (ARM DDI 0224, chapter 3): a register that counts seconds
+ * since 1970.
+ *
+ * Purpose: wall clock at boot, and setting it. Objects: none. Failure: a clock that reads 0 was
+ * never set: -ENODEV. Cost: one register.
  */
 #include <kabi/rtc_driver.h>
 #include <sdk/component.h>
@@ -40,4 +43,5 @@ static answer_t rtc_set_time(struct kabi_ctx *ctx, handle_t device, s64 seconds)
 	return kernel_services_device_write(ctx, device, 0, LR, 4, (u32)seconds);
 }
 
-KABI_IMPLEMENT(rtc_driver, .attach = rtc_attach, .detach = rtc_detach, .read_time = rtc_read_time, .set_time = rtc_set_time);
+KABI_IMPLEMENT(rtc_driver, .attach = rtc_attach, .detach = rtc_detach, .read_time = rtc_read_time,
+	.set_time = rtc_set_time);

@@ -1,6 +1,7 @@
 /*
- * ext4's handlers as functions (walkthroughs.md, last part): random operations on images made by mke2fs, with everything in view, with cold views,
- * with answers thrown away; e2fsck must find nothing and debugfs must see the tree that the test remembers. Corrupt images: errors, no crash.
+ * ext4's handlers as functions (walkthroughs.md, last part): random operations on images made by
+ * mke2fs, with everything in view, with cold views, with answers thrown away; e2fsck must find
+ * nothing and debugfs must see the tree that the test remembers. Corrupt images: errors, no crash.
  */
 #include "../../../lib/test/tap.h"
 #include "view.h"
@@ -66,35 +67,47 @@ static struct fs_inode *inode(struct view *v, s32 node)
 	struct fs_inode *f = view_inode(v, nodes[owner(node)].ino, &error);
 
 	if (!f)
-		printf("# inode %llu: %ld\n", (unsigned long long)nodes[owner(node)].ino, (long)error);
+		printf("# inode %llu: %ld\n", (unsigned long long)nodes[owner(node)].ino,
+			(long)error);
 	return f;
 }
 
 static void random_name(struct view *v, char *name)
 {
-	u32 len = view_random(v) % 12 == 0 ? 200 + (u32)(view_random(v) % 55) : 4 + (u32)(view_random(v) % 24);
+	u32 len = view_random(v) % 12 == 0 ? 200 + (u32)(view_random(v) % 55)
+					   : 4 + (u32)(view_random(v) % 24);
 
 	for (u32 i = 0; i < len; i++)
 		name[i] = "abcdefghijklmnopqrstuvwxyz0123456789_-\xc3"[view_random(v) % 38];
 	name[len] = 0;
 }
 
-static answer_t make(struct view *v, s32 dir, const char *name, u32 mode, const char *target, s32 *out)
+static answer_t make(struct view *v, s32 dir, const char *name, u32 mode, const char *target,
+	s32 *out)
 {
-	struct fs_create what = {.mode = mode, .uid = 70000, .gid = 5, .rdev = 8u << 20 | 3, .now = {}};
+	struct fs_create what = {.mode = mode,
+		.uid = 70000,
+		.gid = 5,
+		.rdev = 8u << 20 | 3,
+		.now = {}};
 	struct fs_inode *d = inode(v, dir), made = {};
 	s32 i = node_free();
 	answer_t a;
 
 	if (!d || i < 0)
 		return -ENOMEM;
-	a = RUN(v, ext4_create(&v->ctx, d, name, (u32)strlen(name), &what, target, (u32)strlen(target), &made));
+	a = RUN(v, ext4_create(&v->ctx, d, name, (u32)strlen(name), &what, target,
+			   (u32)strlen(target), &made));
 	if (a) {
 		nodes[i].parent = -1;
 		nodes[i].same_as = -2;
 		return a;
 	}
-	nodes[i] = (struct node){.ino = made.ino, .mode = mode, .parent = dir, .same_as = -1, .size = MODE_TYPE(mode) == MODE_REG ? 0 : made.size};
+	nodes[i] = (struct node){.ino = made.ino,
+		.mode = mode,
+		.parent = dir,
+		.same_as = -1,
+		.size = MODE_TYPE(mode) == MODE_REG ? 0 : made.size};
 	strlcpy(nodes[i].name, name, sizeof(nodes[i].name));
 	strlcpy(nodes[i].target, target, sizeof(nodes[i].target));
 	free(v->inode[made.ino]);
@@ -110,7 +123,8 @@ static answer_t write_file(struct view *v, s32 node, u64 offset, u64 bytes)
 {
 	s32 o = owner(node);
 	struct fs_inode *f = inode(v, node);
-	u64 end = offset + bytes, block = offset / v->block_bytes, last = (end - 1) / v->block_bytes;
+	u64 end = offset + bytes, block = offset / v->block_bytes,
+	    last = (end - 1) / v->block_bytes;
 	u64 old = nodes[o].size;
 
 	if (!f)
@@ -128,7 +142,8 @@ static answer_t write_file(struct view *v, s32 node, u64 offset, u64 bytes)
 		answer_t a = RUN(v, ext4_map(&v->ctx, f, old / v->block_bytes, 1, 0, &row, 1));
 
 		if (a == 1 && !row.flags)
-			memset(v->disk + row.disk_block * v->block_bytes + old % v->block_bytes, 0, v->block_bytes - old % v->block_bytes);
+			memset(v->disk + row.disk_block * v->block_bytes + old % v->block_bytes, 0,
+				v->block_bytes - old % v->block_bytes);
 	}
 	f->size = nodes[o].size;
 	while (block <= last) {
@@ -138,13 +153,17 @@ static answer_t write_file(struct view *v, s32 node, u64 offset, u64 bytes)
 		if (a <= 0)
 			return a ? a : -EIO;
 		for (s32 k = 0; k < a; k++) {
-			if (rows[k].flags || rows[k].file_block != block || rows[k].disk_block + rows[k].nr_blocks > v->nr_blocks) {
+			if (rows[k].flags || rows[k].file_block != block ||
+				rows[k].disk_block + rows[k].nr_blocks > v->nr_blocks) {
 				printf("# bad extent\n");
 				return -EIO;
 			}
 			for (u64 i = 0; i < rows[k].nr_blocks; i++, block++) {
 				u8 *to = v->disk + (rows[k].disk_block + i) * v->block_bytes;
-				u64 at = block * v->block_bytes, n = at < nodes[o].size ? MIN(nodes[o].size - at, (u64)v->block_bytes) : 0;
+				u64 at = block * v->block_bytes,
+				    n = at < nodes[o].size
+						? MIN(nodes[o].size - at, (u64)v->block_bytes)
+						: 0;
 
 				if (v->loaded[rows[k].disk_block + i]) {
 					free(v->loaded[rows[k].disk_block + i]);
@@ -179,8 +198,10 @@ static answer_t truncate_file(struct view *v, s32 node, u64 size)
 	if (size % v->block_bytes) {
 		struct fs_extent_row row;
 
-		if (RUN(v, ext4_map(&v->ctx, f, size / v->block_bytes, 1, 0, &row, 1)) == 1 && !row.flags)
-			memset(v->disk + row.disk_block * v->block_bytes + size % v->block_bytes, 0, v->block_bytes - size % v->block_bytes);
+		if (RUN(v, ext4_map(&v->ctx, f, size / v->block_bytes, 1, 0, &row, 1)) == 1 &&
+			!row.flags)
+			memset(v->disk + row.disk_block * v->block_bytes + size % v->block_bytes, 0,
+				v->block_bytes - size % v->block_bytes);
 	}
 	nodes[o].size = size;
 	return 0;
@@ -247,18 +268,24 @@ static answer_t rename_node(struct view *v, s32 i, s32 to_dir, const char *to_na
 {
 	char name[256];
 	s32 there = child_named(to_dir, to_name);
-	struct fs_inode *od = inode(v, nodes[i].parent), *nd = inode(v, to_dir), *f = inode(v, i), none = {}, *rep = there >= 0 ? inode(v, there) : &none;
+	struct fs_inode *od = inode(v, nodes[i].parent), *nd = inode(v, to_dir), *f = inode(v, i),
+			none = {}, *rep = there >= 0 ? inode(v, there) : &none;
 	u64 rep_ino = rep ? rep->ino : 0;
 	answer_t a;
 
 	strlcpy(name, to_name, sizeof(name)); /* it may be that of the node that goes */
-	if (!od || !nd || !f || !rep || there == i || (there >= 0 && rep == f) || (exchange && there < 0))
+	if (!od || !nd || !f || !rep || there == i || (there >= 0 && rep == f) ||
+		(exchange && there < 0))
 		return 1;
-	if ((MODE_TYPE(nodes[i].mode) == MODE_DIR && below(to_dir, i)) || (there >= 0 && below(nodes[i].parent, there)))
+	if ((MODE_TYPE(nodes[i].mode) == MODE_DIR && below(to_dir, i)) ||
+		(there >= 0 && below(nodes[i].parent, there)))
 		return 1;
-	if (there >= 0 && !exchange && (MODE_TYPE(nodes[there].mode) == MODE_DIR) != (MODE_TYPE(nodes[i].mode) == MODE_DIR))
+	if (there >= 0 && !exchange &&
+		(MODE_TYPE(nodes[there].mode) == MODE_DIR) !=
+			(MODE_TYPE(nodes[i].mode) == MODE_DIR))
 		return 1;
-	a = RUN(v, ext4_rename(&v->ctx, od, nodes[i].name, (u32)strlen(nodes[i].name), nd, name, (u32)strlen(name), f, rep, exchange ? 2 : 0));
+	a = RUN(v, ext4_rename(&v->ctx, od, nodes[i].name, (u32)strlen(nodes[i].name), nd, name,
+			   (u32)strlen(name), f, rep, exchange ? 2 : 0));
 	if (a)
 		return a == -ENOTEMPTY ? 1 : a;
 	if (exchange) {
@@ -294,7 +321,10 @@ static answer_t link_node(struct view *v, s32 i, s32 dir, const char *name)
 	nodes[n] = (struct node){.parent = -1, .same_as = -2};
 	if (a)
 		return a;
-	nodes[n] = (struct node){.ino = nodes[owner(i)].ino, .mode = nodes[i].mode, .parent = dir, .same_as = owner(i)};
+	nodes[n] = (struct node){.ino = nodes[owner(i)].ino,
+		.mode = nodes[i].mode,
+		.parent = dir,
+		.same_as = owner(i)};
 	strlcpy(nodes[n].name, name, sizeof(nodes[n].name));
 	strlcpy(nodes[n].target, nodes[i].target, sizeof(nodes[n].target));
 	return 0;
@@ -320,7 +350,8 @@ static answer_t set_xattr(struct view *v, s32 i)
 	if (view_random(v) % 2)
 		return 0;
 	memset(big, 'x', sizeof(big));
-	a = RUN(v, ext4_xattr_set(&v->ctx, f, "trusted.big", 11, big, 100 + (u32)(view_random(v) % 400), 0));
+	a = RUN(v, ext4_xattr_set(&v->ctx, f, "trusted.big", 11, big,
+			   100 + (u32)(view_random(v) % 400), 0));
 	if (!a && view_random(v) % 3 == 0)
 		a = RUN(v, ext4_xattr_set(&v->ctx, f, "trusted.big", 11, nullptr, 0, 4));
 	return a;
@@ -346,12 +377,14 @@ static answer_t one_step(struct view *v)
 		random_name(v, target);
 		return make(v, dir, name, MODE_LNK | 0777, target, nullptr);
 	case 8:
-		return make(v, dir, name, (view_random(v) % 2 ? MODE_CHR : MODE_FIFO) | 0600, "", nullptr);
+		return make(v, dir, name, (view_random(v) % 2 ? MODE_CHR : MODE_FIFO) | 0600, "",
+			nullptr);
 	case 9:
 	case 10:
 	case 11:
 		i = node_of_kind(v, MODE_REG);
-		return i < 0 ? 0 : write_file(v, i, view_random(v) % 40000, 1 + view_random(v) % 30000);
+		return i < 0 ? 0
+			     : write_file(v, i, view_random(v) % 40000, 1 + view_random(v) % 30000);
 	case 12:
 		i = node_of_kind(v, MODE_REG);
 		return i < 0 ? 0 : truncate_file(v, i, view_random(v) % 60000);
@@ -373,7 +406,8 @@ static answer_t one_step(struct view *v)
 		if (i > 0) {
 			s32 other = node_of_kind(v, view_random(v) % 3 ? MODE_REG : MODE_DIR);
 			bool take = other > 0 && view_random(v) % 2;
-			answer_t a = rename_node(v, i, take ? nodes[other].parent : dir, take ? nodes[other].name : name, view_random(v) % 4 == 0);
+			answer_t a = rename_node(v, i, take ? nodes[other].parent : dir,
+				take ? nodes[other].name : name, view_random(v) % 4 == 0);
 
 			return a == 1 ? 0 : a;
 		}
@@ -409,7 +443,9 @@ static bool check_dir(struct view *v, s32 dir)
 	for (u32 i = 1; i < nr_nodes; i++)
 		expected += nodes[i].parent == dir;
 	for (;;) {
-		answer_t a = d ? RUN(v, ext4_readdir(&v->ctx, d, cursor, entries, 32, names, sizeof(names))) : -EIO;
+		answer_t a = d ? RUN(v, ext4_readdir(&v->ctx, d, cursor, entries, 32, names,
+						sizeof(names)))
+			       : -EIO;
 
 		if (a < 0)
 			return false;
@@ -425,9 +461,11 @@ static bool check_dir(struct view *v, s32 dir)
 			if (dir == 0 && !strcmp(name, "lost+found"))
 				continue;
 			n = child_named(dir, name);
-			if (n < 0 || nodes[owner(n)].ino != entries[k].ino || MODE_TYPE(nodes[n].mode) != entries[k].mode)
+			if (n < 0 || nodes[owner(n)].ino != entries[k].ino ||
+				MODE_TYPE(nodes[n].mode) != entries[k].mode)
 				return false;
-			if (RUN(v, ext4_lookup(&v->ctx, d, name, (u32)strlen(name), &found)) != 1 || found != entries[k].ino)
+			if (RUN(v, ext4_lookup(&v->ctx, d, name, (u32)strlen(name), &found)) != 1 ||
+				found != entries[k].ino)
 				return false;
 			seen++;
 		}
@@ -453,12 +491,14 @@ static bool check_tree(struct view *v)
 			return false;
 		if (MODE_TYPE(nodes[i].mode) == MODE_LNK) {
 			a = RUN(v, ext4_readlink(&v->ctx, f, text, sizeof(text)));
-			if (a != (answer_t)strlen(nodes[i].target) || memcmp(text, nodes[i].target, (size_t)a))
+			if (a != (answer_t)strlen(nodes[i].target) ||
+				memcmp(text, nodes[i].target, (size_t)a))
 				return false;
 		}
 		if (nodes[owner((s32)i)].has_xattr) {
 			a = RUN(v, ext4_xattr_get(&v->ctx, f, "user.test", 9, text, sizeof(text)));
-			if (a != (answer_t)strlen(nodes[owner((s32)i)].xattr) || memcmp(text, nodes[owner((s32)i)].xattr, (size_t)a)) {
+			if (a != (answer_t)strlen(nodes[owner((s32)i)].xattr) ||
+				memcmp(text, nodes[owner((s32)i)].xattr, (size_t)a)) {
 				printf("# attribute: %ld\n", (long)a);
 				return false;
 			}
@@ -472,7 +512,9 @@ static bool check_dump(void)
 {
 	char path[8192], full[8600];
 
-	shell("rm -rf %s/dump; mkdir %s/dump; debugfs -R 'rdump / %s/dump' %s/out.img >/dev/null 2>&1", work, work, work, work);
+	shell("rm -rf %s/dump; mkdir %s/dump; debugfs -R 'rdump / %s/dump' %s/out.img >/dev/null "
+	      "2>&1",
+		work, work, work, work);
 	for (u32 i = 1; i < nr_nodes; i++) {
 		const struct node *n = &nodes[i], *o;
 		FILE *f;
@@ -492,7 +534,8 @@ static bool check_dump(void)
 			return false;
 		}
 		data = malloc(o->size + 1);
-		same = fread(data, 1, o->size + 1, f) == o->size && !memcmp(data, o->data ? o->data : (const u8 *)"", o->size);
+		same = fread(data, 1, o->size + 1, f) == o->size &&
+		       !memcmp(data, o->data ? o->data : (const u8 *)"", o->size);
 		fclose(f);
 		free(data);
 		if (!same) {
@@ -517,7 +560,8 @@ static bool finish(struct view *v, const char *what)
 	r = shell("e2fsck -fn %s/out.img >%s/fsck.log 2>&1", work, work);
 	if (r)
 		shell("sed 's/^/# fsck: /' %s/fsck.log | head -30", work);
-	printf("# %s: %llu calls, %llu runs, %llu answers lost\n", what, (unsigned long long)v->nr_calls, (unsigned long long)v->nr_runs,
+	printf("# %s: %llu calls, %llu runs, %llu answers lost\n", what,
+		(unsigned long long)v->nr_calls, (unsigned long long)v->nr_runs,
 		(unsigned long long)v->nr_lost);
 	return r == 0;
 }
@@ -528,12 +572,17 @@ static void nodes_reset(void)
 		if (nodes[i].parent >= 0 && nodes[i].same_as == -1)
 			free(nodes[i].data);
 	nr_nodes = 1;
-	nodes[0] = (struct node){.ino = EXT4_ROOT_INO, .mode = MODE_DIR | 0755, .parent = 0, .same_as = -1};
+	nodes[0] = (struct node){.ino = EXT4_ROOT_INO,
+		.mode = MODE_DIR | 0755,
+		.parent = 0,
+		.same_as = -1};
 }
 
 static bool image(const char *options)
 {
-	return !shell("rm -f %s/in.img; truncate -s 48M %s/in.img; mke2fs -q -t ext4 -F %s %s/in.img >/dev/null 2>&1", work, work, options, work);
+	return !shell("rm -f %s/in.img; truncate -s 48M %s/in.img; mke2fs -q -t ext4 -F %s "
+		      "%s/in.img >/dev/null 2>&1",
+		work, work, options, work);
 }
 
 enum mode { WARM, COLD, LOSSY };
@@ -603,14 +652,16 @@ static void big_directory(const char *options, u32 names)
 	CHECK(a == 0);
 	for (u32 i = 0; i < names && !a; i++) {
 		snprintf(name, sizeof(name), "name-%u-%0*u", i * 7919, 1 + (int)(i % 60), i);
-		a = RUN(&v, ext4_lookup(&v.ctx, d, name, (u32)strlen(name), &ino)) == 1 ? 0 : -ENOENT;
+		a = RUN(&v, ext4_lookup(&v.ctx, d, name, (u32)strlen(name), &ino)) == 1 ? 0
+											: -ENOENT;
 	}
 	CHECK(a == 0);
 	if (names < 30000)
 		CHECK(finish(&v, "big directory"));
 	for (u32 i = 0; i < names && !a; i++) {
 		snprintf(name, sizeof(name), "name-%u-%0*u", i * 7919, 1 + (int)(i % 60), i);
-		a = RUN(&v, ext4_unlink(&v.ctx, d, name, (u32)strlen(name), inode(&v, child_named(0, "one"))));
+		a = RUN(&v, ext4_unlink(&v.ctx, d, name, (u32)strlen(name),
+				    inode(&v, child_named(0, "one"))));
 	}
 	CHECK(a == 0);
 	CHECK(inode(&v, child_named(0, "one"))->nlink == 1 || names >= 30000);
@@ -641,7 +692,8 @@ static void extents(const char *options)
 	v.lose_one_in = 3;
 	for (u32 i = 0; i < 60 && !a; i++) {
 		struct fs_inode *f = inode(&v, file);
-		u64 first = view_random(&v) % 2000 * v.block_bytes, n = (1 + view_random(&v) % 60) * v.block_bytes;
+		u64 first = view_random(&v) % 2000 * v.block_bytes,
+		    n = (1 + view_random(&v) % 60) * v.block_bytes;
 
 		if (i % 2) {
 			a = RUN(&v, ext4_fallocate(&v.ctx, f, 1, first, n));
@@ -650,7 +702,8 @@ static void extents(const char *options)
 		} else {
 			a = RUN(&v, ext4_fallocate(&v.ctx, f, 3, first, n));
 			if (first < nodes[file].size)
-				memset(nodes[file].data + first, 0, MIN(n, nodes[file].size - first));
+				memset(nodes[file].data + first, 0,
+					MIN(n, nodes[file].size - first));
 		}
 	}
 	CHECK(a == 0);
@@ -693,13 +746,17 @@ static void corrupt(const char *options, u32 rounds)
 					errors++;
 			/* now anywhere in what is metadata, again and again */
 			for (u32 i = 0; i < 120; i++) {
-				u64 block = view_random(&v) % 3 ? view_random(&v) % 600 : view_random(&v) % v.nr_blocks;
+				u64 block = view_random(&v) % 3 ? view_random(&v) % 600
+								: view_random(&v) % v.nr_blocks;
 
 				for (u32 k = 0; k < 6; k++)
-					v.disk[block * v.block_bytes + view_random(&v) % v.block_bytes] ^= (u8)view_random(&v);
+					v.disk[block * v.block_bytes +
+						view_random(&v) % v.block_bytes] ^=
+						(u8)view_random(&v);
 				free(v.loaded[block]);
 				v.loaded[block] = nullptr;
-				if (view_random(&v) % 2) { /* not read anew: its checksum is believed */
+				if (view_random(&v) %
+					2) { /* not read anew: its checksum is believed */
 					v.verified[block] = 1;
 				} else {
 					v.verified[block] = 0;
@@ -759,11 +816,13 @@ static void refusals(void)
 
 int main(int argc, char **argv)
 {
-	static const char *const images[] = {"", "-b 1024", "-O ^metadata_csum,uninit_bg", "-b 2048 -O ^metadata_csum,^64bit -I 256", "-b 1024 -O ^flex_bg,^64bit -I 128"};
+	static const char *const images[] = {"", "-b 1024", "-O ^metadata_csum,uninit_bg",
+		"-b 2048 -O ^metadata_csum,^64bit -I 256", "-b 1024 -O ^flex_bg,^64bit -I 128"};
 	u64 seed = argc > 1 ? strtoull(argv[1], nullptr, 0) : 1;
 
 	setvbuf(stdout, nullptr, _IOLBF, 0);
-	snprintf(work, sizeof(work), "%s/umka-ext4.XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+	snprintf(work, sizeof(work), "%s/umka-ext4.XXXXXX",
+		getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	if (shell("mke2fs -V >/dev/null 2>&1 && e2fsck -V >/dev/null 2>&1") || !mkdtemp(work)) {
 		printf("1..0 # SKIP no e2fsprogs\n");
 		return 0;

@@ -27,7 +27,8 @@ static void random_bytes(struct kabi_ctx *ctx, void *buffer, u32 len)
 {
 	memset(buffer, 7, len);
 }
-static const struct kernel_services_vtable kernel_services = {.head = KABI_VTABLE_HEAD(kernel_services), .log = log_line, .random = random_bytes};
+static const struct kernel_services_vtable kernel_services =
+	{.head = KABI_VTABLE_HEAD(kernel_services), .log = log_line, .random = random_bytes};
 
 static answer_t block_view(struct kabi_ctx *ctx, u64 block, u32 tracked, struct fs_block_view *view)
 {
@@ -37,7 +38,9 @@ static answer_t block_view(struct kabi_ctx *ctx, u64 block, u32 tracked, struct 
 		return -EIO;
 	if (!v->loaded[block])
 		return -EAGAIN;
-	*view = (struct fs_block_view){.address = (uintptr_t)v->loaded[block], .version = v->version[block], .unverified = !v->verified[block]};
+	*view = (struct fs_block_view){.address = (uintptr_t)v->loaded[block],
+		.version = v->version[block],
+		.unverified = !v->verified[block]};
 	return 0;
 }
 static void block_verified(struct kabi_ctx *ctx, u64 block)
@@ -49,11 +52,17 @@ static void facts(struct kabi_ctx *ctx, struct fs_facts *f)
 {
 	struct view *v = view_of(ctx);
 
-	*f = (struct fs_facts){.free_blocks = v->info.free_blocks, .free_inodes = v->info.free_inodes, .now_seconds = (s64)(1764000000 + v->clock_ns / 1000000000),
-		.now_nanoseconds = (u32)(v->clock_ns % 1000000000), .block_bytes = v->block_bytes, .mount_flags = v->mount_flags};
+	*f = (struct fs_facts){.free_blocks = v->info.free_blocks,
+		.free_inodes = v->info.free_inodes,
+		.now_seconds = (s64)(1764000000 + v->clock_ns / 1000000000),
+		.now_nanoseconds = (u32)(v->clock_ns % 1000000000),
+		.block_bytes = v->block_bytes,
+		.mount_flags = v->mount_flags};
 }
-static const struct fs_services_vtable fs_services = {
-	.head = KABI_VTABLE_HEAD(fs_services), .block_view = block_view, .block_verified = block_verified, .facts = facts};
+static const struct fs_services_vtable fs_services = {.head = KABI_VTABLE_HEAD(fs_services),
+	.block_view = block_view,
+	.block_verified = block_verified,
+	.facts = facts};
 
 static void unload(struct view *v, u64 block)
 {
@@ -199,23 +208,26 @@ static bool bits(u8 *map, const struct fs_op_head *o, bool set)
 	return true;
 }
 
-#define REQUIRE(condition)                                                                                                             \
-	do {                                                                                                                           \
-		if (!(condition)) {                                                                                                    \
-			if (!v->quiet)                                                                                                 \
-				printf("# delta refused: %s (op %u block %llu)\n", #condition, o->op, (unsigned long long)o->block);   \
-			return false;                                                                                                  \
-		}                                                                                                                      \
+#define REQUIRE(condition)                                                                         \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			if (!v->quiet)                                                             \
+				printf("# delta refused: %s (op %u block %llu)\n", #condition,     \
+					o->op, (unsigned long long)o->block);                      \
+			return false;                                                              \
+		}                                                                                  \
 	} while (0)
 
 static void defer(struct view *v, const struct fs_op_head *o)
 {
 	if (v->nr_deferred == v->cap_deferred)
-		v->deferred = realloc(v->deferred, sizeof(*o) * (v->cap_deferred = v->cap_deferred * 2 + 64));
+		v->deferred = realloc(v->deferred,
+			sizeof(*o) * (v->cap_deferred = v->cap_deferred * 2 + 64));
 	v->deferred[v->nr_deferred++] = *o;
 }
 
-/* Checks one operation against the disk as it was (reads) and as the delta makes it (the rest), in `now`. */
+/* Checks one operation against the disk as it was (reads) and as the delta makes it (the rest), in
+ * `now`. */
 static bool op_do(struct view *v, const struct fs_op_head *o, u8 *now, bool commit)
 {
 	const u8 *data = (const u8 *)(o + 1);
@@ -227,12 +239,14 @@ static bool op_do(struct view *v, const struct fs_op_head *o, u8 *now, bool comm
 		REQUIRE(!memcmp(v->disk + o->block * bs + o->offset, data, o->length));
 		return true;
 	case FS_OP_WRITE:
-		REQUIRE(o->block < v->nr_blocks && o->offset + o->length <= bs && o->bytes >= sizeof(*o) + o->length);
+		REQUIRE(o->block < v->nr_blocks && o->offset + o->length <= bs &&
+			o->bytes >= sizeof(*o) + o->length);
 		memcpy(now + o->offset, data, o->length);
 		return true;
 	case FS_OP_CLAIM:
 	case FS_OP_RELEASE:
-		REQUIRE(o->block < v->nr_blocks && o->a + o->length <= bs * 8 && o->offset < v->nr_tags_max);
+		REQUIRE(o->block < v->nr_blocks && o->a + o->length <= bs * 8 &&
+			o->offset < v->nr_tags_max);
 		if (o->op == FS_OP_RELEASE && !commit) {
 			for (u64 i = o->a; i < o->a + o->length; i++)
 				REQUIRE(now[i / 8] >> i % 8 & 1);
@@ -244,7 +258,8 @@ static bool op_do(struct view *v, const struct fs_op_head *o, u8 *now, bool comm
 		return true;
 	case FS_OP_ADD:
 	case FS_OP_LOWER:
-		REQUIRE(o->block < v->nr_blocks && o->offset + 2 <= bs && o->length + 2 <= bs && counter_width(o) == 2);
+		REQUIRE(o->block < v->nr_blocks && o->offset + 2 <= bs && o->length + 2 <= bs &&
+			counter_width(o) == 2);
 		if (o->flags & FS_OP_AFTER_COMMIT && !commit) {
 			defer(v, o);
 			return true;
@@ -252,7 +267,8 @@ static bool op_do(struct view *v, const struct fs_op_head *o, u8 *now, bool comm
 		REQUIRE(counter(now, o));
 		return true;
 	case FS_OP_INODE:
-		REQUIRE(o->a < v->nr_inodes && v->inode[o->a] && o->length == sizeof(struct fs_inode));
+		REQUIRE(o->a < v->nr_inodes && v->inode[o->a] &&
+			o->length == sizeof(struct fs_inode));
 		return true;
 	case FS_OP_FORGET:
 		REQUIRE(o->a && o->block + o->a <= v->nr_blocks);
@@ -286,7 +302,8 @@ static void take_inode(struct fs_inode *to, const struct fs_inode *from, u32 tak
 		to->size = from->size;
 }
 
-/* Applies a delta; an answer that cannot be applied is a defect of the component: nothing is concurrent here. */
+/* Applies a delta; an answer that cannot be applied is a defect of the component: nothing is
+ * concurrent here. */
 static bool apply(struct view *v)
 {
 	struct fs_delta_head *h = v->ctx.answer;
@@ -298,7 +315,9 @@ static bool apply(struct view *v)
 	(void)undo;
 	for (; p < end; p += ((struct fs_op_head *)p)->bytes) {
 		const struct fs_op_head *o = (const struct fs_op_head *)p;
-		bool block_op = o->op == FS_OP_WRITE || o->op == FS_OP_CLAIM || o->op == FS_OP_ADD || o->op == FS_OP_LOWER || o->op == FS_OP_RELEASE;
+		bool block_op = o->op == FS_OP_WRITE || o->op == FS_OP_CLAIM ||
+				o->op == FS_OP_ADD || o->op == FS_OP_LOWER ||
+				o->op == FS_OP_RELEASE;
 
 		if (o->bytes < sizeof(*o) || o->bytes % 8 || o->bytes > (u32)(end - p))
 			return false;
@@ -339,7 +358,8 @@ bool view_again(struct view *v, answer_t *a)
 		v->nr_lost++;
 		return true; /* stale, or crashed: nothing was changed */
 	}
-	/* Reads are of the disk before the delta: check them first, since apply() works in place. */
+	/* Reads are of the disk before the delta: check them first, since apply() works in place.
+	 */
 	if (!apply(v)) {
 		*a = -EUCLEAN;
 		printf("# a delta could not be applied\n");
@@ -357,7 +377,8 @@ void view_commit(struct view *v, bool last)
 			if (v->deferred[i].op == FS_OP_COUNT) {
 				op_do(v, &v->deferred[i], nullptr, true);
 			} else {
-				op_do(v, &v->deferred[i], v->disk + v->deferred[i].block * v->block_bytes, true);
+				op_do(v, &v->deferred[i],
+					v->disk + v->deferred[i].block * v->block_bytes, true);
 				unload(v, v->deferred[i].block);
 				v->verified[v->deferred[i].block] = 1;
 				if (!v->cold)
@@ -387,7 +408,8 @@ answer_t view_mount(struct view *v, const char *options, u32 flags)
 	do {
 		u32 before = v->block_bytes;
 
-		a = RUN(v, ext4_mount(&v->ctx, options, (u32)strlen(options), flags, v->disk_bytes, v->block_bytes, &v->info, &root));
+		a = RUN(v, ext4_mount(&v->ctx, options, (u32)strlen(options), flags, v->disk_bytes,
+				   v->block_bytes, &v->info, &root));
 		if (a)
 			return a;
 		if (v->info.block_bytes == before)

@@ -1,5 +1,6 @@
 #pragma once
-/* An image as core would show it: views of blocks, deltas applied to it, inode objects. Host only. */
+/* An image as core would show it: views of blocks, deltas applied to it, inode objects. Host only.
+ */
 #include "../ext4.h"
 #include <stdio.h>
 
@@ -8,7 +9,8 @@ struct view {
 	u8 *disk; /* what is on the medium, and what deltas made of it: one thing here */
 	u64 nr_blocks, disk_bytes;
 	u32 block_bytes;
-	u8 **loaded;	/* a buffer of its own for each block in view, so that the sanitizer sees every step too far */
+	u8 **loaded; /* a buffer of its own for each block in view, so that the sanitizer sees every
+			step too far */
 	u64 *version;
 	u8 *verified;
 	struct fs_inode **inode; /* by number: core's objects */
@@ -23,8 +25,8 @@ struct view {
 	u32 nr_tags_max;
 	/* what goes wrong on purpose */
 	u32 lose_one_in; /* answers thrown away */
-	bool cold;	 /* nothing is in view when a call begins */
-	bool quiet;	 /* log lines are not printed */
+	bool cold;       /* nothing is in view when a call begins */
+	bool quiet;      /* log lines are not printed */
 	u64 seed;
 	/* one call */
 	u32 runs, nr_needed;
@@ -44,13 +46,13 @@ void view_commit(struct view *v, bool last);
 answer_t view_mount(struct view *v, const char *options, u32 flags);
 /* The object of an inode, read where needed. */
 struct fs_inode *view_inode(struct view *v, u64 ino, answer_t *error);
-#define RUN(v, expression)                                                                                                             \
-	({                                                                                                                             \
-		answer_t _a;                                                                                                           \
-		view_begin(v);                                                                                                         \
-		do {                                                                                                                   \
-			view_rerun(v);                                                                                                 \
-			_a = (expression);                                                                                             \
-		} while (view_again(v, &_a));                                                                                          \
-		_a;                                                                                                                    \
+#define RUN(v, expression)                                                                         \
+	({                                                                                         \
+		answer_t _a;                                                                       \
+		view_begin(v);                                                                     \
+		do {                                                                               \
+			view_rerun(v);                                                             \
+			_a = (expression);                                                         \
+		} while (view_again(v, &_a));                                                      \
+		_a;                                                                                \
 	})

@@ -7,7 +7,7 @@
 #include <lib/errno.h>
 #include <lib/answer.h>
 
-typedef u64 handle_t;	 /* index and generation: opaque, checked by core at every use */
+typedef u64 handle_t;    /* index and generation: opaque, checked by core at every use */
 typedef u64 object_id_t; /* never reused; 0 names nothing */
 #define HANDLE_NONE ((handle_t)0)
 
@@ -33,9 +33,9 @@ struct kabi_vtable_head {
 	{sizeof(struct contract##_vtable), kabi_version_##contract, kabi_nr_methods_##contract}
 
 /* --- the context of a component's call --- */
-#define KABI_NR_SERVICES     8
-#define KABI_CTX_NEEDS	     4
-#define KABI_PROGRESS_WORDS  8
+#define KABI_NR_SERVICES    8
+#define KABI_CTX_NEEDS      4
+#define KABI_PROGRESS_WORDS 8
 
 enum kabi_reason : u32 { /* same values as core's enum call_reason */
 	KABI_FIRST,
@@ -61,24 +61,24 @@ struct kabi_frame {
 	u64 progress[KABI_PROGRESS_WORDS]; /* zero at the first run */
 };
 /*
- * One per running call, in the component's window. Core reads what the component wrote exactly once,
- * after the answer. `state` is a read-only view: it changes only by the answer's delta.
+ * One per running call, in the component's window. Core reads what the component wrote exactly
+ * once, after the answer. `state` is a read-only view: it changes only by the answer's delta.
  */
 struct kabi_ctx {
-	u32 size;	   /* of this struct, as core knows it */
-	u16 version;	   /* KABI_CTX_VERSION of core */
-	u16 nr_needs;	   /* written by the component with ANSWER_NEED */
+	u32 size;                               /* of this struct, as core knows it */
+	u16 version;                            /* KABI_CTX_VERSION of core */
+	u16 nr_needs;                           /* written by the component with ANSWER_NEED */
 	const void *services[KABI_NR_SERVICES]; /* vtables, by the index their contract declares */
-	handle_t instance; /* this component's instance */
-	const void *state; /* lifetime state */
-	void *device;	   /* lifetime device: survives a swap, dropped by a crash */
-	void *scratch;	   /* lifetime scratch: dropped by both */
-	void *answer;	   /* answer page: deltas and lists, as the contract says */
+	handle_t instance;                      /* this component's instance */
+	const void *state;                      /* lifetime state */
+	void *device;  /* lifetime device: survives a swap, dropped by a crash */
+	void *scratch; /* lifetime scratch: dropped by both */
+	void *answer;  /* answer page: deltas and lists, as the contract says */
 	u32 state_bytes, device_bytes, scratch_bytes, answer_bytes;
 	struct kabi_frame frame;
 	struct kabi_need needs[KABI_CTX_NEEDS];
-	u64 deadline_ns;   /* with ANSWER_WAIT: absolute, monotonic; U64_MAX none */
-	u64 wait;	   /* with ANSWER_WAIT: what is waited for, as the contract says */
+	u64 deadline_ns; /* with ANSWER_WAIT: absolute, monotonic; U64_MAX none */
+	u64 wait;        /* with ANSWER_WAIT: what is waited for, as the contract says */
 };
 #define KABI_CTX_VERSION 1
 
@@ -132,14 +132,21 @@ enum kabi_exclusion_class : u8 {
 struct kabi_exclusion {
 	enum kabi_exclusion_class class;
 	u8 shared;
-	u8 param; /* number of the parameter (from 0, the context not counted) whose object is excluded */
+	u8 param; /* number of the parameter (from 0, the context not counted) whose object is
+		     excluded */
 };
-enum kabi_need_index { KABI_MAX_BLOCKS, KABI_MAX_PAGES, KABI_MAX_JOURNAL, KABI_MAX_MEMORY,
-		       KABI_MAX_PINS, KABI_NR_MAXIMA };
-#define KABI_METHOD_REMOVED	    1u
-#define KABI_METHOD_OPTIONAL	    2u
+enum kabi_need_index {
+	KABI_MAX_BLOCKS,
+	KABI_MAX_PAGES,
+	KABI_MAX_JOURNAL,
+	KABI_MAX_MEMORY,
+	KABI_MAX_PINS,
+	KABI_NR_MAXIMA
+};
+#define KABI_METHOD_REMOVED         1u
+#define KABI_METHOD_OPTIONAL        2u
 #define KABI_METHOD_UNINTERRUPTIBLE 4u
-#define KABI_METHOD_KILLABLE	    8u
+#define KABI_METHOD_KILLABLE        8u
 struct kabi_method {
 	const char *name;
 	u16 index, count; /* in the vtable: count > 1 is a method array */
@@ -159,7 +166,7 @@ struct kabi_contract {
 	enum kabi_kind kind;
 	u8 service_index;
 	u16 nr_methods; /* vtable entries */
-	u16 nr_rows;	/* rows of `methods`: a method array is one */
+	u16 nr_rows;    /* rows of `methods`: a method array is one */
 	u32 vtable_size;
 	const void *parked;
 	const struct kabi_method *methods;
@@ -169,12 +176,12 @@ struct kabi_contract {
 };
 
 /* --- what a module says about itself: section .note.kabi --- */
-#define KABI_NOTE_MODULE     1u
-#define KABI_NOTE_VTABLE     2u
-#define KABI_NOTE_MATCH	     3u
-#define KABI_NOTE_MEMORY     4u
-#define KABI_NOTE_VERSION    1u
-#define KABI_NAME_SIZE	     32
+#define KABI_NOTE_MODULE  1u
+#define KABI_NOTE_VTABLE  2u
+#define KABI_NOTE_MATCH   3u
+#define KABI_NOTE_MEMORY  4u
+#define KABI_NOTE_VERSION 1u
+#define KABI_NAME_SIZE    32
 struct kabi_note_head {
 	u32 name_size, desc_size, type;
 	char name[8]; /* "UmkaOS" */
@@ -193,7 +200,8 @@ struct kabi_note_vtable {
 	char contract[KABI_NAME_SIZE];
 	char slot[KABI_NAME_SIZE];
 };
-/* What core allocates for each instance; 0: nothing. Zeroed at first, `state` by its schema's defaults. */
+/* What core allocates for each instance; 0: nothing. Zeroed at first, `state` by its schema's
+ * defaults. */
 struct kabi_note_memory {
 	struct kabi_note_head head;
 	u32 state_bytes, state_version; /* as the schema file says */
@@ -201,9 +209,9 @@ struct kabi_note_memory {
 };
 enum kabi_bus : u32 {
 	KABI_BUS_PLATFORM, /* matched by `compatible` (device tree) or an ACPI id */
-	KABI_BUS_PCI,	   /* vendor, device */
+	KABI_BUS_PCI,      /* vendor, device */
 	KABI_BUS_VIRTIO,   /* device = virtio device type, over any transport */
-	KABI_BUS_NONE,	   /* no device: file systems; `compatible` is the file system's type */
+	KABI_BUS_NONE,     /* no device: file systems; `compatible` is the file system's type */
 };
 #define KABI_ANY_ID 0xffffffffu
 struct kabi_note_match {
@@ -215,9 +223,9 @@ struct kabi_note_match {
 };
 #define KABI_NOTE_HEAD(struct_type, note_type)                                                     \
 	{8, sizeof(struct struct_type) - sizeof(struct kabi_note_head), note_type, "UmkaOS"}
-#define KABI_NOTE [[gnu::section(".note.kabi"), gnu::used, gnu::retain]] static const
+#define KABI_NOTE        [[gnu::section(".note.kabi"), gnu::used, gnu::retain]] static const
 #define KABI_JOIN_(a, b) a##b
-#define KABI_JOIN(a, b)	 KABI_JOIN_(a, b)
+#define KABI_JOIN(a, b)  KABI_JOIN_(a, b)
 
 /*
  * KABI_MODULE(1, "GPL-2.0-only"); once in each module. The build gives KABI_MODULE_NAME and
@@ -252,24 +260,24 @@ struct kabi_note_match {
 	};                                                                                         \
 	extern const struct contract##_vtable symbol;                                              \
 	[[gnu::section(".kabi.vtable"), gnu::used, gnu::retain]]                                   \
-	const struct contract##_vtable symbol = {                                                  \
-		.head = KABI_VTABLE_HEAD(contract), __VA_ARGS__}
+	const struct contract##_vtable symbol = {.head = KABI_VTABLE_HEAD(contract), __VA_ARGS__}
 
 /* KABI_MEMORY(.scratch_bytes = sizeof(struct scratch)); at most once in a component. */
 #define KABI_MEMORY(...)                                                                           \
-	KABI_NOTE struct kabi_note_memory kabi_memory_note = {                                     \
-		KABI_NOTE_HEAD(kabi_note_memory, KABI_NOTE_MEMORY), __VA_ARGS__}
+	KABI_NOTE struct kabi_note_memory kabi_memory_note = {KABI_NOTE_HEAD(kabi_note_memory,     \
+								      KABI_NOTE_MEMORY),           \
+		__VA_ARGS__}
 
 #define KABI_MATCH_(...)                                                                           \
-	KABI_NOTE struct kabi_note_match KABI_JOIN(kabi_match_, __COUNTER__) = {                   \
-		KABI_NOTE_HEAD(kabi_note_match, KABI_NOTE_MATCH), __VA_ARGS__}
+	KABI_NOTE struct kabi_note_match KABI_JOIN(kabi_match_,                                    \
+		__COUNTER__) = {KABI_NOTE_HEAD(kabi_note_match, KABI_NOTE_MATCH), __VA_ARGS__}
 #define KABI_MATCH_PCI(vendor_id, device_id)                                                       \
 	KABI_MATCH_(.bus = KABI_BUS_PCI, .vendor = (vendor_id), .device = (device_id))
 #define KABI_MATCH_PCI_CLASS(code, mask)                                                           \
 	KABI_MATCH_(.bus = KABI_BUS_PCI, .vendor = KABI_ANY_ID, .device = KABI_ANY_ID,             \
-		    .class_code = (code), .class_mask = (mask))
+		.class_code = (code), .class_mask = (mask))
 #define KABI_MATCH_VIRTIO(device_type)                                                             \
 	KABI_MATCH_(.bus = KABI_BUS_VIRTIO, .vendor = KABI_ANY_ID, .device = (device_type))
 #define KABI_MATCH_COMPATIBLE(text) KABI_MATCH_(.bus = KABI_BUS_PLATFORM, .compatible = text)
-#define KABI_FILESYSTEM_ON_DEVICE 1u /* in class_mask: mounting it needs a block device */
+#define KABI_FILESYSTEM_ON_DEVICE   1u /* in class_mask: mounting it needs a block device */
 #define KABI_MATCH_FILESYSTEM(text) KABI_MATCH_(.bus = KABI_BUS_NONE, .compatible = text)

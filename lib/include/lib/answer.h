@@ -8,13 +8,13 @@
 #include <lib/types.h>
 
 typedef sword_t answer_t;
-#define ANSWER_NEED ((answer_t)-4095)
-#define ANSWER_WAIT ((answer_t)-4094)
-#define ANSWER_DO   ((answer_t)-4093)
-#define ANSWER_MORE ((answer_t)-4092)
-#define ANSWER_RUN  ((answer_t)-4091)
+#define ANSWER_NEED      ((answer_t) - 4095)
+#define ANSWER_WAIT      ((answer_t) - 4094)
+#define ANSWER_DO        ((answer_t) - 4093)
+#define ANSWER_MORE      ((answer_t) - 4092)
+#define ANSWER_RUN       ((answer_t) - 4091)
 /* The parked vtable's answer: WAIT until the slot is open again. Obeys kill and nothing else. */
-#define ANSWER_WAIT_SLOT ((answer_t)-4090)
+#define ANSWER_WAIT_SLOT ((answer_t) - 4090)
 
 static inline bool answer_is_kind(answer_t a)
 {

@@ -1,8 +1,9 @@
 #pragma once
 /*
  * Atomics. Purpose: the only shared-memory operations outside locks; every one names its order.
- * Types hold one machine word or 32 bits; nothing wider, so that 32-bit ports need no lock. There is
- * no stand-alone fence: pairs are (store_release, load_acquire), or sequentially consistent both.
+ * Types hold one machine word or 32 bits; nothing wider, so that 32-bit ports need no lock. There
+ * is no stand-alone fence: pairs are (store_release, load_acquire), or sequentially consistent
+ * both.
  */
 #include <lib/types.h>
 
@@ -62,15 +63,15 @@ typedef struct {
 	/* On failure *expected becomes the current value. */                                      \
 	static inline bool name##_cas(type *a, value *expected, value desired)                     \
 	{                                                                                          \
-		return __atomic_compare_exchange_n(                                                \
-			&a->v, expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);      \
+		return __atomic_compare_exchange_n(&a->v, expected, desired, false,                \
+			__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                                       \
 	}
 
 ATOMIC_OPS(atomic32, atomic32_t, u32)
 ATOMIC_OPS(atomic_word, atomic_word_t, word_t)
 
 /* Pointers published to lock-free readers. */
-#define ptr_load_acquire(p)	 __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define ptr_load_acquire(p)     __atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define ptr_store_release(p, x) __atomic_store_n(p, x, __ATOMIC_RELEASE)
 
 /* Reference counts: saturate instead of wrapping, so that a leak never becomes a use after free. */

@@ -1,6 +1,6 @@
 #pragma once
 #include <lib/types.h>
-#define BITS_PER_WORD (8 * sizeof(word_t))
+#define BITS_PER_WORD   (8 * sizeof(word_t))
 #define BITMAP_WORDS(n) DIV_ROUND_UP((size_t)(n), BITS_PER_WORD)
 static inline bool bitmap_test(const word_t *map, size_t bit)
 {

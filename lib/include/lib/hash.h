@@ -1,5 +1,6 @@
 #pragma once
-/* Hashes for tables in memory (never on disk or wire): multiplicative mixing, seeded by the caller where the input is hostile. */
+/* Hashes for tables in memory (never on disk or wire): multiplicative mixing, seeded by the caller
+ * where the input is hostile. */
 #include <lib/types.h>
 static inline u64 hash_u64(u64 x)
 {

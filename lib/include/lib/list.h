@@ -20,8 +20,8 @@ static inline bool list_linked(const struct list_node *n)
 {
 	return n->next != n;
 }
-static inline void list_insert_between(
-	struct list_node *n, struct list_node *prev, struct list_node *next)
+static inline void list_insert_between(struct list_node *n, struct list_node *prev,
+	struct list_node *next)
 {
 	n->next = next;
 	n->prev = prev;
@@ -63,10 +63,10 @@ static inline struct list_node *list_pop(struct list_node *head)
 	list_del(n);
 	return n;
 }
-#define list_entry(n, type, member) container_of(n, type, member)
+#define list_entry(n, type, member)          container_of(n, type, member)
 #define list_first_entry(head, type, member) list_entry((head)->next, type, member)
 #define list_last_entry(head, type, member)  list_entry((head)->prev, type, member)
-#define list_for_each(pos, head) for (pos = (head)->next; pos != (head); pos = pos->next)
+#define list_for_each(pos, head)             for (pos = (head)->next; pos != (head); pos = pos->next)
 #define list_for_each_entry(pos, head, member)                                                     \
 	for (pos = list_entry((head)->next, typeof(*pos), member); &pos->member != (head);         \
 		pos = list_entry(pos->member.next, typeof(*pos), member))

@@ -1,7 +1,8 @@
 #pragma once
 /*
- * Red-black tree, intrusive, ordered by the caller (who descends and links), optionally augmented by
- * one u64 minimum over the subtree ("one key and one augmented minimum", architecture.md section 3).
+ * Red-black tree, intrusive, ordered by the caller (who descends and links), optionally augmented
+ * by one u64 minimum over the subtree ("one key and one augmented minimum", architecture.md section
+ * 3).
  */
 #include <lib/types.h>
 
@@ -19,14 +20,16 @@ struct rb_min_node {
 	u64 min;
 };
 
-void rb_insert(struct rb_root *root, struct rb_node *n, struct rb_node *parent, struct rb_node **link);
+void rb_insert(struct rb_root *root, struct rb_node *n, struct rb_node *parent,
+	struct rb_node **link);
 void rb_erase(struct rb_root *root, struct rb_node *n);
 struct rb_node *rb_first(const struct rb_root *root);
 struct rb_node *rb_last(const struct rb_root *root);
 struct rb_node *rb_next(const struct rb_node *n);
 struct rb_node *rb_prev(const struct rb_node *n);
 /* Same for trees whose nodes are all rb_min_node. */
-void rb_min_insert(struct rb_root *root, struct rb_min_node *n, struct rb_node *parent, struct rb_node **link);
+void rb_min_insert(struct rb_root *root, struct rb_min_node *n, struct rb_node *parent,
+	struct rb_node **link);
 void rb_min_erase(struct rb_root *root, struct rb_min_node *n);
 void rb_min_update(struct rb_min_node *n);
 

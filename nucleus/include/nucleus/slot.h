@@ -11,9 +11,9 @@
 struct slot {
 	const void *vtable; /* what callers enter: read once per call, with acquire */
 	const void *parked; /* answers WAIT(slot) everywhere; nullptr: the slot is free */
-	u32 id;		    /* index in the table */
-	u32 unit;	    /* slots of one unit are exchanged together */
-	u64 stamp;	    /* raised by every exchange */
+	u32 id;             /* index in the table */
+	u32 unit;           /* slots of one unit are exchanged together */
+	u64 stamp;          /* raised by every exchange */
 };
 
 struct nucleus {
@@ -31,11 +31,12 @@ static inline bool slot_is_parked(const struct slot *slot)
 	return slot_vtable(slot) == slot->parked;
 }
 
-/* Reserves slot `id` for a unit; it starts parked. False: id out of range, taken, or no parked vtable.
- * Context: thread, serialised by core/evolve. */
+/* Reserves slot `id` for a unit; it starts parked. False: id out of range, taken, or no parked
+ * vtable. Context: thread, serialised by core/evolve. */
 bool slot_create(u32 id, u32 unit, const void *parked);
 /* Frees it again: the caller has seen a grace period after parking it. */
 bool slot_destroy(u32 id);
-/* Exchanges the vtable if it is still `expected`. False: somebody else changed it; nothing happened. */
+/* Exchanges the vtable if it is still `expected`. False: somebody else changed it; nothing
+ * happened. */
 bool slot_swap(u32 id, const void *expected, const void *vtable);
 u64 slot_stamp(u32 id);

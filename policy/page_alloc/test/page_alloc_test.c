@@ -16,7 +16,8 @@ static struct page_choice ask(u64 free, u32 order, bool atomic)
 
 int main(void)
 {
-	CHECK(!ask(50000, 0, false).refuse && ask(50000, 0, false).order == 1 && !ask(50000, 0, false).tail);
+	CHECK(!ask(50000, 0, false).refuse && ask(50000, 0, false).order == 1 &&
+		!ask(50000, 0, false).tail);
 	CHECK(ask(50000, 4, false).tail);
 	CHECK(ask(800, 0, false).refuse && !ask(801, 0, false).refuse);
 	CHECK(!ask(800, 0, true).refuse);

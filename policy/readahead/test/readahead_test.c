@@ -1,4 +1,5 @@
-/* Windows double while a reader is sequential, start again when it is not, and end with the file. */
+/* Windows double while a reader is sequential, start again when it is not, and end with the file.
+ */
 #include "../../../lib/test/tap.h"
 #include "../readahead.c"
 

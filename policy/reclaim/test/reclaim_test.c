@@ -1,4 +1,5 @@
-/* Second chance: one pass over a large file does not push the working set out; a dirty page is never evicted. */
+/* Second chance: one pass over a large file does not push the working set out; a dirty page is
+ * never evicted. */
 #include "../../../lib/test/tap.h"
 #include "../reclaim.c"
 
@@ -20,7 +21,11 @@ int main(void)
 	CHECK(reclaim_judge(&ctx, &lists, &once) == RECLAIM_VERDICT_KEEP);
 	CHECK(reclaim_judge(&ctx, &lists, &once) == RECLAIM_VERDICT_DEACTIVATE);
 	for (u32 bits = 0; bits < 32; bits++) {
-		struct reclaim_page p = {.active = bits & 1, .referenced = bits >> 1 & 1, .young = bits >> 2 & 1, .dirty = 1, .heat = bits >> 3};
+		struct reclaim_page p = {.active = bits & 1,
+			.referenced = bits >> 1 & 1,
+			.young = bits >> 2 & 1,
+			.dirty = 1,
+			.heat = bits >> 3};
 
 		CHECK(reclaim_judge(&ctx, &lists, &p) != RECLAIM_VERDICT_EVICT);
 	}

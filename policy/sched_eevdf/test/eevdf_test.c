@@ -49,7 +49,8 @@ static int pick(void)
 	int best = -1;
 
 	for (int i = 0; i < NR; i++)
-		if (runnable[i] && task[i].minimum <= limit && (best < 0 || task[i].key < task[best].key))
+		if (runnable[i] && task[i].minimum <= limit &&
+			(best < 0 || task[i].key < task[best].key))
 			best = i;
 	CHECK_QUIET(best >= 0); /* somebody is always eligible */
 	return best;
@@ -102,7 +103,8 @@ static void test_sleeper(void)
 static void test_preemption(void)
 {
 	struct sched_queue q = {.average = 1000, .load = 2048};
-	struct sched_task running = {.key = 5000, .minimum = 900, .run_ns = 800000}, woken = {.key = 4000, .minimum = 1000};
+	struct sched_task running = {.key = 5000, .minimum = 900, .run_ns = 800000},
+			  woken = {.key = 4000, .minimum = 1000};
 
 	CHECK(eevdf_preempts(&ctx, &q, &running, &woken));
 	running.run_ns = 100;

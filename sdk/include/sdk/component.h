@@ -15,11 +15,13 @@
 		(T *)(ctx)->frame.progress;                                                        \
 	})
 
-/* Adds a need; return the result. A full list is fine: what does not fit is asked for by the next run. */
+/* Adds a need; return the result. A full list is fine: what does not fit is asked for by the next
+ * run. */
 static inline answer_t sdk_need(struct kabi_ctx *ctx, enum kabi_need_kind kind, u64 index, u64 nr)
 {
 	if (ctx->nr_needs < KABI_CTX_NEEDS)
-		ctx->needs[ctx->nr_needs++] = (struct kabi_need){.kind = kind, .index = index, .nr = nr};
+		ctx->needs[ctx->nr_needs++] =
+			(struct kabi_need){.kind = kind, .index = index, .nr = nr};
 	return ANSWER_NEED;
 }
 static inline answer_t sdk_need_blocks(struct kabi_ctx *ctx, u64 block, u64 nr)
@@ -40,7 +42,8 @@ static inline int sdk_need_error(const struct kabi_ctx *ctx, enum kabi_need_kind
 			return ctx->needs[i].error;
 	return 0;
 }
-/* Waits for the event `what` of the contract, at most until deadline_ns (monotonic; UINT64_MAX: for ever). */
+/* Waits for the event `what` of the contract, at most until deadline_ns (monotonic; UINT64_MAX: for
+ * ever). */
 static inline answer_t sdk_wait(struct kabi_ctx *ctx, u64 what, u64 deadline_ns)
 {
 	ctx->wait = what;
@@ -48,7 +51,8 @@ static inline answer_t sdk_wait(struct kabi_ctx *ctx, u64 what, u64 deadline_ns)
 	return ANSWER_WAIT;
 }
 
-static inline __printf(3, 4) void sdk_log(struct kabi_ctx *ctx, enum severity level, const char *format, ...)
+static inline __printf(3, 4) void sdk_log(struct kabi_ctx *ctx, enum severity level,
+	const char *format, ...)
 {
 	char text[160];
 	va_list args;

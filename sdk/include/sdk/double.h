@@ -1,7 +1,8 @@
 #pragma once
 /*
- * Test double: the kernel as a component sees it, for host tests. Registers are an array; DMA memory comes from malloc; log lines
- * are kept. A test makes one, calls handlers with &double.ctx, and looks.
+ * Test double: the kernel as a component sees it, for host tests. Registers are an array; DMA
+ * memory comes from malloc; log lines are kept. A test makes one, calls handlers with &double.ctx,
+ * and looks.
  */
 #include <kabi/kernel_services.h>
 
@@ -13,9 +14,11 @@ struct sdk_double {
 	u32 log_bytes;
 	u64 now_ns;
 	u32 nr_dma, nr_irqs_enabled;
-	u32 fail_after; /* services that can fail do so from this many calls on; UINT32_MAX: never */
+	u32 fail_after; /* services that can fail do so from this many calls on; UINT32_MAX: never
+			 */
 };
-void sdk_double_init(struct sdk_double *d, const void *state, u32 state_bytes, u32 scratch_bytes, u32 answer_bytes);
+void sdk_double_init(struct sdk_double *d, const void *state, u32 state_bytes, u32 scratch_bytes,
+	u32 answer_bytes);
 void sdk_double_destroy(struct sdk_double *d);
 /* Before each call: a fresh frame, no needs. */
 void sdk_double_call(struct sdk_double *d);

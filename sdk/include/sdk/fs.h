@@ -1,9 +1,10 @@
 #pragma once
 /*
  * File systems on blocks: views of blocks, and the delta that a handler builds on its answer page.
- * A handler reads blocks by sdk_fs_block() or sdk_fs_peek() and changes copies (sdk_fs_edit(), sdk_fs_new(), sdk_fs_bytes()); what it reads after
- * a change is its own copy. Each returns nullptr when the handler cannot go on: it then answers sdk_fs_error().
- * The page is filled from its front by operations and from its end by working memory (sdk_fs_scratch()).
+ * A handler reads blocks by sdk_fs_block() or sdk_fs_peek() and changes copies (sdk_fs_edit(),
+ * sdk_fs_new(), sdk_fs_bytes()); what it reads after a change is its own copy. Each returns nullptr
+ * when the handler cannot go on: it then answers sdk_fs_error(). The page is filled from its front
+ * by operations and from its end by working memory (sdk_fs_scratch()).
  */
 #include <kabi/filesystem.h>
 #include <kabi/fs_services.h>
@@ -50,7 +51,8 @@ static inline void *sdk_fs_scratch(struct kabi_ctx *ctx, u32 bytes)
 	return memset((u8 *)ctx->answer + ctx->answer_bytes - h->scratch, 0, bytes);
 }
 /* Adds an operation with room for data_bytes of data (zeroed); nullptr: the page is full. */
-static inline struct fs_op_head *sdk_fs_op(struct kabi_ctx *ctx, enum fs_op op, u64 block, u32 data_bytes)
+static inline struct fs_op_head *sdk_fs_op(struct kabi_ctx *ctx, enum fs_op op, u64 block,
+	u32 data_bytes)
 {
 	struct fs_delta_head *h = sdk_fs_head(ctx);
 	u32 bytes = (u32)ALIGN_UP(sizeof(struct fs_op_head) + data_bytes, 8u);
@@ -79,13 +81,15 @@ static inline void *sdk_fs_own(struct kabi_ctx *ctx, u64 block, u32 offset, u32 
 	while (p < end) {
 		struct fs_op_head *o = (struct fs_op_head *)p;
 
-		if (o->op == FS_OP_WRITE && o->block == block && o->offset == offset && o->length == length)
+		if (o->op == FS_OP_WRITE && o->block == block && o->offset == offset &&
+			o->length == length)
 			return o + 1;
 		p += o->bytes;
 	}
 	return nullptr;
 }
-static inline const void *sdk_fs_view(struct kabi_ctx *ctx, u64 block, bool tracked, bool *unverified)
+static inline const void *sdk_fs_view(struct kabi_ctx *ctx, u64 block, bool tracked,
+	bool *unverified)
 {
 	struct fs_block_view v = {};
 	answer_t a = fs_services_block_view(ctx, block, tracked, &v);
@@ -99,8 +103,10 @@ static inline const void *sdk_fs_view(struct kabi_ctx *ctx, u64 block, bool trac
 		a = sdk_need_blocks(ctx, block, 1);
 	return sdk_fs_fail(ctx, a);
 }
-/* A metadata block: the handler's copy where there is one, else a view; reads it at this version. */
-static inline const void *sdk_fs_block(struct kabi_ctx *ctx, u64 block, u32 block_bytes, bool *unverified)
+/* A metadata block: the handler's copy where there is one, else a view; reads it at this version.
+ */
+static inline const void *sdk_fs_block(struct kabi_ctx *ctx, u64 block, u32 block_bytes,
+	bool *unverified)
 {
 	const void *own = sdk_fs_own(ctx, block, 0, block_bytes);
 
@@ -108,12 +114,14 @@ static inline const void *sdk_fs_block(struct kabi_ctx *ctx, u64 block, u32 bloc
 		*unverified = false;
 	return own ? own : sdk_fs_view(ctx, block, true, unverified);
 }
-/* The same without a promise that it stays so: for what many calls change at once. Name what matters with sdk_fs_saw(). */
+/* The same without a promise that it stays so: for what many calls change at once. Name what
+ * matters with sdk_fs_saw(). */
 static inline const void *sdk_fs_peek(struct kabi_ctx *ctx, u64 block, bool *unverified)
 {
 	return sdk_fs_view(ctx, block, false, unverified);
 }
-static inline bool sdk_fs_saw(struct kabi_ctx *ctx, u64 block, u32 offset, const void *seen, u32 length)
+static inline bool sdk_fs_saw(struct kabi_ctx *ctx, u64 block, u32 offset, const void *seen,
+	u32 length)
 {
 	struct fs_op_head *o = sdk_fs_op(ctx, FS_OP_READ, block, length);
 
@@ -124,7 +132,8 @@ static inline bool sdk_fs_saw(struct kabi_ctx *ctx, u64 block, u32 offset, const
 	memcpy(sdk_fs_op_data(o), seen, length);
 	return true;
 }
-static inline void *sdk_fs_write_op(struct kabi_ctx *ctx, u64 block, u32 offset, u32 length, u16 flags)
+static inline void *sdk_fs_write_op(struct kabi_ctx *ctx, u64 block, u32 offset, u32 length,
+	u16 flags)
 {
 	struct fs_op_head *o = sdk_fs_op(ctx, FS_OP_WRITE, block, length);
 
@@ -152,9 +161,11 @@ static inline void *sdk_fs_new(struct kabi_ctx *ctx, u64 block, u32 block_bytes)
 {
 	void *own = sdk_fs_own(ctx, block, 0, block_bytes);
 
-	return own ? memset(own, 0, block_bytes) : sdk_fs_write_op(ctx, block, 0, block_bytes, FS_WRITE_WHOLE);
+	return own ? memset(own, 0, block_bytes)
+		   : sdk_fs_write_op(ctx, block, 0, block_bytes, FS_WRITE_WHOLE);
 }
-/* Bytes of a block that others change elsewhere at the same time: a copy of these alone, which were read as seen. */
+/* Bytes of a block that others change elsewhere at the same time: a copy of these alone, which were
+ * read as seen. */
 static inline void *sdk_fs_bytes(struct kabi_ctx *ctx, u64 block, u32 offset, u32 length)
 {
 	void *own = sdk_fs_own(ctx, block, offset, length);
@@ -168,7 +179,8 @@ static inline void *sdk_fs_bytes(struct kabi_ctx *ctx, u64 block, u32 offset, u3
 	own = sdk_fs_write_op(ctx, block, offset, length, 0);
 	return own ? memcpy(own, view + offset, length) : nullptr;
 }
-static inline bool sdk_fs_bits(struct kabi_ctx *ctx, enum fs_op op, u64 bitmap, u32 first, u32 nr, u32 tag)
+static inline bool sdk_fs_bits(struct kabi_ctx *ctx, enum fs_op op, u64 bitmap, u32 first, u32 nr,
+	u32 tag)
 {
 	struct fs_op_head *o = sdk_fs_op(ctx, op, bitmap, 0);
 
@@ -179,7 +191,8 @@ static inline bool sdk_fs_bits(struct kabi_ctx *ctx, enum fs_op op, u64 bitmap, 
 	o->offset = tag;
 	return true;
 }
-static inline bool sdk_fs_add(struct kabi_ctx *ctx, enum fs_op op, u64 block, u32 low, u32 high, u32 width, s64 amount, u16 flags)
+static inline bool sdk_fs_add(struct kabi_ctx *ctx, enum fs_op op, u64 block, u32 low, u32 high,
+	u32 width, s64 amount, u16 flags)
 {
 	struct fs_op_head *o = sdk_fs_op(ctx, op, block, 0);
 

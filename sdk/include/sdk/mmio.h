@@ -1,8 +1,8 @@
 #pragma once
 /*
- * Device registers that a window shows (register_region.space memory). Values are in the CPU's order; registers of PCI and virtio
- * devices are little-endian. Accesses to registers are ordered among themselves (device memory); sdk_dma_* orders them against
- * memory shared with the device.
+ * Device registers that a window shows (register_region.space memory). Values are in the CPU's
+ * order; registers of PCI and virtio devices are little-endian. Accesses to registers are ordered
+ * among themselves (device memory); sdk_dma_* orders them against memory shared with the device.
  */
 #include <lib/endian.h>
 #include <sdk/component.h>
@@ -47,7 +47,8 @@ static inline void mmio_write64(u64 base, u32 offset, u64 value)
 	mmio_write32(base, offset, (u32)value);
 	mmio_write32(base, offset + 4, (u32)(value >> 32));
 }
-/* Between filling memory that the device reads and ringing its bell, and between seeing its index and reading what it wrote. */
+/* Between filling memory that the device reads and ringing its bell, and between seeing its index
+ * and reading what it wrote. */
 static inline void sdk_dma_order(struct kabi_ctx *ctx)
 {
 	kernel_services_memory_barrier(ctx);

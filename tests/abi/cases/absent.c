@@ -8,7 +8,8 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 
-CASE_UMKA(ptrace, "ptrace:ENOSYS", "process_vm_readv:ENOSYS", "process_vm_writev:ENOSYS", "kcmp:ENOSYS")
+CASE_UMKA(ptrace, "ptrace:ENOSYS", "process_vm_readv:ENOSYS", "process_vm_writev:ENOSYS",
+	"kcmp:ENOSYS")
 {
 	ERR(SYS(ptrace, PTRACE_TRACEME, 0, 0, 0), ENOSYS);
 	ERR(SYS(process_vm_readv, SYS(getpid), NULL, 0, NULL, 0, 0), ENOSYS);
@@ -24,8 +25,8 @@ CASE_UMKA(tracing, "perf_event_open:ENOSYS", "bpf:ENOSYS", "userfaultfd:ENOSYS",
 	ERR(SYS(seccomp, 0, 0, NULL), ENOSYS);
 }
 
-CASE_UMKA(mount_api, "fsopen:ENOSYS", "fsmount:ENOSYS", "open_tree:ENOSYS", "move_mount:ENOSYS", "mount_setattr:ENOSYS",
-	"fsconfig:ENOSYS", "fspick:ENOSYS")
+CASE_UMKA(mount_api, "fsopen:ENOSYS", "fsmount:ENOSYS", "open_tree:ENOSYS", "move_mount:ENOSYS",
+	"mount_setattr:ENOSYS", "fsconfig:ENOSYS", "fspick:ENOSYS")
 {
 	ERR(SYS(fsopen, "tmpfs", 0), ENOSYS);
 	ERR(SYS(fsmount, -1, 0, 0), ENOSYS);
@@ -43,7 +44,8 @@ CASE_UMKA(inotify, "inotify_init1:ENOSYS", "inotify_add_watch:ENOSYS", "inotify_
 	ERR(SYS(inotify_rm_watch, -1, 1), ENOSYS);
 }
 
-CASE_UMKA(uring, "io_uring_setup:ENOSYS", "io_uring_enter:ENOSYS", "io_uring_register:ENOSYS", "io_setup:ENOSYS")
+CASE_UMKA(uring, "io_uring_setup:ENOSYS", "io_uring_enter:ENOSYS", "io_uring_register:ENOSYS",
+	"io_setup:ENOSYS")
 {
 	ERR(SYS(io_uring_setup, 8, NULL), ENOSYS);
 	ERR(SYS(io_uring_enter, -1, 0, 0, 0, NULL, 0), ENOSYS);
@@ -51,8 +53,8 @@ CASE_UMKA(uring, "io_uring_setup:ENOSYS", "io_uring_enter:ENOSYS", "io_uring_reg
 	ERR(SYS(io_setup, 8, NULL), ENOSYS);
 }
 
-CASE_UMKA(modules, "init_module:ENOSYS", "finit_module:ENOSYS", "delete_module:ENOSYS", "kexec_load:ENOSYS",
-	"kexec_file_load:ENOSYS")
+CASE_UMKA(modules, "init_module:ENOSYS", "finit_module:ENOSYS", "delete_module:ENOSYS",
+	"kexec_load:ENOSYS", "kexec_file_load:ENOSYS")
 {
 	ERR(SYS(init_module, NULL, 0, ""), ENOSYS);
 	ERR(SYS(finit_module, -1, "", 0), ENOSYS);
@@ -61,7 +63,8 @@ CASE_UMKA(modules, "init_module:ENOSYS", "finit_module:ENOSYS", "delete_module:E
 	ERR(SYS(kexec_file_load, -1, -1, 0, NULL, 0), ENOSYS);
 }
 
-CASE_UMKA(keys, "add_key:ENOSYS", "keyctl:ENOSYS", "request_key:ENOSYS", "landlock_create_ruleset:ENOSYS")
+CASE_UMKA(keys, "add_key:ENOSYS", "keyctl:ENOSYS", "request_key:ENOSYS",
+	"landlock_create_ruleset:ENOSYS")
 {
 	ERR(SYS(add_key, "user", "x", "x", 1, -2), ENOSYS);
 	ERR(SYS(keyctl, 0, 0), ENOSYS);

@@ -8,8 +8,8 @@
 
 static void *const bad_user = (void *)-4096L;
 
-CASE(read_write, "openat:O_CREAT", "openat:O_RDWR", "read:eof", "write:bytes", "close:EBADF", "read:EBADF",
-	"write:EBADF")
+CASE(read_write, "openat:O_CREAT", "openat:O_RDWR", "read:eof", "write:bytes", "close:EBADF",
+	"read:EBADF", "write:EBADF")
 {
 	char buf[16] = "";
 	long fd = OK(SYS(openat, AT_FDCWD, "f", O_CREAT | O_RDWR, 0644));
@@ -121,7 +121,8 @@ CASE(getpid, "getpid:value", "getppid:parent", "gettid:value")
 
 	T(pid > 1);
 	EQ(SYS(gettid), pid);
-	CHILD_OK {
+	CHILD_OK
+	{
 		EQ(SYS(getppid), pid);
 		T(SYS(getpid) != pid);
 		EQ(SYS(gettid), SYS(getpid));
@@ -151,12 +152,14 @@ CASE(exit_status, "exit_group:status", "exit:status", "wait4:status")
 {
 	int st;
 
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		SYS(exit_group, 0x1234);
 	}
 	T(WIFEXITED(st));
 	EQ(WEXITSTATUS(st), 0x34); /* the low byte of the status */
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		SYS(exit, 7);
 		SYS(exit_group, 9);
 	}
@@ -171,7 +174,8 @@ CASE(unknown_call, "unknown:ENOSYS", "getpid:value")
 	T(SYS(getpid) > 0); /* value: the next call still works */
 }
 
-CASE(lseek, "lseek:SEEK_SET", "lseek:SEEK_CUR", "lseek:SEEK_END", "lseek:EINVAL", "lseek:ESPIPE", "lseek:EBADF")
+CASE(lseek, "lseek:SEEK_SET", "lseek:SEEK_CUR", "lseek:SEEK_END", "lseek:EINVAL", "lseek:ESPIPE",
+	"lseek:EBADF")
 {
 	int fds[2];
 	long fd;
@@ -190,8 +194,8 @@ CASE(lseek, "lseek:SEEK_SET", "lseek:SEEK_CUR", "lseek:SEEK_END", "lseek:EINVAL"
 	ERR(SYS(lseek, 9999, 0, SEEK_SET), EBADF);
 }
 
-CASE(pread_pwrite, "pread64:position kept", "pwrite64:position kept", "pread64:EINVAL", "pwrite64:EINVAL",
-	"pread64:ESPIPE", "pwrite64:ESPIPE")
+CASE(pread_pwrite, "pread64:position kept", "pwrite64:position kept", "pread64:EINVAL",
+	"pwrite64:EINVAL", "pread64:ESPIPE", "pwrite64:ESPIPE")
 {
 	char buf[8] = "";
 	int fds[2];
@@ -209,8 +213,8 @@ CASE(pread_pwrite, "pread64:position kept", "pwrite64:position kept", "pread64:E
 	ERR(SYS(pwrite64, fds[1], buf, 1, 0), ESPIPE);
 }
 
-CASE(vectors, "readv:scatter", "writev:gather", "readv:EINVAL", "writev:EINVAL", "writev:EFAULT", "preadv:offset",
-	"pwritev:offset")
+CASE(vectors, "readv:scatter", "writev:gather", "readv:EINVAL", "writev:EINVAL", "writev:EFAULT",
+	"preadv:offset", "pwritev:offset")
 {
 	char a[3], b[4];
 	struct iovec out[3] = {{"one", 3}, {"", 0}, {"four", 4}};
@@ -233,8 +237,8 @@ CASE(vectors, "readv:scatter", "writev:gather", "readv:EINVAL", "writev:EINVAL",
 	T(memcmp(a, "one", 3) == 0 && memcmp(b, "four", 4) == 0);
 }
 
-CASE(vectors2, "preadv2:offset -1", "pwritev2:RWF_APPEND", "pwritev2:RWF_DSYNC", "preadv2:EOPNOTSUPP",
-	"pwritev2:RWF_SYNC", "preadv2:RWF_HIPRI")
+CASE(vectors2, "preadv2:offset -1", "pwritev2:RWF_APPEND", "pwritev2:RWF_DSYNC",
+	"preadv2:EOPNOTSUPP", "pwritev2:RWF_SYNC", "preadv2:RWF_HIPRI")
 {
 	char a[8];
 	struct iovec io = {a, 3};
@@ -275,8 +279,8 @@ CASE(partial_fault, "write:partial", "read:partial", "mprotect:PROT_NONE")
 	T(map[4096 - 10] == 'q');
 }
 
-CASE(getrandom, "getrandom:bytes", "getrandom:GRND_NONBLOCK", "getrandom:GRND_RANDOM", "getrandom:GRND_INSECURE",
-	"getrandom:EINVAL", "getrandom:EFAULT")
+CASE(getrandom, "getrandom:bytes", "getrandom:GRND_NONBLOCK", "getrandom:GRND_RANDOM",
+	"getrandom:GRND_INSECURE", "getrandom:EINVAL", "getrandom:EFAULT")
 {
 	unsigned char a[64] = {}, b[64] = {};
 

@@ -40,7 +40,8 @@ static const char *fresh(const char *name)
 	return path;
 }
 
-CASE(mount_ext4, "mount:ext4", "umount2:writes back", "statfs:EXT4_SUPER_MAGIC", "fsync:data survives remount")
+CASE(mount_ext4, "mount:ext4", "umount2:writes back", "statfs:EXT4_SUPER_MAGIC",
+	"fsync:data survives remount")
 {
 	char buf[16];
 	struct statfs s;
@@ -78,7 +79,8 @@ CASE(many_names, "getdents64:large directory", "openat:large directory", "unlink
 	OK(SYS(mkdirat, AT_FDCWD, dir, 0755));
 	for (int i = 0; i < 600; i++) {
 		snprintf(path, sizeof(path), "%s/a-rather-long-name-number-%d", dir, i);
-		OK(SYS(close, OK(SYS(openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL, 0600)))); /* large directory */
+		OK(SYS(close, OK(SYS(openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL,
+				      0600)))); /* large directory */
 	}
 	ERR(SYS(openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL, 0600), EEXIST);
 	fd = OK(SYS(openat, AT_FDCWD, dir, O_RDONLY | O_DIRECTORY));
@@ -95,7 +97,8 @@ CASE(many_names, "getdents64:large directory", "openat:large directory", "unlink
 	for (int i = 0; i < 600; i++) {
 		snprintf(path, sizeof(path), "%s/a-rather-long-name-number-%d", dir, i);
 		if (i == 5)
-			OK(SYS(renameat2, AT_FDCWD, path, AT_FDCWD, "m/moved", 0)); /* across directories */
+			OK(SYS(renameat2, AT_FDCWD, path, AT_FDCWD, "m/moved",
+				0)); /* across directories */
 		else
 			OK(SYS(unlinkat, AT_FDCWD, path, 0));
 	}
@@ -104,8 +107,8 @@ CASE(many_names, "getdents64:large directory", "openat:large directory", "unlink
 	unmount_disk();
 }
 
-CASE(extents, "fallocate:mode 0", "ioctl:FS_IOC_FIEMAP", "lseek:SEEK_HOLE", "pwrite64:sparse", "ioctl:FS_IOC_GETFLAGS",
-	"fallocate:FALLOC_FL_PUNCH_HOLE")
+CASE(extents, "fallocate:mode 0", "ioctl:FS_IOC_FIEMAP", "lseek:SEEK_HOLE", "pwrite64:sparse",
+	"ioctl:FS_IOC_GETFLAGS", "fallocate:FALLOC_FL_PUNCH_HOLE")
 {
 	uint64_t space[(sizeof(struct fiemap) + 8 * sizeof(struct fiemap_extent)) / 8] = {};
 	struct fiemap *f = (struct fiemap *)space;
@@ -143,7 +146,8 @@ CASE(extents, "fallocate:mode 0", "ioctl:FS_IOC_FIEMAP", "lseek:SEEK_HOLE", "pwr
 	unmount_disk();
 }
 
-CASE(big_writes, "write:large file", "read:large file", "ftruncate:frees blocks", "statfs:free blocks")
+CASE(big_writes, "write:large file", "read:large file", "ftruncate:frees blocks",
+	"statfs:free blocks")
 {
 	static unsigned char block[1 << 16];
 	struct statfs before, after;
@@ -160,7 +164,8 @@ CASE(big_writes, "write:large file", "read:large file", "ftruncate:frees blocks"
 	}
 	OK(SYS(fsync, fd));
 	OK(SYS(statfs, "m", &after));
-	T(before.f_bfree - after.f_bfree >= (4ul << 20) / (unsigned long)before.f_bsize); /* free blocks */
+	T(before.f_bfree - after.f_bfree >=
+		(4ul << 20) / (unsigned long)before.f_bsize); /* free blocks */
 	EQ(SYS(lseek, fd, 0, SEEK_SET), 0);
 	for (int i = 0; i < 64; i++) {
 		EQ(SYS(read, fd, block, sizeof(block)), sizeof(block));
@@ -173,8 +178,8 @@ CASE(big_writes, "write:large file", "read:large file", "ftruncate:frees blocks"
 	unmount_disk();
 }
 
-CASE(device, "ioctl:BLKGETSIZE64", "ioctl:BLKSSZGET", "ioctl:BLKFLSBUF", "openat:O_EXCL", "openat:EBUSY",
-	"read:block device", "ioctl:BLKROGET", "lseek:SEEK_END", "ioctl:BLKBSZGET")
+CASE(device, "ioctl:BLKGETSIZE64", "ioctl:BLKSSZGET", "ioctl:BLKFLSBUF", "openat:O_EXCL",
+	"openat:EBUSY", "read:block device", "ioctl:BLKROGET", "lseek:SEEK_END", "ioctl:BLKBSZGET")
 {
 	unsigned char super[2048];
 	uint64_t size = 0;
@@ -233,8 +238,8 @@ CASE(read_only_disk, "mount:MS_RDONLY", "openat:EROFS", "mount:MS_REMOUNT", "mkd
 	unmount_disk();
 }
 
-CASE(links, "linkat:ext4", "symlinkat:fast and slow", "readlinkat:slow link", "newfstatat:times with nanoseconds",
-	"utimensat:nanoseconds kept")
+CASE(links, "linkat:ext4", "symlinkat:fast and slow", "readlinkat:slow link",
+	"newfstatat:times with nanoseconds", "utimensat:nanoseconds kept")
 {
 	struct timespec ts[2] = {{1234567890, 111111111}, {1234567891, 222222222}};
 	char target[300], buf[400], second[80];
@@ -246,7 +251,7 @@ CASE(links, "linkat:ext4", "symlinkat:fast and slow", "readlinkat:slow link", "n
 	snprintf(second, sizeof(second), "%s.2", name);
 	abi_file(name, "x");
 	OK(SYS(linkat, AT_FDCWD, name, AT_FDCWD, second, 0)); /* ext4 */
-	OK(SYS(utimensat, AT_FDCWD, name, ts, 0)); /* nanoseconds kept */
+	OK(SYS(utimensat, AT_FDCWD, name, ts, 0));            /* nanoseconds kept */
 	unmount_disk();
 	mount_disk(0);
 	OK(SYS(newfstatat, AT_FDCWD, second, &st, 0)); /* times with nanoseconds */
@@ -256,7 +261,7 @@ CASE(links, "linkat:ext4", "symlinkat:fast and slow", "readlinkat:slow link", "n
 	OK(SYS(unlinkat, AT_FDCWD, second, 0));
 	memset(target, 't', sizeof(target) - 1);
 	target[299] = '\0';
-	OK(SYS(symlinkat, target, AT_FDCWD, name)); /* slow: in a block of its own */
+	OK(SYS(symlinkat, target, AT_FDCWD, name));    /* slow: in a block of its own */
 	OK(SYS(symlinkat, "short", AT_FDCWD, second)); /* fast: within the inode */
 	unmount_disk();
 	mount_disk(0);

@@ -15,8 +15,9 @@ static short ready(long fd, short want)
 	return p.revents;
 }
 
-CASE(eventfd_counter, "eventfd2:EFD_NONBLOCK", "eventfd2:EFD_CLOEXEC", "read:eventfd", "write:eventfd",
-	"eventfd2:EINVAL", "read:EAGAIN", "write:EAGAIN", "write:EINVAL", "read:EINVAL")
+CASE(eventfd_counter, "eventfd2:EFD_NONBLOCK", "eventfd2:EFD_CLOEXEC", "read:eventfd",
+	"write:eventfd", "eventfd2:EINVAL", "read:EAGAIN", "write:EAGAIN", "write:EINVAL",
+	"read:EINVAL")
 {
 	uint64_t v = 0;
 	long fd = OK(SYS(eventfd2, 3, EFD_NONBLOCK | EFD_CLOEXEC));
@@ -65,9 +66,9 @@ CASE(eventfd_semaphore, "eventfd2:EFD_SEMAPHORE", "read:blocks on eventfd")
 	EQ(ready(fd, POLLIN), POLLIN);
 }
 
-CASE(timerfd, "timerfd_create:CLOCK_MONOTONIC", "timerfd_create:TFD_NONBLOCK", "timerfd_settime:interval",
-	"timerfd_gettime:rest", "read:expirations", "timerfd_create:TFD_CLOEXEC", "read:EAGAIN",
-	"timerfd_settime:disarm")
+CASE(timerfd, "timerfd_create:CLOCK_MONOTONIC", "timerfd_create:TFD_NONBLOCK",
+	"timerfd_settime:interval", "timerfd_gettime:rest", "read:expirations",
+	"timerfd_create:TFD_CLOEXEC", "read:EAGAIN", "timerfd_settime:disarm")
 {
 	struct itimerspec its = {.it_value = {0, 20000000}, .it_interval = {0, 20000000}}, old;
 	uint64_t n = 0;
@@ -93,8 +94,8 @@ CASE(timerfd, "timerfd_create:CLOCK_MONOTONIC", "timerfd_create:TFD_NONBLOCK", "
 	ERR(SYS(read, fd, &n, 8), EAGAIN);
 }
 
-CASE(timerfd_absolute, "timerfd_settime:TFD_TIMER_ABSTIME", "timerfd_create:CLOCK_REALTIME", "read:blocks on timerfd",
-	"timerfd_create:CLOCK_BOOTTIME")
+CASE(timerfd_absolute, "timerfd_settime:TFD_TIMER_ABSTIME", "timerfd_create:CLOCK_REALTIME",
+	"read:blocks on timerfd", "timerfd_create:CLOCK_BOOTTIME")
 {
 	static const int clocks[] = {CLOCK_REALTIME, CLOCK_BOOTTIME};
 	struct itimerspec its = {};
@@ -120,8 +121,8 @@ CASE(timerfd_absolute, "timerfd_settime:TFD_TIMER_ABSTIME", "timerfd_create:CLOC
 	}
 }
 
-CASE(timerfd_errors, "timerfd_create:EINVAL", "timerfd_settime:EINVAL", "timerfd_settime:EBADF", "read:EINVAL",
-	"timerfd_settime:EFAULT", "timerfd_gettime:EBADF")
+CASE(timerfd_errors, "timerfd_create:EINVAL", "timerfd_settime:EINVAL", "timerfd_settime:EBADF",
+	"read:EINVAL", "timerfd_settime:EFAULT", "timerfd_gettime:EBADF")
 {
 	struct itimerspec its = {.it_value = {0, 1000000000}};
 	uint64_t n;
@@ -140,8 +141,8 @@ CASE(timerfd_errors, "timerfd_create:EINVAL", "timerfd_settime:EINVAL", "timerfd
 	ERR(SYS(read, fd, &n, 4), EINVAL);
 }
 
-CASE(signalfd, "signalfd4:SFD_NONBLOCK", "signalfd4:SFD_CLOEXEC", "read:signalfd", "signalfd4:changes mask",
-	"signalfd4:EINVAL", "read:EAGAIN", "signalfd4:EBADF")
+CASE(signalfd, "signalfd4:SFD_NONBLOCK", "signalfd4:SFD_CLOEXEC", "read:signalfd",
+	"signalfd4:changes mask", "signalfd4:EINVAL", "read:EAGAIN", "signalfd4:EBADF")
 {
 	struct signalfd_siginfo info[3];
 	uint64_t usr1 = 1ull << (SIGUSR1 - 1), usr2 = 1ull << (SIGUSR2 - 1);
@@ -158,7 +159,8 @@ CASE(signalfd, "signalfd4:SFD_NONBLOCK", "signalfd4:SFD_CLOEXEC", "read:signalfd
 	EQ(ready(fd, POLLIN), POLLIN);
 	EQ(SYS(read, fd, info, sizeof(info)), sizeof(info[0]));
 	EQ(sizeof(info[0]), 128);
-	T(info[0].ssi_signo == SIGUSR1 && info[0].ssi_pid == (uint32_t)me && info[0].ssi_code == SI_USER);
+	T(info[0].ssi_signo == SIGUSR1 && info[0].ssi_pid == (uint32_t)me &&
+		info[0].ssi_code == SI_USER);
 	usr2 |= usr1;
 	EQ(SYS(signalfd4, fd, &usr2, 8, 0), fd); /* changes mask */
 	OK(SYS(kill, me, SIGUSR1));
@@ -170,15 +172,17 @@ CASE(signalfd, "signalfd4:SFD_NONBLOCK", "signalfd4:SFD_CLOEXEC", "read:signalfd
 	ERR(SYS(signalfd4, 999, &usr1, 8, 0), EBADF);
 }
 
-CASE(inotify, "inotify_init1:IN_NONBLOCK", "inotify_add_watch:IN_CREATE", "inotify_add_watch:IN_MODIFY",
-	"inotify_add_watch:IN_MOVED_FROM", "inotify_rm_watch:IN_IGNORED", "inotify_add_watch:ENOENT",
-	"inotify_rm_watch:EINVAL", "inotify_init1:EINVAL", "inotify_add_watch:EBADF", "read:inotify")
+CASE(inotify, "inotify_init1:IN_NONBLOCK", "inotify_add_watch:IN_CREATE",
+	"inotify_add_watch:IN_MODIFY", "inotify_add_watch:IN_MOVED_FROM",
+	"inotify_rm_watch:IN_IGNORED", "inotify_add_watch:ENOENT", "inotify_rm_watch:EINVAL",
+	"inotify_init1:EINVAL", "inotify_add_watch:EBADF", "read:inotify")
 {
 	char buf[4096];
 	uint32_t all = 0;
 	long fd = OK(SYS(inotify_init1, IN_NONBLOCK | IN_CLOEXEC)), wd, got;
 
-	wd = OK(SYS(inotify_add_watch, fd, ".", IN_CREATE | IN_MODIFY | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE));
+	wd = OK(SYS(inotify_add_watch, fd, ".",
+		IN_CREATE | IN_MODIFY | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE));
 	ERR(SYS(read, fd, buf, sizeof(buf)), EAGAIN);
 	abi_file("f", "x");
 	OK(SYS(renameat2, AT_FDCWD, "f", AT_FDCWD, "g", 0));

@@ -46,11 +46,12 @@ CASE(arguments, "execve:argv", "execve:envp", "execve:empty strings")
 	char out[4096];
 
 	EQ(run_helper(argv, envp, out, sizeof(out)), 0);
-	T(strcmp(out, "arg args\narg one\narg \narg three words here\nenv A=1\nenv EMPTY=\nenv noequals\n") == 0);
+	T(strcmp(out, "arg args\narg one\narg \narg three words here\nenv A=1\nenv EMPTY=\nenv "
+		      "noequals\n") == 0);
 }
 
-CASE(errors, "execve:ENOENT", "execve:EACCES", "execve:ENOEXEC", "execve:ENOTDIR", "execve:EFAULT", "execve:ELOOP",
-	"execve:ENAMETOOLONG", "execve:EISDIR is EACCES")
+CASE(errors, "execve:ENOENT", "execve:EACCES", "execve:ENOEXEC", "execve:ENOTDIR", "execve:EFAULT",
+	"execve:ELOOP", "execve:ENAMETOOLONG", "execve:EISDIR is EACCES")
 {
 	static char name[300];
 	char *argv[] = {"x", NULL};
@@ -139,9 +140,9 @@ CASE(cloexec, "execve:closes FD_CLOEXEC", "close_range:CLOSE_RANGE_CLOEXEC", "op
 	char out[256];
 
 	OK(SYS(close_range, 3, ~0u, 0));
-	OK(SYS(openat, AT_FDCWD, "/", O_RDONLY)); /* 3 */
+	OK(SYS(openat, AT_FDCWD, "/", O_RDONLY));             /* 3 */
 	OK(SYS(openat, AT_FDCWD, "/", O_RDONLY | O_CLOEXEC)); /* 4 */
-	OK(SYS(openat, AT_FDCWD, "/", O_RDONLY)); /* 5 */
+	OK(SYS(openat, AT_FDCWD, "/", O_RDONLY));             /* 5 */
 	EQ(run_helper(argv, no_env, out, sizeof(out)), 0);
 	T(strcmp(out, "0 1 2 3 5 ") == 0);
 	OK(SYS(close_range, 5, ~0u, CLOSE_RANGE_CLOEXEC));
@@ -149,7 +150,8 @@ CASE(cloexec, "execve:closes FD_CLOEXEC", "close_range:CLOSE_RANGE_CLOEXEC", "op
 	T(strcmp(out, "0 1 2 3 ") == 0);
 }
 
-CASE(signals_kept, "execve:keeps ignored", "execve:resets handlers", "execve:keeps mask", "execve:keeps pending")
+CASE(signals_kept, "execve:keeps ignored", "execve:resets handlers", "execve:keeps mask",
+	"execve:keeps pending")
 {
 	char *argv[] = {abi_self, "--helper", "signals", NULL};
 	char out[512];
@@ -157,7 +159,8 @@ CASE(signals_kept, "execve:keeps ignored", "execve:resets handlers", "execve:kee
 	signal(SIGUSR1, SIG_IGN);
 	abi_handler(SIGTERM, (void (*)(int))abort, 0);
 	abi_block(SIGHUP);
-	CHILD_OK {
+	CHILD_OK
+	{
 		int fds[2];
 
 		OK(SYS(pipe2, fds, 0));
@@ -169,7 +172,8 @@ CASE(signals_kept, "execve:keeps ignored", "execve:resets handlers", "execve:kee
 		}
 		abi_sleep_ms(100);
 		out[OK(SYS(read, fds[0], out, 100))] = 0;
-		T(strcmp(out, "blocked 1 ignored 10 ") == 0); /* a child inherits no pending signal */
+		T(strcmp(out, "blocked 1 ignored 10 ") ==
+			0); /* a child inherits no pending signal */
 		SYS(execve, abi_self, argv, no_env);
 	}
 	EQ(run_helper(argv, no_env, out, sizeof(out)), 0);
@@ -186,28 +190,30 @@ CASE(busy, "openat:ETXTBSY", "execve:ETXTBSY", "truncate:ETXTBSY", "sendfile:cop
 	out = OK(SYS(openat, AT_FDCWD, "prog", O_RDWR | O_CREAT | O_CLOEXEC, 0755));
 	while (off < st.st_size)
 		T(OK(SYS(sendfile, out, in, &off, st.st_size - off)) > 0); /* copy of program */
-	ERR(SYS(execve, "./prog", argv, no_env), ETXTBSY); /* open for writing */
+	ERR(SYS(execve, "./prog", argv, no_env), ETXTBSY);                 /* open for writing */
 	OK(SYS(close, out));
 	pid = OK(abi_fork());
 	if (pid == 0) {
 		SYS(execve, "./prog", argv, no_env);
 		_exit(1);
 	}
-	for (int i = 0; i < 400 && SYS(openat, AT_FDCWD, "prog", O_WRONLY | O_CLOEXEC) != -ETXTBSY; i++) {
+	for (int i = 0; i < 400 && SYS(openat, AT_FDCWD, "prog", O_WRONLY | O_CLOEXEC) != -ETXTBSY;
+		i++) {
 		OK(SYS(close_range, in + 1, ~0u, 0));
 		abi_sleep_ms(5);
 	}
 	ERR(SYS(openat, AT_FDCWD, "prog", O_WRONLY), ETXTBSY);
 	ERR(SYS(truncate, "prog", 0), ETXTBSY);
 	OK(SYS(openat, AT_FDCWD, "prog", O_RDONLY));
-	OK(SYS(renameat2, AT_FDCWD, "prog", AT_FDCWD, "moved", 0)); /* renames and unlinks are free */
+	OK(SYS(renameat2, AT_FDCWD, "prog", AT_FDCWD, "moved",
+		0)); /* renames and unlinks are free */
 	OK(SYS(unlinkat, AT_FDCWD, "moved", 0));
 	OK(SYS(kill, pid, SIGKILL));
 	abi_wait(pid);
 }
 
-CASE(set_id, "execve:S_ISUID", "execve:no_new_privs", "execve:MS_NOSUID", "setresuid:drops", "mount:MS_REMOUNT",
-	"umount2:value")
+CASE(set_id, "execve:S_ISUID", "execve:no_new_privs", "execve:MS_NOSUID", "setresuid:drops",
+	"mount:MS_REMOUNT", "umount2:value")
 {
 	char *argv[] = {"m/prog", "--helper", "ids", NULL};
 	struct stat st;
@@ -229,27 +235,30 @@ CASE(set_id, "execve:S_ISUID", "execve:no_new_privs", "execve:MS_NOSUID", "setre
 			OK(SYS(mount, "none", "m", NULL, MS_REMOUNT | MS_NOSUID, NULL));
 		if (round == 2)
 			OK(SYS(mount, "none", "m", NULL, MS_REMOUNT, NULL));
-		CHILD_OK {
+		CHILD_OK
+		{
 			OK(SYS(setresgid, 1000, 1000, 1000));
 			OK(SYS(setresuid, 1000, 1000, 1000)); /* drops */
 			if (round == 2)
 				OK(SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 			EQ(run_helper(argv, no_env, out, sizeof(out)), 0);
 			/* no_new_privs and MS_NOSUID both keep the caller's identity */
-			T(strcmp(out, round == 0 ? "1000 1234 1000 5678\n" : "1000 1000 1000 1000\n") == 0);
+			T(strcmp(out, round == 0 ? "1000 1234 1000 5678\n"
+						 : "1000 1000 1000 1000\n") == 0);
 		}
 	}
 	OK(SYS(umount2, "m", 0)); /* value */
 }
 
-CASE(execveat, "execveat:AT_EMPTY_PATH", "execveat:dirfd", "execveat:AT_SYMLINK_NOFOLLOW", "execveat:EBADF",
-	"execveat:ELOOP", "execveat:EINVAL", "execveat:ENOENT")
+CASE(execveat, "execveat:AT_EMPTY_PATH", "execveat:dirfd", "execveat:AT_SYMLINK_NOFOLLOW",
+	"execveat:EBADF", "execveat:ELOOP", "execveat:EINVAL", "execveat:ENOENT")
 {
 	char *argv[] = {"name", "--helper", "exit", "12", NULL};
 	long fd = OK(SYS(openat, AT_FDCWD, abi_self, O_PATH)), dir;
 	int st;
 
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		SYS(execveat, fd, "", argv, no_env, AT_EMPTY_PATH);
 	}
 	EQ(st, 12 << 8);
@@ -259,7 +268,8 @@ CASE(execveat, "execveat:AT_EMPTY_PATH", "execveat:dirfd", "execveat:AT_SYMLINK_
 	ERR(SYS(execveat, 999, "l", argv, no_env, 0), EBADF);
 	ERR(SYS(execveat, dir, "l", argv, no_env, 0x40000), EINVAL);
 	ERR(SYS(execveat, fd, "", argv, no_env, 0), ENOENT);
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		SYS(execveat, dir, "l", argv, no_env, 0); /* dirfd */
 	}
 	EQ(st, 12 << 8);
@@ -286,7 +296,8 @@ CASE(bad_elf, "execve:ENOEXEC", "execve:truncated ELF", "execve:EINVAL or ENOEXE
 			bad.e_phnum = 0;
 		OK(SYS(close, out));
 		out = OK(SYS(openat, AT_FDCWD, "bad", O_RDWR | O_TRUNC));
-		EQ(SYS(write, out, &bad, kind == 4 ? 20 : sizeof(bad)), kind == 4 ? 20 : sizeof(bad));
+		EQ(SYS(write, out, &bad, kind == 4 ? 20 : sizeof(bad)),
+			kind == 4 ? 20 : sizeof(bad));
 		OK(SYS(close, out));
 		ERR(SYS(execve, "./bad", argv, no_env), ENOEXEC); /* truncated ELF is one of them */
 		out = OK(SYS(openat, AT_FDCWD, "bad", O_RDONLY));
@@ -300,8 +311,9 @@ CASE(bad_elf, "execve:ENOEXEC", "execve:truncated ELF", "execve:EINVAL or ENOEXE
 	T(fd == -EINVAL || fd == -ENOEXEC || fd == -EIO);
 }
 
-CASE(auxiliary, "auxv:AT_PAGESZ", "auxv:AT_RANDOM", "auxv:AT_EXECFN", "auxv:AT_SECURE", "auxv:AT_PHDR",
-	"auxv:AT_SYSINFO_EHDR", "auxv:AT_CLKTCK", "auxv:AT_UID", "auxv:AT_ENTRY", "auxv:AT_MINSIGSTKSZ")
+CASE(auxiliary, "auxv:AT_PAGESZ", "auxv:AT_RANDOM", "auxv:AT_EXECFN", "auxv:AT_SECURE",
+	"auxv:AT_PHDR", "auxv:AT_SYSINFO_EHDR", "auxv:AT_CLKTCK", "auxv:AT_UID", "auxv:AT_ENTRY",
+	"auxv:AT_MINSIGSTKSZ")
 {
 	const char *vdso = (const char *)getauxval(AT_SYSINFO_EHDR);
 	const char *name = (const char *)getauxval(AT_EXECFN);
@@ -322,7 +334,8 @@ CASE(auxiliary, "auxv:AT_PAGESZ", "auxv:AT_RANDOM", "auxv:AT_EXECFN", "auxv:AT_S
 	T(sum != 0);
 }
 
-CASE(initial_state, "execve:comm", "execve:personality", "personality:value", "proc:exe link", "execve:argc 0")
+CASE(initial_state, "execve:comm", "execve:personality", "personality:value", "proc:exe link",
+	"execve:argc 0")
 {
 	char *argv[] = {abi_self, "--helper", "args", NULL};
 	char link[PATH_MAX] = "", text[512], out[1024];
@@ -338,7 +351,8 @@ CASE(initial_state, "execve:comm", "execve:personality", "personality:value", "p
 	EQ(run_helper(argv, no_env, out, sizeof(out)), 0);
 	T(strcmp(out, "arg args\n") == 0);
 	/* argc 0: since 5.18 an empty string stands for the name */
-	CHILD_OK {
+	CHILD_OK
+	{
 		SYS(execve, "/bin/true", no_env, no_env);
 	}
 }
@@ -358,13 +372,15 @@ CASE(threads_end, "execve:ends other threads", "exit_group:ends threads")
 	pthread_t t;
 	int st;
 
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		T(pthread_create(&t, NULL, busy_thread, NULL) == 0);
 		T(pthread_create(&t, NULL, busy_thread, NULL) == 0);
 		SYS(execve, abi_self, argv, no_env); /* ends other threads */
 	}
 	EQ(st, 21 << 8);
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		T(pthread_create(&t, NULL, busy_thread, NULL) == 0);
 		SYS(exit_group, 22); /* ends threads */
 	}

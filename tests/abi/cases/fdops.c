@@ -49,7 +49,8 @@ CASE(status_flags, "fcntl:F_GETFL", "fcntl:F_SETFL", "fcntl:O_NONBLOCK", "fcntl:
 	/* Creation flags and O_CLOEXEC are no status flags. */
 	EQ(SYS(fcntl, fd, F_GETFL) & ~KERNEL_LARGEFILE, O_RDONLY);
 	OK(SYS(fcntl, fd, F_SETFL, O_NONBLOCK | O_WRONLY));
-	EQ(SYS(fcntl, copy, F_GETFL) & ~KERNEL_LARGEFILE, O_RDONLY | O_NONBLOCK); /* access mode kept; shared */
+	EQ(SYS(fcntl, copy, F_GETFL) & ~KERNEL_LARGEFILE,
+		O_RDONLY | O_NONBLOCK); /* access mode kept; shared */
 }
 
 CASE(pipe_size, "fcntl:F_GETPIPE_SZ", "fcntl:F_SETPIPE_SZ", "fcntl:EBUSY")
@@ -81,8 +82,8 @@ CASE(owner, "fcntl:F_SETOWN", "fcntl:F_GETOWN", "fcntl:F_SETSIG", "fcntl:F_GETSI
 	ERR(SYS(fcntl, fds[0], F_SETSIG, 1000), EINVAL);
 }
 
-CASE(close_range, "close_range:closes", "close_range:CLOSE_RANGE_CLOEXEC", "close_range:CLOSE_RANGE_UNSHARE",
-	"close_range:EINVAL")
+CASE(close_range, "close_range:closes", "close_range:CLOSE_RANGE_CLOEXEC",
+	"close_range:CLOSE_RANGE_UNSHARE", "close_range:EINVAL")
 {
 	long fd = new_file();
 
@@ -100,8 +101,8 @@ CASE(close_range, "close_range:closes", "close_range:CLOSE_RANGE_CLOEXEC", "clos
 	ERR(SYS(close_range, 20, 30, 0x80), EINVAL);
 }
 
-CASE(fionread, "ioctl:FIONREAD", "ioctl:FIONBIO", "ioctl:FIOCLEX", "ioctl:FIONCLEX", "ioctl:ENOTTY", "ioctl:EBADF",
-	"ioctl:EFAULT")
+CASE(fionread, "ioctl:FIONREAD", "ioctl:FIONBIO", "ioctl:FIOCLEX", "ioctl:FIONCLEX", "ioctl:ENOTTY",
+	"ioctl:EBADF", "ioctl:EFAULT")
 {
 	char buf[8];
 	int fds[2], n = -1, on = 1;
@@ -133,8 +134,8 @@ CASE(fionread, "ioctl:FIONREAD", "ioctl:FIONBIO", "ioctl:FIOCLEX", "ioctl:FIONCL
 	ERR(SYS(ioctl, fds[0], FIONREAD, (void *)-4096L), EFAULT);
 }
 
-CASE(flock, "flock:LOCK_EX", "flock:LOCK_SH", "flock:LOCK_UN", "flock:LOCK_NB", "flock:EAGAIN", "flock:EINVAL",
-	"flock:EBADF", "flock:blocks")
+CASE(flock, "flock:LOCK_EX", "flock:LOCK_SH", "flock:LOCK_UN", "flock:LOCK_NB", "flock:EAGAIN",
+	"flock:EINVAL", "flock:EBADF", "flock:blocks")
 {
 	long a = new_file(), b = new_file(), pid;
 
@@ -158,7 +159,8 @@ CASE(flock, "flock:LOCK_EX", "flock:LOCK_SH", "flock:LOCK_UN", "flock:LOCK_NB", 
 	EQ(abi_wait(pid), 3 << 8);
 }
 
-CASE(record_locks, "fcntl:F_SETLK", "fcntl:F_GETLK", "fcntl:F_RDLCK", "fcntl:F_WRLCK", "fcntl:F_UNLCK", "fcntl:EAGAIN")
+CASE(record_locks, "fcntl:F_SETLK", "fcntl:F_GETLK", "fcntl:F_RDLCK", "fcntl:F_WRLCK",
+	"fcntl:F_UNLCK", "fcntl:EAGAIN")
 {
 	struct flock l;
 	long fd = new_file(), me = SYS(getpid);
@@ -168,7 +170,8 @@ CASE(record_locks, "fcntl:F_SETLK", "fcntl:F_GETLK", "fcntl:F_RDLCK", "fcntl:F_W
 	/* No conflict with oneself; and it splits where a part is given back. */
 	l = lock_of(F_RDLCK, 0, 3);
 	OK(SYS(fcntl, fd, F_SETLK, &l));
-	CHILD_OK {
+	CHILD_OK
+	{
 		l = lock_of(F_RDLCK, 0, 3);
 		OK(SYS(fcntl, fd, F_SETLK, &l));
 		l = lock_of(F_RDLCK, 3, 1);
@@ -184,14 +187,16 @@ CASE(record_locks, "fcntl:F_SETLK", "fcntl:F_GETLK", "fcntl:F_RDLCK", "fcntl:F_W
 	}
 	l = lock_of(F_UNLCK, 0, 0);
 	OK(SYS(fcntl, fd, F_SETLK, &l));
-	CHILD_OK {
+	CHILD_OK
+	{
 		l = lock_of(F_WRLCK, 0, 0);
 		OK(SYS(fcntl, fd, F_GETLK, &l));
 		EQ(l.l_type, F_UNLCK);
 	}
 }
 
-CASE(record_lock_errors, "fcntl:EINVAL", "fcntl:EBADF", "fcntl:EFAULT", "fcntl:close releases", "fcntl:F_SETLK")
+CASE(record_lock_errors, "fcntl:EINVAL", "fcntl:EBADF", "fcntl:EFAULT", "fcntl:close releases",
+	"fcntl:F_SETLK")
 {
 	struct flock l = lock_of(9, 0, 0);
 	long fd = new_file(), other;
@@ -205,7 +210,8 @@ CASE(record_lock_errors, "fcntl:EINVAL", "fcntl:EBADF", "fcntl:EFAULT", "fcntl:c
 	ERR(SYS(fcntl, other, F_SETLK, &l), EBADF); /* not open for writing */
 	OK(SYS(fcntl, fd, F_SETLK, &l));
 	OK(SYS(close, other)); /* close releases: any descriptor of the file, POSIX's surprise */
-	CHILD_OK {
+	CHILD_OK
+	{
 		l = lock_of(F_WRLCK, 0, 1);
 		OK(SYS(fcntl, fd, F_SETLK, &l));
 	}
@@ -275,7 +281,8 @@ CASE(record_deadlock, "fcntl:EDEADLK", "fcntl:F_SETLKW")
 	EQ(abi_wait(pid), 0);
 }
 
-CASE(ofd_locks, "fcntl:F_OFD_SETLK", "fcntl:F_OFD_GETLK", "fcntl:EAGAIN", "fcntl:EINVAL", "fcntl:F_OFD_SETLKW")
+CASE(ofd_locks, "fcntl:F_OFD_SETLK", "fcntl:F_OFD_GETLK", "fcntl:EAGAIN", "fcntl:EINVAL",
+	"fcntl:F_OFD_SETLKW")
 {
 	struct flock l = lock_of(F_WRLCK, 0, 5);
 	long a = new_file(), b = new_file(), copy = OK(SYS(dup, a));
@@ -295,8 +302,8 @@ CASE(ofd_locks, "fcntl:F_OFD_SETLK", "fcntl:F_OFD_GETLK", "fcntl:EAGAIN", "fcntl
 	OK(SYS(fcntl, b, F_OFD_SETLKW, &l));
 }
 
-CASE(splice, "splice:pipe to file", "splice:EINVAL", "tee:copies", "vmsplice:bytes", "tee:EINVAL", "splice:EBADF",
-	"splice:ESPIPE")
+CASE(splice, "splice:pipe to file", "splice:EINVAL", "tee:copies", "vmsplice:bytes", "tee:EINVAL",
+	"splice:EBADF", "splice:ESPIPE")
 {
 	struct {
 		const char *base;
@@ -309,7 +316,7 @@ CASE(splice, "splice:pipe to file", "splice:EINVAL", "tee:copies", "vmsplice:byt
 	OK(SYS(pipe2, a, 0));
 	OK(SYS(pipe2, b, 0));
 	EQ(SYS(vmsplice, a[1], &io, 1, 0), 5); /* bytes */
-	EQ(SYS(tee, a[0], b[1], 5, 0), 5); /* copies */
+	EQ(SYS(tee, a[0], b[1], 5, 0), 5);     /* copies */
 	EQ(SYS(read, b[0], buf, 8), 5);
 	EQ(SYS(splice, a[0], NULL, fd, &off, 5, 0), 5); /* pipe to file */
 	EQ(off, 8);

@@ -58,7 +58,8 @@ CASE(open_append, "openat:O_APPEND", "fcntl:F_SETFL", "fcntl:F_GETFL", "pwrite64
 	EQ(size_of("f"), 7);
 }
 
-CASE(open_directory, "openat:O_DIRECTORY", "openat:ENOTDIR", "openat:O_NOFOLLOW", "openat:ELOOP", "openat:O_PATH")
+CASE(open_directory, "openat:O_DIRECTORY", "openat:ENOTDIR", "openat:O_NOFOLLOW", "openat:ELOOP",
+	"openat:O_PATH")
 {
 	struct stat st;
 	char c;
@@ -136,8 +137,8 @@ CASE(open_special, "openat:ENXIO", "mknodat:S_IFIFO", "mknodat:S_IFCHR", "mknoda
 	ERR(SYS(mknodat, AT_FDCWD, "dir", S_IFDIR | 0600, 0), EPERM);
 }
 
-CASE(truncate, "truncate:grow", "ftruncate:shrink", "ftruncate:EINVAL", "truncate:EINVAL", "truncate:EISDIR",
-	"ftruncate:EBADF", "truncate:ENOENT")
+CASE(truncate, "truncate:grow", "ftruncate:shrink", "ftruncate:EINVAL", "truncate:EINVAL",
+	"truncate:EISDIR", "ftruncate:EBADF", "truncate:ENOENT")
 {
 	char buf[16];
 	long fd;
@@ -170,8 +171,9 @@ CASE(holes, "lseek:SEEK_DATA", "lseek:SEEK_HOLE", "lseek:ENXIO")
 	ERR(SYS(lseek, fd, 1 << 20, SEEK_HOLE), ENXIO);
 }
 
-CASE(fallocate, "fallocate:mode 0", "fallocate:FALLOC_FL_KEEP_SIZE", "fallocate:FALLOC_FL_PUNCH_HOLE",
-	"fallocate:EINVAL", "fallocate:EBADF", "fallocate:ESPIPE", "fallocate:EOPNOTSUPP")
+CASE(fallocate, "fallocate:mode 0", "fallocate:FALLOC_FL_KEEP_SIZE",
+	"fallocate:FALLOC_FL_PUNCH_HOLE", "fallocate:EINVAL", "fallocate:EBADF", "fallocate:ESPIPE",
+	"fallocate:EOPNOTSUPP")
 {
 	char buf[8];
 	int fds[2];
@@ -242,9 +244,9 @@ CASE(copy_file_range, "copy_file_range:offsets", "copy_file_range:EINVAL", "copy
 	ERR(SYS(copy_file_range, dir, NULL, from, NULL, 1, 0), EISDIR);
 }
 
-CASE(fsync, "fsync:file", "fdatasync:file", "fsync:directory", "fsync:EBADF", "fsync:EINVAL", "fdatasync:EINVAL",
-	"sync:returns", "syncfs:returns", "syncfs:EBADF", "sync_file_range:SYNC_FILE_RANGE_WRITE",
-	"sync_file_range:EINVAL")
+CASE(fsync, "fsync:file", "fdatasync:file", "fsync:directory", "fsync:EBADF", "fsync:EINVAL",
+	"fdatasync:EINVAL", "sync:returns", "syncfs:returns", "syncfs:EBADF",
+	"sync_file_range:SYNC_FILE_RANGE_WRITE", "sync_file_range:EINVAL")
 {
 	int fds[2];
 	long fd = OK(SYS(openat, AT_FDCWD, "f", O_RDWR | O_CREAT, 0600));
@@ -254,7 +256,7 @@ CASE(fsync, "fsync:file", "fdatasync:file", "fsync:directory", "fsync:EBADF", "f
 	EQ(SYS(fsync, fd), 0); /* file */
 	EQ(SYS(fdatasync, fd), 0);
 	EQ(SYS(fsync, dir), 0); /* directory */
-	EQ(SYS(sync), 0); /* returns */
+	EQ(SYS(sync), 0);       /* returns */
 	EQ(SYS(syncfs, fd), 0);
 	ERR(SYS(syncfs, 999), EBADF);
 	ERR(SYS(fsync, 999), EBADF);
@@ -266,9 +268,9 @@ CASE(fsync, "fsync:file", "fdatasync:file", "fsync:directory", "fsync:EBADF", "f
 	ERR(SYS(sync_file_range, fd, -1, 3, SYNC_FILE_RANGE_WRITE), EINVAL);
 }
 
-CASE(fadvise, "fadvise64:POSIX_FADV_DONTNEED", "fadvise64:POSIX_FADV_SEQUENTIAL", "fadvise64:POSIX_FADV_WILLNEED",
-	"fadvise64:EINVAL", "fadvise64:ESPIPE", "fadvise64:EBADF", "readahead:returns", "readahead:EBADF",
-	"readahead:EINVAL")
+CASE(fadvise, "fadvise64:POSIX_FADV_DONTNEED", "fadvise64:POSIX_FADV_SEQUENTIAL",
+	"fadvise64:POSIX_FADV_WILLNEED", "fadvise64:EINVAL", "fadvise64:ESPIPE", "fadvise64:EBADF",
+	"readahead:returns", "readahead:EBADF", "readahead:EINVAL")
 {
 	int fds[2];
 	long fd;
@@ -287,8 +289,9 @@ CASE(fadvise, "fadvise64:POSIX_FADV_DONTNEED", "fadvise64:POSIX_FADV_SEQUENTIAL"
 	ERR(SYS(readahead, fds[0], 0, 4096), EINVAL);
 }
 
-CASE(stat, "newfstatat:fields", "fstat:fields", "newfstatat:AT_SYMLINK_NOFOLLOW", "newfstatat:AT_EMPTY_PATH",
-	"newfstatat:ENOENT", "newfstatat:EINVAL", "fstat:EBADF", "newfstatat:EBADF")
+CASE(stat, "newfstatat:fields", "fstat:fields", "newfstatat:AT_SYMLINK_NOFOLLOW",
+	"newfstatat:AT_EMPTY_PATH", "newfstatat:ENOENT", "newfstatat:EINVAL", "fstat:EBADF",
+	"newfstatat:EBADF")
 {
 	struct stat a, b;
 	long fd;
@@ -317,8 +320,9 @@ CASE(stat, "newfstatat:fields", "fstat:fields", "newfstatat:AT_SYMLINK_NOFOLLOW"
 	ERR(SYS(fstat, 999, &b), EBADF);
 }
 
-CASE(statx, "statx:STATX_BASIC_STATS", "statx:STATX_TYPE", "statx:AT_STATX_FORCE_SYNC", "statx:AT_EMPTY_PATH",
-	"statx:EINVAL", "statx:ENOENT", "statx:ENOTDIR", "statx:AT_STATX_DONT_SYNC")
+CASE(statx, "statx:STATX_BASIC_STATS", "statx:STATX_TYPE", "statx:AT_STATX_FORCE_SYNC",
+	"statx:AT_EMPTY_PATH", "statx:EINVAL", "statx:ENOENT", "statx:ENOTDIR",
+	"statx:AT_STATX_DONT_SYNC")
 {
 	struct statx x;
 	struct stat st;
@@ -339,7 +343,8 @@ CASE(statx, "statx:STATX_BASIC_STATS", "statx:STATX_TYPE", "statx:AT_STATX_FORCE
 	OK(SYS(statx, fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_TYPE, &x));
 	EQ(x.stx_mode & S_IFMT, S_IFREG);
 	OK(SYS(statx, AT_FDCWD, "f", AT_STATX_DONT_SYNC, STATX_TYPE, &x));
-	ERR(SYS(statx, AT_FDCWD, "f", AT_STATX_DONT_SYNC | AT_STATX_FORCE_SYNC, STATX_TYPE, &x), EINVAL);
+	ERR(SYS(statx, AT_FDCWD, "f", AT_STATX_DONT_SYNC | AT_STATX_FORCE_SYNC, STATX_TYPE, &x),
+		EINVAL);
 	ERR(SYS(statx, AT_FDCWD, "f", 0, 0x80000000u, &x), EINVAL);
 	ERR(SYS(statx, AT_FDCWD, "gone", 0, STATX_TYPE, &x), ENOENT);
 	ERR(SYS(statx, AT_FDCWD, "f/g", 0, STATX_TYPE, &x), ENOTDIR);
@@ -362,8 +367,8 @@ CASE(statfs, "statfs:fields", "fstatfs:fields", "statfs:ENOENT", "fstatfs:EBADF"
 	ERR(SYS(statfs, ".", (void *)-4096L), EFAULT);
 }
 
-CASE(utimens, "utimensat:UTIME_NOW", "utimensat:UTIME_OMIT", "utimensat:AT_SYMLINK_NOFOLLOW", "utimensat:EINVAL",
-	"utimensat:ENOENT", "utimensat:by descriptor")
+CASE(utimens, "utimensat:UTIME_NOW", "utimensat:UTIME_OMIT", "utimensat:AT_SYMLINK_NOFOLLOW",
+	"utimensat:EINVAL", "utimensat:ENOENT", "utimensat:by descriptor")
 {
 	struct timespec ts[2] = {{1000, 123456789}, {2000, 987654321}};
 	struct stat st, before;
@@ -419,8 +424,9 @@ CASE(times_move, "write:mtime", "newfstatat:ctime", "fchmod:ctime")
 }
 
 CASE(memfd, "memfd_create:MFD_CLOEXEC", "memfd_create:MFD_ALLOW_SEALING", "memfd_create:EINVAL",
-	"fcntl:F_ADD_SEALS", "fcntl:F_GET_SEALS", "fcntl:F_SEAL_SHRINK", "fcntl:F_SEAL_GROW", "fcntl:F_SEAL_WRITE",
-	"fcntl:F_SEAL_SEAL", "fcntl:EPERM", "write:EPERM", "ftruncate:EPERM", "memfd_create:EFAULT")
+	"fcntl:F_ADD_SEALS", "fcntl:F_GET_SEALS", "fcntl:F_SEAL_SHRINK", "fcntl:F_SEAL_GROW",
+	"fcntl:F_SEAL_WRITE", "fcntl:F_SEAL_SEAL", "fcntl:EPERM", "write:EPERM", "ftruncate:EPERM",
+	"memfd_create:EFAULT")
 {
 	char name[300];
 	long fd = OK(SYS(memfd_create, "m", MFD_CLOEXEC | MFD_ALLOW_SEALING));
@@ -451,7 +457,8 @@ CASE(memfd, "memfd_create:MFD_CLOEXEC", "memfd_create:MFD_ALLOW_SEALING", "memfd
 	ERR(SYS(memfd_create, (void *)-4096L, 0), EFAULT);
 }
 
-CASE(file_limit, "prlimit64:RLIMIT_FSIZE", "write:EFBIG", "ftruncate:EFBIG", "write:SIGXFSZ", "write:short at limit")
+CASE(file_limit, "prlimit64:RLIMIT_FSIZE", "write:EFBIG", "ftruncate:EFBIG", "write:SIGXFSZ",
+	"write:short at limit")
 {
 	struct {
 		uint64_t soft, hard;
@@ -460,7 +467,8 @@ CASE(file_limit, "prlimit64:RLIMIT_FSIZE", "write:EFBIG", "ftruncate:EFBIG", "wr
 	int st;
 
 	OK(SYS(prlimit64, 0, RLIMIT_FSIZE, &limit, NULL));
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		SYS(ftruncate, fd, 11);
 	}
 	T(WIFSIGNALED(st) && WTERMSIG(st) == SIGXFSZ);
@@ -470,8 +478,8 @@ CASE(file_limit, "prlimit64:RLIMIT_FSIZE", "write:EFBIG", "ftruncate:EFBIG", "wr
 	ERR(SYS(ftruncate, fd, 11), EFBIG);
 }
 
-CASE(devices, "read:/dev/zero", "write:/dev/null", "write:ENOSPC", "read:/dev/null", "read:/dev/urandom",
-	"lseek:/dev/null", "openat:/dev")
+CASE(devices, "read:/dev/zero", "write:/dev/null", "write:ENOSPC", "read:/dev/null",
+	"read:/dev/urandom", "lseek:/dev/null", "openat:/dev")
 {
 	char buf[64];
 	long fd = OK(SYS(openat, AT_FDCWD, "/dev/zero", O_RDONLY));

@@ -13,7 +13,8 @@ static void make_word(void)
 	T(word != MAP_FAILED);
 }
 
-static long futex(uint32_t *at, int op, uint32_t value, void *time, uint32_t *second, uint32_t third)
+static long futex(uint32_t *at, int op, uint32_t value, void *time, uint32_t *second,
+	uint32_t third)
 {
 	return SYS(futex, at, op, value, time, second, third);
 }
@@ -48,8 +49,8 @@ CASE(wait_wake, "futex:FUTEX_WAIT", "futex:FUTEX_WAKE", "futex:EAGAIN", "futex:w
 		EQ(abi_wait(pids[i]), 1 << 8);
 }
 
-CASE(timeout, "futex:ETIMEDOUT", "futex:FUTEX_WAIT_BITSET", "futex:FUTEX_CLOCK_REALTIME", "futex:EINVAL",
-	"futex:FUTEX_WAIT")
+CASE(timeout, "futex:ETIMEDOUT", "futex:FUTEX_WAIT_BITSET", "futex:FUTEX_CLOCK_REALTIME",
+	"futex:EINVAL", "futex:FUTEX_WAIT")
 {
 	struct timespec ts = {0, 30000000}, bad = {0, -1};
 	long t = abi_now_ms();
@@ -104,9 +105,13 @@ CASE(wake_op, "futex:FUTEX_WAKE_OP", "futex:FUTEX_OP_ADD", "futex:FUTEX_OP_CMP_G
 	b = waiter(word + 1, ~0u);
 	/* word[1] += 5; wakes on word, and on word[1] when the old value was above 3. */
 	word[1] = 3;
-	EQ(SYS(futex, word, FUTEX_WAKE_OP, 1, 1, word + 1, FUTEX_OP(FUTEX_OP_ADD, 5, FUTEX_OP_CMP_GT, 3)), 1);
+	EQ(SYS(futex, word, FUTEX_WAKE_OP, 1, 1, word + 1,
+		   FUTEX_OP(FUTEX_OP_ADD, 5, FUTEX_OP_CMP_GT, 3)),
+		1);
 	EQ(word[1], 8);
-	EQ(SYS(futex, word, FUTEX_WAKE_OP, 1, 1, word + 1, FUTEX_OP(FUTEX_OP_ADD, 5, FUTEX_OP_CMP_GT, 3)), 1);
+	EQ(SYS(futex, word, FUTEX_WAKE_OP, 1, 1, word + 1,
+		   FUTEX_OP(FUTEX_OP_ADD, 5, FUTEX_OP_CMP_GT, 3)),
+		1);
 	EQ(word[1], 13);
 	EQ(abi_wait(a), 1 << 8);
 	EQ(abi_wait(b), 1 << 8);
@@ -135,7 +140,8 @@ CASE(private_apart, "futex:FUTEX_PRIVATE_FLAG", "futex:shared file word", "futex
 	if (pid == 0) {
 		other = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, (int)fd, 0);
 		T(other != word);
-		_exit(futex(other, FUTEX_WAIT, 0, &ts, NULL, 0) == 0 ? 1 : 2); /* shared file word */
+		_exit(futex(other, FUTEX_WAIT, 0, &ts, NULL, 0) == 0 ? 1
+								     : 2); /* shared file word */
 	}
 	abi_await_state(pid, 'S');
 	EQ(futex(word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 9, NULL, NULL, 0), 0);
@@ -145,8 +151,8 @@ CASE(private_apart, "futex:FUTEX_PRIVATE_FLAG", "futex:shared file word", "futex
 	ERR(futex(word, FUTEX_WAIT, 0, &ts, NULL, 0), ETIMEDOUT);
 }
 
-CASE(priority_inheritance, "futex:FUTEX_LOCK_PI", "futex:FUTEX_UNLOCK_PI", "futex:FUTEX_TRYLOCK_PI", "futex:EDEADLK",
-	"futex:EPERM", "futex:EAGAIN")
+CASE(priority_inheritance, "futex:FUTEX_LOCK_PI", "futex:FUTEX_UNLOCK_PI", "futex:FUTEX_TRYLOCK_PI",
+	"futex:EDEADLK", "futex:EPERM", "futex:EAGAIN")
 {
 	uint32_t me = (uint32_t)SYS(gettid);
 	long pid;
@@ -200,7 +206,8 @@ CASE(robust, "set_robust_list:owner dies", "futex:FUTEX_OWNER_DIED")
 	abi_wait(pid);
 }
 
-CASE(waitv, "futex_waitv:wakes", "futex_waitv:EAGAIN", "futex_waitv:ETIMEDOUT", "futex_waitv:EINVAL")
+CASE(waitv, "futex_waitv:wakes", "futex_waitv:EAGAIN", "futex_waitv:ETIMEDOUT",
+	"futex_waitv:EINVAL")
 {
 	struct futex_waitv v[2] = {};
 	struct timespec ts;
@@ -208,7 +215,8 @@ CASE(waitv, "futex_waitv:wakes", "futex_waitv:EAGAIN", "futex_waitv:ETIMEDOUT", 
 
 	make_word();
 	for (int i = 0; i < 2; i++)
-		v[i] = (struct futex_waitv){.uaddr = (uint64_t)(uintptr_t)(word + i), .flags = 2 /* 32 bits */};
+		v[i] = (struct futex_waitv){.uaddr = (uint64_t)(uintptr_t)(word + i),
+			.flags = 2 /* 32 bits */};
 	pid = OK(abi_fork());
 	if (pid == 0) {
 		_exit((int)SYS(futex_waitv, v, 2, 0, NULL, 0) + 10);
@@ -278,8 +286,9 @@ CASE(threads, "futex:threads", "mmap:thread stacks")
 	EQ(futex((uint32_t *)&turns, FUTEX_WAKE, 1, NULL, NULL, 0), 0);
 }
 
-CASE(membarrier, "membarrier:MEMBARRIER_CMD_QUERY", "membarrier:MEMBARRIER_CMD_PRIVATE_EXPEDITED", "membarrier:EPERM",
-	"membarrier:EINVAL", "membarrier:MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED", "membarrier:MEMBARRIER_CMD_GLOBAL")
+CASE(membarrier, "membarrier:MEMBARRIER_CMD_QUERY", "membarrier:MEMBARRIER_CMD_PRIVATE_EXPEDITED",
+	"membarrier:EPERM", "membarrier:EINVAL",
+	"membarrier:MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED", "membarrier:MEMBARRIER_CMD_GLOBAL")
 {
 	long can = OK(SYS(membarrier, MEMBARRIER_CMD_QUERY, 0, 0));
 

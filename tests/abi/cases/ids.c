@@ -35,8 +35,8 @@ static uint64_t effective_caps(void)
 	return data[0].effective | (uint64_t)data[1].effective << 32;
 }
 
-CASE(root, "getuid:value", "geteuid:value", "getgid:value", "getegid:value", "getresuid:values", "getresgid:values",
-	"getresuid:EFAULT")
+CASE(root, "getuid:value", "geteuid:value", "getgid:value", "getegid:value", "getresuid:values",
+	"getresgid:values", "getresuid:EFAULT")
 {
 	struct three g = {9, 9, 9};
 
@@ -50,7 +50,8 @@ CASE(root, "getuid:value", "geteuid:value", "getgid:value", "getegid:value", "ge
 	ERR(SYS(getresuid, (void *)-4096L, &g, &g), EFAULT);
 }
 
-CASE(setresuid, "setresuid:each", "setresuid:-1 keeps", "setresuid:EPERM", "setresuid:saved back", "geteuid:value")
+CASE(setresuid, "setresuid:each", "setresuid:-1 keeps", "setresuid:EPERM", "setresuid:saved back",
+	"geteuid:value")
 {
 	OK(SYS(setresuid, 1, 2, 3)); /* each */
 	expect_users(1, 2, 3);
@@ -64,16 +65,18 @@ CASE(setresuid, "setresuid:each", "setresuid:-1 keeps", "setresuid:EPERM", "setr
 	EQ(SYS(geteuid), 3);
 }
 
-CASE(setuid, "setuid:root sets all", "setuid:EPERM", "setuid:EINVAL", "setuid:user sets effective", "setreuid:saved follows",
-	"setreuid:EPERM")
+CASE(setuid, "setuid:root sets all", "setuid:EPERM", "setuid:EINVAL", "setuid:user sets effective",
+	"setreuid:saved follows", "setreuid:EPERM")
 {
-	CHILD_OK {
+	CHILD_OK
+	{
 		OK(SYS(setuid, 7)); /* root sets all */
 		expect_users(7, 7, 7);
 		ERR(SYS(setuid, 0), EPERM);
 		ERR(SYS(setuid, -1), EINVAL);
 	}
-	CHILD_OK {
+	CHILD_OK
+	{
 		OK(SYS(setresuid, 5, 6, 0));
 		OK(SYS(setuid, 5)); /* user sets effective */
 		expect_users(5, 5, 0);
@@ -84,8 +87,8 @@ CASE(setuid, "setuid:root sets all", "setuid:EPERM", "setuid:EINVAL", "setuid:us
 	ERR(SYS(setreuid, 0, -1), EPERM);
 }
 
-CASE(setgid, "setresgid:each", "setgid:root sets all", "setregid:saved follows", "setresgid:EPERM", "setgid:EPERM",
-	"setregid:EPERM", "setgid:EINVAL")
+CASE(setgid, "setresgid:each", "setgid:root sets all", "setregid:saved follows", "setresgid:EPERM",
+	"setgid:EPERM", "setregid:EPERM", "setgid:EINVAL")
 {
 	struct three g;
 
@@ -104,13 +107,13 @@ CASE(setgid, "setresgid:each", "setgid:root sets all", "setregid:saved follows",
 	OK(SYS(setresgid, 9, 8, 8));
 }
 
-CASE(groups, "setgroups:list", "getgroups:list", "getgroups:EINVAL", "setgroups:EPERM", "setgroups:EINVAL",
-	"getgroups:size", "setgroups:grants access", "getgroups:EFAULT")
+CASE(groups, "setgroups:list", "getgroups:list", "getgroups:EINVAL", "setgroups:EPERM",
+	"setgroups:EINVAL", "getgroups:size", "setgroups:grants access", "getgroups:EFAULT")
 {
 	uint32_t set[3] = {300, 100, 200}, got[3];
 	static uint32_t many[65537];
 
-	OK(SYS(setgroups, 3, set)); /* list */
+	OK(SYS(setgroups, 3, set));     /* list */
 	EQ(SYS(getgroups, 0, NULL), 3); /* size */
 	EQ(SYS(getgroups, 3, got), 3);
 	EQ(got[0] + got[1] + got[2], 600);
@@ -128,7 +131,8 @@ CASE(groups, "setgroups:list", "getgroups:list", "getgroups:EINVAL", "setgroups:
 	EQ(SYS(getgroups, 0, NULL), 3);
 }
 
-CASE(fsuid, "setfsuid:old value", "setfsgid:old value", "setfsuid:refused in silence", "setfsuid:used for files")
+CASE(fsuid, "setfsuid:old value", "setfsgid:old value", "setfsuid:refused in silence",
+	"setfsuid:used for files")
 {
 	struct stat st;
 
@@ -146,19 +150,21 @@ CASE(fsuid, "setfsuid:old value", "setfsgid:old value", "setfsuid:refused in sil
 	EQ(SYS(setfsuid, -1), 1000); /* refused in silence */
 }
 
-CASE(capabilities, "capget:root has them", "capset:drops", "capset:EPERM", "capget:EINVAL", "capset:EINVAL",
-	"capget:ESRCH", "setresuid:clears capabilities")
+CASE(capabilities, "capget:root has them", "capset:drops", "capset:EPERM", "capget:EINVAL",
+	"capset:EINVAL", "capget:ESRCH", "setresuid:clears capabilities")
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {};
 	uint64_t all = effective_caps();
 
 	T(all & (1ull << CAP_CHOWN) && all & (1ull << CAP_KILL) && all & (1ull << CAP_SETUID));
-	CHILD_OK {
+	CHILD_OK
+	{
 		OK(SYS(setresuid, 1000, 1000, 1000)); /* clears capabilities */
 		EQ(effective_caps(), 0);
 	}
-	CHILD_OK {
+	CHILD_OK
+	{
 		OK(SYS(setresuid, -1, 1000, -1));
 		EQ(effective_caps(), 0);
 		OK(SYS(setresuid, -1, 0, -1));
@@ -208,8 +214,8 @@ CASE(override, "openat:CAP_DAC_OVERRIDE", "capset:drops", "kill:CAP_KILL", "open
 	EQ(abi_wait(pid), SIGTERM);
 }
 
-CASE(keepcaps, "prctl:PR_SET_KEEPCAPS", "prctl:PR_CAPBSET_READ", "prctl:PR_CAPBSET_DROP", "prctl:PR_GET_KEEPCAPS",
-	"prctl:PR_GET_SECUREBITS", "prctl:EINVAL")
+CASE(keepcaps, "prctl:PR_SET_KEEPCAPS", "prctl:PR_CAPBSET_READ", "prctl:PR_CAPBSET_DROP",
+	"prctl:PR_GET_KEEPCAPS", "prctl:PR_GET_SECUREBITS", "prctl:EINVAL")
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2];
@@ -227,12 +233,13 @@ CASE(keepcaps, "prctl:PR_SET_KEEPCAPS", "prctl:PR_CAPBSET_READ", "prctl:PR_CAPBS
 	T(data[0].permitted & (1u << CAP_KILL)); /* kept, and may be raised again */
 }
 
-CASE(apt_sandbox, "setgroups:one group", "setresgid:user", "setresuid:user", "openat:EACCES", "setuid:EPERM")
+CASE(apt_sandbox, "setgroups:one group", "setresgid:user", "setresuid:user", "openat:EACCES",
+	"setuid:EPERM")
 {
 	uint32_t group = 65534;
 
 	/* The steps by which apt enters its sandbox user. */
-	OK(SYS(setgroups, 1, &group)); /* one group */
+	OK(SYS(setgroups, 1, &group));           /* one group */
 	OK(SYS(setresgid, 65534, 65534, 65534)); /* user */
 	OK(SYS(setresuid, 42, 42, 42));
 	expect_users(42, 42, 42);

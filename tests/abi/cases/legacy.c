@@ -14,8 +14,8 @@
 #include <sys/sysmacros.h>
 #include <utime.h>
 
-CASE(files, "open:O_CREAT", "open:ENOENT", "creat:truncates", "stat:fields", "lstat:link itself", "access:F_OK",
-	"access:EACCES", "open:EEXIST", "stat:ENOENT", "creat:mode")
+CASE(files, "open:O_CREAT", "open:ENOENT", "creat:truncates", "stat:fields", "lstat:link itself",
+	"access:F_OK", "access:EACCES", "open:EEXIST", "stat:ENOENT", "creat:mode")
 {
 	struct stat st;
 	long fd = OK(SYS(open, "f", O_CREAT | O_RDWR, 0640));
@@ -36,9 +36,9 @@ CASE(files, "open:O_CREAT", "open:ENOENT", "creat:truncates", "stat:fields", "ls
 	ERR(SYS(access, "f", X_OK), EACCES);
 }
 
-CASE(names, "link:EEXIST", "unlink:ENOENT", "rename:replaces", "symlink:EEXIST", "readlink:length", "mkdir:EEXIST",
-	"rmdir:ENOTEMPTY", "readlink:EINVAL", "rename:ENOENT", "renameat:replaces", "rmdir:ENOTDIR", "unlink:EISDIR",
-	"mkdir:mode")
+CASE(names, "link:EEXIST", "unlink:ENOENT", "rename:replaces", "symlink:EEXIST", "readlink:length",
+	"mkdir:EEXIST", "rmdir:ENOTEMPTY", "readlink:EINVAL", "rename:ENOENT", "renameat:replaces",
+	"rmdir:ENOTDIR", "unlink:EISDIR", "mkdir:mode")
 {
 	char buf[8];
 
@@ -63,8 +63,8 @@ CASE(names, "link:EEXIST", "unlink:ENOENT", "rename:replaces", "symlink:EEXIST",
 	ERR(SYS(unlink, "d"), ENOENT);
 }
 
-CASE(attributes, "chmod:mode", "chown:owner", "lchown:link itself", "utime:times", "utimes:times", "futimesat:times",
-	"mknod:S_IFIFO", "chmod:ENOENT", "chown:ENOENT", "utime:ENOENT")
+CASE(attributes, "chmod:mode", "chown:owner", "lchown:link itself", "utime:times", "utimes:times",
+	"futimesat:times", "mknod:S_IFIFO", "chmod:ENOENT", "chown:ENOENT", "utime:ENOENT")
 {
 	struct utimbuf ub = {100, 200};
 	struct timeval tv[2] = {{300, 5}, {400, 6}};
@@ -72,8 +72,8 @@ CASE(attributes, "chmod:mode", "chown:owner", "lchown:link itself", "utime:times
 
 	abi_file("f", "");
 	OK(SYS(symlink, "f", "l"));
-	OK(SYS(chmod, "l", 0711)); /* mode */
-	OK(SYS(chown, "l", 3, 4)); /* owner, of the target */
+	OK(SYS(chmod, "l", 0711));  /* mode */
+	OK(SYS(chown, "l", 3, 4));  /* owner, of the target */
 	OK(SYS(lchown, "l", 5, 6)); /* link itself */
 	OK(SYS(lstat, "f", &st));
 	T(st.st_mode == (S_IFREG | 0711) && st.st_uid == 3 && st.st_gid == 4);
@@ -96,15 +96,16 @@ CASE(attributes, "chmod:mode", "chown:owner", "lchown:link itself", "utime:times
 	ERR(SYS(utime, "gone", NULL), ENOENT);
 }
 
-CASE(descriptors, "pipe:ends", "dup2:same number", "dup2:EBADF", "pipe:EFAULT", "dup2:replaces", "getdents:entries")
+CASE(descriptors, "pipe:ends", "dup2:same number", "dup2:EBADF", "pipe:EFAULT", "dup2:replaces",
+	"getdents:entries")
 {
 	char buf[1024];
 	int fds[2];
 	long fd;
 
-	OK(SYS(pipe, fds)); /* ends */
+	OK(SYS(pipe, fds));                    /* ends */
 	EQ(SYS(dup2, fds[0], fds[0]), fds[0]); /* same number */
-	EQ(SYS(dup2, fds[0], 40), 40); /* replaces */
+	EQ(SYS(dup2, fds[0], 40), 40);         /* replaces */
 	ERR(SYS(dup2, 999, 41), EBADF);
 	ERR(SYS(dup2, 999, 999), EBADF);
 	ERR(SYS(pipe, (void *)-4096L), EFAULT);
@@ -114,8 +115,8 @@ CASE(descriptors, "pipe:ends", "dup2:same number", "dup2:EBADF", "pipe:EFAULT", 
 	EQ(SYS(getdents, fd, buf, sizeof(buf)), 0);
 }
 
-CASE(waiting, "poll:POLLIN", "poll:expires", "select:sets", "select:expires", "epoll_create:EINVAL", "epoll_wait:event",
-	"poll:POLLNVAL", "select:EBADF", "select:rest of time")
+CASE(waiting, "poll:POLLIN", "poll:expires", "select:sets", "select:expires", "epoll_create:EINVAL",
+	"epoll_wait:event", "poll:POLLNVAL", "select:EBADF", "select:rest of time")
 {
 	struct epoll_event e = {.events = EPOLLIN};
 	struct timeval tv = {0, 20000};
@@ -136,8 +137,8 @@ CASE(waiting, "poll:POLLIN", "poll:expires", "select:sets", "select:expires", "e
 	FD_ZERO(&in);
 	FD_SET(fds[0], &in);
 	EQ(SYS(select, fds[0] + 1, &in, NULL, NULL, NULL), 1); /* sets */
-	EQ(SYS(select, 0, NULL, NULL, NULL, &tv), 0); /* expires */
-	T(tv.tv_sec == 0 && tv.tv_usec == 0); /* rest of time */
+	EQ(SYS(select, 0, NULL, NULL, NULL, &tv), 0);          /* expires */
+	T(tv.tv_sec == 0 && tv.tv_usec == 0);                  /* rest of time */
 	FD_SET(60, &in);
 	ERR(SYS(select, 61, &in, NULL, NULL, &tv), EBADF);
 	ERR(SYS(epoll_create, 0), EINVAL);
@@ -169,8 +170,8 @@ CASE(inotify, "inotify_init:value")
 
 static volatile int word;
 
-CASE(processes, "fork:value", "vfork:shares and waits", "getpgrp:value", "time:value", "pause:EINTR", "alarm:rest",
-	"fork:status")
+CASE(processes, "fork:value", "vfork:shares and waits", "getpgrp:value", "time:value",
+	"pause:EINTR", "alarm:rest", "fork:status")
 {
 	struct timeval tv;
 	long pid = OK(SYS(fork)), t; /* value */
@@ -208,8 +209,8 @@ CASE(processes, "fork:value", "vfork:shares and waits", "getpgrp:value", "time:v
 	ERR(SYS(pause), EINTR);
 }
 
-CASE(segment_bases, "arch_prctl:ARCH_GET_FS", "arch_prctl:ARCH_SET_GS", "arch_prctl:ARCH_GET_GS", "arch_prctl:EPERM",
-	"arch_prctl:EINVAL", "arch_prctl:EFAULT")
+CASE(segment_bases, "arch_prctl:ARCH_GET_FS", "arch_prctl:ARCH_SET_GS", "arch_prctl:ARCH_GET_GS",
+	"arch_prctl:EPERM", "arch_prctl:EINVAL", "arch_prctl:EFAULT")
 {
 	uint64_t base = 0, here = 0x1122334455667788;
 
@@ -221,7 +222,8 @@ CASE(segment_bases, "arch_prctl:ARCH_GET_FS", "arch_prctl:ARCH_SET_GS", "arch_pr
 	__asm__ volatile("movq %%gs:0, %0" : "=r"(base));
 	EQ(base, 0x1122334455667788);
 	/* It survives a switch to another task and back. */
-	CHILD_OK {
+	CHILD_OK
+	{
 		OK(SYS(arch_prctl, ARCH_SET_GS, 0));
 	}
 	__asm__ volatile("movq %%gs:0, %0" : "=r"(base));

@@ -40,7 +40,8 @@ static int fault_of(volatile char *p, bool write)
 	int st;
 
 	SYS(prlimit64, 0, RLIMIT_CORE, &l, NULL);
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		if (write)
 			*p = 1;
 		else
@@ -49,7 +50,8 @@ static int fault_of(volatile char *p, bool write)
 	return WIFSIGNALED(st) ? WTERMSIG(st) : 0;
 }
 
-CASE(anonymous, "mmap:MAP_ANONYMOUS", "mmap:MAP_PRIVATE", "munmap:unmaps", "mmap:zeroes", "mmap:PROT_READ")
+CASE(anonymous, "mmap:MAP_ANONYMOUS", "mmap:MAP_PRIVATE", "munmap:unmaps", "mmap:zeroes",
+	"mmap:PROT_READ")
 {
 	char *p = map(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -68,16 +70,19 @@ CASE(anonymous, "mmap:MAP_ANONYMOUS", "mmap:MAP_PRIVATE", "munmap:unmaps", "mmap
 	EQ(fault_of(p, true), SIGSEGV);
 }
 
-CASE(errors, "mmap:EINVAL", "mmap:EBADF", "mmap:EACCES", "mmap:ENODEV", "mmap:ENOMEM", "munmap:EINVAL", "mmap:EOVERFLOW",
-	"mmap:EOPNOTSUPP")
+CASE(errors, "mmap:EINVAL", "mmap:EBADF", "mmap:EACCES", "mmap:ENODEV", "mmap:ENOMEM",
+	"munmap:EINVAL", "mmap:EOVERFLOW", "mmap:EOPNOTSUPP")
 {
 	long fd = new_file(PAGE), ro, dir, wo;
 	int fds[2];
 
 	ERR(map(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), EINVAL);
-	ERR(map(NULL, PAGE, PROT_READ, MAP_ANONYMOUS, -1, 0), EINVAL); /* neither shared nor private */
+	ERR(map(NULL, PAGE, PROT_READ, MAP_ANONYMOUS, -1, 0),
+		EINVAL); /* neither shared nor private */
 	ERR(map(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 100), EINVAL);
-	ERR(map((void *)(PAGE * 16 + 1), PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), EINVAL);
+	ERR(map((void *)(PAGE * 16 + 1), PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		    -1, 0),
+		EINVAL);
 	ERR(map(NULL, PAGE, PROT_READ, MAP_PRIVATE, 999, 0), EBADF);
 	ro = OK(SYS(openat, AT_FDCWD, "f", O_RDONLY));
 	ERR(map(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, ro, 0), EACCES);
@@ -101,12 +106,15 @@ CASE(fixed, "mmap:MAP_FIXED", "mmap:MAP_FIXED_NOREPLACE", "mmap:EEXIST", "mmap:h
 	char *p = anon(4 * PAGE), *q;
 
 	memset(p, 7, 4 * PAGE);
-	EQ(map(p + PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), p + PAGE);
+	EQ(map(p + PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+		p + PAGE);
 	T(p[0] == 7 && p[PAGE] == 0 && p[2 * PAGE] == 7);
-	ERR(map(p, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0), EEXIST);
+	ERR(map(p, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
+		EEXIST);
 	OK(SYS(munmap, p, 4 * PAGE));
 	EQ(map(p, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0), p);
-	q = map(p, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* hint: taken, so elsewhere */
+	q = map(p, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		0); /* hint: taken, so elsewhere */
 	OK(q);
 	T(q != p);
 }
@@ -117,8 +125,8 @@ CASE(low_address, "mmap:EPERM", "mmap:MAP_FIXED")
 	ERR(map((void *)0, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), EPERM);
 }
 
-CASE(protect, "mprotect:PROT_NONE", "mprotect:PROT_READ", "mprotect:splits", "mprotect:ENOMEM", "mprotect:EINVAL",
-	"mprotect:EACCES", "mprotect:PROT_EXEC")
+CASE(protect, "mprotect:PROT_NONE", "mprotect:PROT_READ", "mprotect:splits", "mprotect:ENOMEM",
+	"mprotect:EINVAL", "mprotect:EACCES", "mprotect:PROT_EXEC")
 {
 	char *p = anon(4 * PAGE), *m;
 	long fd = new_file(PAGE), ro;
@@ -151,7 +159,8 @@ CASE(protect, "mprotect:PROT_NONE", "mprotect:PROT_READ", "mprotect:splits", "mp
 #endif
 	__builtin___clear_cache(p + 2 * PAGE, p + 2 * PAGE + 8);
 	int st;
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		((int (*)(void))(uintptr_t)(p + 2 * PAGE))();
 	}
 	EQ(WTERMSIG(st), SIGSEGV); /* not executable yet */
@@ -159,8 +168,9 @@ CASE(protect, "mprotect:PROT_NONE", "mprotect:PROT_READ", "mprotect:splits", "mp
 	EQ(((int (*)(void))(uintptr_t)(p + 2 * PAGE))(), 42);
 }
 
-CASE(remap, "mremap:grows in place", "mremap:shrinks", "mremap:MREMAP_MAYMOVE", "mremap:MREMAP_FIXED", "mremap:ENOMEM",
-	"mremap:EINVAL", "mremap:EFAULT", "mremap:MREMAP_DONTUNMAP")
+CASE(remap, "mremap:grows in place", "mremap:shrinks", "mremap:MREMAP_MAYMOVE",
+	"mremap:MREMAP_FIXED", "mremap:ENOMEM", "mremap:EINVAL", "mremap:EFAULT",
+	"mremap:MREMAP_DONTUNMAP")
 {
 	char *p = anon(4 * PAGE), *q, *target = anon(4 * PAGE);
 
@@ -185,8 +195,9 @@ CASE(remap, "mremap:grows in place", "mremap:shrinks", "mremap:MREMAP_MAYMOVE", 
 	T(q[0] == 9 && target[0] == 0);
 }
 
-CASE(advice, "madvise:MADV_DONTNEED", "madvise:MADV_FREE", "madvise:EINVAL", "madvise:ENOMEM", "madvise:MADV_WILLNEED",
-	"madvise:MADV_DONTFORK", "madvise:MADV_WIPEONFORK", "madvise:file page returns")
+CASE(advice, "madvise:MADV_DONTNEED", "madvise:MADV_FREE", "madvise:EINVAL", "madvise:ENOMEM",
+	"madvise:MADV_WILLNEED", "madvise:MADV_DONTFORK", "madvise:MADV_WIPEONFORK",
+	"madvise:file page returns")
 {
 	char *p = anon(4 * PAGE), *m;
 	long fd = new_file(PAGE);
@@ -208,7 +219,8 @@ CASE(advice, "madvise:MADV_DONTNEED", "madvise:MADV_FREE", "madvise:EINVAL", "ma
 	OK(SYS(madvise, p + 2 * PAGE, PAGE, MADV_DONTFORK));
 	EQ(fault_of(p + 2 * PAGE, false), SIGSEGV);
 	OK(SYS(madvise, p + 3 * PAGE, PAGE, MADV_WIPEONFORK));
-	CHILD_OK {
+	CHILD_OK
+	{
 		EQ(p[3 * PAGE], 0);
 	}
 	EQ(p[3 * PAGE], 3);
@@ -216,8 +228,8 @@ CASE(advice, "madvise:MADV_DONTNEED", "madvise:MADV_FREE", "madvise:EINVAL", "ma
 	ERR(SYS(madvise, p, 2 * PAGE, MADV_DONTNEED), ENOMEM);
 }
 
-CASE(shared_file, "mmap:MAP_SHARED", "msync:MS_SYNC", "msync:ENOMEM", "msync:EINVAL", "msync:MS_ASYNC",
-	"write:coherent with mapping", "pread64:coherent with mapping")
+CASE(shared_file, "mmap:MAP_SHARED", "msync:MS_SYNC", "msync:ENOMEM", "msync:EINVAL",
+	"msync:MS_ASYNC", "write:coherent with mapping", "pread64:coherent with mapping")
 {
 	char buf[8];
 	long fd = new_file(2 * PAGE);
@@ -243,7 +255,8 @@ CASE(shared_file, "mmap:MAP_SHARED", "msync:MS_SYNC", "msync:ENOMEM", "msync:EIN
 	OK(SYS(close, fd));
 	OK(SYS(unlinkat, AT_FDCWD, "f", 0));
 	EQ(p[0], 'W');
-	CHILD_OK {
+	CHILD_OK
+	{
 		p[1] = 'C';
 	}
 	EQ(p[1], 'C');
@@ -259,11 +272,13 @@ CASE(private_file, "mmap:MAP_PRIVATE", "mmap:copy on write", "clone:copies mappi
 	EQ(SYS(pread64, fd, buf, 1, 0), 1);
 	EQ(buf[0], 0);
 	q[0] = 1;
-	CHILD_OK {
+	CHILD_OK
+	{
 		EQ(p[0], 'p');
 		p[0] = 'c'; /* copies mapping */
 		q[0] = 2;
-		CHILD_OK {
+		CHILD_OK
+		{
 			EQ(q[0], 2);
 			q[0] = 3;
 		}
@@ -272,8 +287,8 @@ CASE(private_file, "mmap:MAP_PRIVATE", "mmap:copy on write", "clone:copies mappi
 	T(p[0] == 'p' && q[0] == 1);
 }
 
-CASE(beyond_end, "signal:SIGBUS beyond the end", "ftruncate:takes mapped pages away", "ftruncate:grows under mapping",
-	"mmap:rest of last page")
+CASE(beyond_end, "signal:SIGBUS beyond the end", "ftruncate:takes mapped pages away",
+	"ftruncate:grows under mapping", "mmap:rest of last page")
 {
 	long fd = new_file(100);
 	char *p = map(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -293,16 +308,20 @@ CASE(beyond_end, "signal:SIGBUS beyond the end", "ftruncate:takes mapped pages a
 	ERR(SYS(write, fd, p + PAGE, 10), EFAULT);
 }
 
-CASE(shared_anonymous, "mmap:MAP_SHARED", "mmap:MAP_POPULATE", "mmap:MAP_NORESERVE", "mmap:shared with child")
+CASE(shared_anonymous, "mmap:MAP_SHARED", "mmap:MAP_POPULATE", "mmap:MAP_NORESERVE",
+	"mmap:shared with child")
 {
-	char *p = map(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	char *p = map(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	OK(p);
-	CHILD_OK {
+	CHILD_OK
+	{
 		p[PAGE] = 5; /* shared with child */
 	}
 	EQ(p[PAGE], 5);
-	OK(map(NULL, 1l << 34, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+	OK(map(NULL, 1l << 34, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		-1, 0));
 }
 
 CASE(break, "brk:grows", "brk:shrinks", "brk:refused keeps", "prlimit64:RLIMIT_DATA")
@@ -323,9 +342,9 @@ CASE(break, "brk:grows", "brk:shrinks", "brk:refused keeps", "prlimit64:RLIMIT_D
 	EQ(SYS(brk, start + (64l << 20)), start + 2 * PAGE);
 }
 
-CASE(resident, "mincore:vector", "mincore:ENOMEM", "mincore:EINVAL", "mincore:EFAULT", "mlock:pages", "munlock:pages",
-	"mlock:ENOMEM", "mlockall:MCL_CURRENT", "munlockall:all", "mlock2:MLOCK_ONFAULT", "mlockall:EINVAL",
-	"mlock2:EINVAL")
+CASE(resident, "mincore:vector", "mincore:ENOMEM", "mincore:EINVAL", "mincore:EFAULT",
+	"mlock:pages", "munlock:pages", "mlock:ENOMEM", "mlockall:MCL_CURRENT", "munlockall:all",
+	"mlock2:MLOCK_ONFAULT", "mlockall:EINVAL", "mlock2:EINVAL")
 {
 	unsigned char vec[4] = {9, 9, 9, 9};
 	char *p = anon(4 * PAGE);
@@ -333,7 +352,7 @@ CASE(resident, "mincore:vector", "mincore:ENOMEM", "mincore:EINVAL", "mincore:EF
 	p[PAGE] = 1;
 	OK(SYS(mincore, p, 4 * PAGE, vec));
 	T((vec[0] & 1) == 0 && (vec[1] & 1) == 1); /* vector */
-	OK(SYS(mlock, p, 4 * PAGE)); /* pages */
+	OK(SYS(mlock, p, 4 * PAGE));               /* pages */
 	OK(SYS(mincore, p, 4 * PAGE, vec));
 	T((vec[0] & vec[1] & vec[2] & vec[3] & 1) == 1);
 	OK(SYS(munlock, p, 4 * PAGE)); /* pages */
@@ -349,7 +368,8 @@ CASE(resident, "mincore:vector", "mincore:ENOMEM", "mincore:EINVAL", "mincore:EF
 	ERR(SYS(mlock, p, 2 * PAGE), ENOMEM);
 }
 
-CASE(lock_limit, "mlock:EPERM", "mlock:ENOMEM", "prlimit64:RLIMIT_MEMLOCK", "prlimit64:RLIMIT_AS", "mmap:ENOMEM")
+CASE(lock_limit, "mlock:EPERM", "mlock:ENOMEM", "prlimit64:RLIMIT_MEMLOCK", "prlimit64:RLIMIT_AS",
+	"mmap:ENOMEM")
 {
 	struct {
 		uint64_t soft, hard;
@@ -385,7 +405,8 @@ CASE(grows_down, "mmap:MAP_GROWSDOWN", "signal:stack grows", "prlimit64:RLIMIT_S
 	int st;
 
 	/* The stack of a process grows by use, up to its limit. */
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		_exit(use_stack(4 << 20)); /* stack grows */
 	}
 	EQ(st, 3 << 8);
@@ -395,11 +416,13 @@ CASE(grows_down, "mmap:MAP_GROWSDOWN", "signal:stack grows", "prlimit64:RLIMIT_S
 	OK(SYS(prlimit64, 0, RLIMIT_STACK, NULL, &l));
 	l.soft = 256 << 10;
 	OK(SYS(prlimit64, 0, RLIMIT_STACK, &l, NULL));
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		use_stack(1 << 20);
 	}
 	EQ(WTERMSIG(st), SIGSEGV);
-	OK(map(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0));
+	OK(map(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN,
+		-1, 0));
 }
 
 CASE(many_mappings, "mmap:many", "mprotect:many splits", "munmap:range of many")
@@ -419,8 +442,8 @@ CASE(many_mappings, "mmap:many", "mprotect:many splits", "munmap:range of many")
 	ERR(SYS(mincore, p, PAGE, p), ENOMEM);
 }
 
-CASE(process_access, "memfd_create:mapped", "mmap:MAP_SHARED", "fcntl:F_SEAL_WRITE", "fcntl:EBUSY", "mmap:EPERM",
-	"mmap:ENOMEM")
+CASE(process_access, "memfd_create:mapped", "mmap:MAP_SHARED", "fcntl:F_SEAL_WRITE", "fcntl:EBUSY",
+	"mmap:EPERM", "mmap:ENOMEM")
 {
 	long fd = OK(SYS(memfd_create, "m", MFD_ALLOW_SEALING));
 	char *p;
@@ -434,12 +457,15 @@ CASE(process_access, "memfd_create:mapped", "mmap:MAP_SHARED", "fcntl:F_SEAL_WRI
 	ERR(map(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), EPERM);
 	OK(map(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0));
 	/* Nothing below user space's end is left for this one. */
-	ERR(map(NULL, NO_ADDRESS, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), ENOMEM);
+	ERR(map(NULL, NO_ADDRESS, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+		ENOMEM);
 }
 
-CASE(kernel_addresses, "write:EFAULT", "read:EFAULT", "mmap:ENOMEM", "munmap:EINVAL", "mprotect:ENOMEM")
+CASE(kernel_addresses, "write:EFAULT", "read:EFAULT", "mmap:ENOMEM", "munmap:EINVAL",
+	"mprotect:ENOMEM")
 {
-	static const unsigned long bad[] = {NO_ADDRESS, 0xffff800000000000, 0xffffffff80000000, -4096ul};
+	static const unsigned long bad[] = {NO_ADDRESS, 0xffff800000000000, 0xffffffff80000000,
+		-4096ul};
 	int fds[2];
 
 	OK(SYS(pipe2, fds, 0));
@@ -447,7 +473,9 @@ CASE(kernel_addresses, "write:EFAULT", "read:EFAULT", "mmap:ENOMEM", "munmap:EIN
 	for (int i = 0; i < 4; i++) {
 		ERR(SYS(write, fds[1], bad[i], 8), EFAULT);
 		ERR(SYS(read, fds[0], bad[i], 8), EFAULT);
-		ERR(map((void *)bad[i], PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), ENOMEM);
+		ERR(map((void *)bad[i], PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+			    -1, 0),
+			ENOMEM);
 		ERR(SYS(munmap, bad[i], PAGE), EINVAL);
 		ERR(SYS(mprotect, bad[i], PAGE, PROT_READ), ENOMEM);
 	}

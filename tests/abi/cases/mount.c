@@ -17,7 +17,8 @@ static long remount(const char *dir, unsigned long flags)
 	return SYS(mount, "none", dir, NULL, MS_REMOUNT | flags, NULL);
 }
 
-CASE(tmpfs, "mount:tmpfs", "umount2:value", "mount:hides what is below", "newfstatat:device of mount", "mount:options")
+CASE(tmpfs, "mount:tmpfs", "umount2:value", "mount:hides what is below",
+	"newfstatat:device of mount", "mount:options")
 {
 	struct stat below, above, root;
 
@@ -25,9 +26,9 @@ CASE(tmpfs, "mount:tmpfs", "umount2:value", "mount:hides what is below", "newfst
 	abi_file("m/under", "");
 	OK(SYS(newfstatat, AT_FDCWD, "m", &below, 0));
 	OK(SYS(mount, "none", "m", "tmpfs", 0, "mode=700,uid=7,size=1m"));
-	OK(SYS(newfstatat, AT_FDCWD, "m", &above, 0)); /* tmpfs */
-	T(above.st_dev != below.st_dev); /* device of mount */
-	T(above.st_mode == (S_IFDIR | 0700) && above.st_uid == 7); /* options */
+	OK(SYS(newfstatat, AT_FDCWD, "m", &above, 0));               /* tmpfs */
+	T(above.st_dev != below.st_dev);                             /* device of mount */
+	T(above.st_mode == (S_IFDIR | 0700) && above.st_uid == 7);   /* options */
 	ERR(SYS(newfstatat, AT_FDCWD, "m/under", &root, 0), ENOENT); /* hides what is below */
 	OK(SYS(newfstatat, AT_FDCWD, "m/..", &root, 0));
 	OK(SYS(newfstatat, AT_FDCWD, ".", &below, 0));
@@ -37,8 +38,9 @@ CASE(tmpfs, "mount:tmpfs", "umount2:value", "mount:hides what is below", "newfst
 	OK(SYS(newfstatat, AT_FDCWD, "m/under", &root, 0));
 }
 
-CASE(errors, "mount:ENODEV", "mount:ENOENT", "mount:ENOTDIR", "mount:EPERM", "umount2:EINVAL", "umount2:ENOENT",
-	"umount2:EPERM", "mount:EFAULT", "mount:EINVAL", "mount:ENOTBLK", "umount2:EBUSY")
+CASE(errors, "mount:ENODEV", "mount:ENOENT", "mount:ENOTDIR", "mount:EPERM", "umount2:EINVAL",
+	"umount2:ENOENT", "umount2:EPERM", "mount:EFAULT", "mount:EINVAL", "mount:ENOTBLK",
+	"umount2:EBUSY")
 {
 	OK(SYS(mkdirat, AT_FDCWD, "m", 0755));
 	abi_file("f", "");
@@ -61,7 +63,8 @@ CASE(errors, "mount:ENODEV", "mount:ENOENT", "mount:ENOTDIR", "mount:EPERM", "um
 	ERR(SYS(umount2, "n", 0), EPERM);
 }
 
-CASE(busy, "umount2:EBUSY", "umount2:MNT_DETACH", "umount2:MNT_EXPIRE", "umount2:EAGAIN", "umount2:UMOUNT_NOFOLLOW")
+CASE(busy, "umount2:EBUSY", "umount2:MNT_DETACH", "umount2:MNT_EXPIRE", "umount2:EAGAIN",
+	"umount2:UMOUNT_NOFOLLOW")
 {
 	long fd;
 
@@ -82,7 +85,8 @@ CASE(busy, "umount2:EBUSY", "umount2:MNT_DETACH", "umount2:MNT_EXPIRE", "umount2
 	OK(SYS(umount2, "l", 0));
 }
 
-CASE(bind, "mount:MS_BIND", "mount:MS_REC", "openat:through bind", "renameat2:EXDEV", "linkat:EXDEV")
+CASE(bind, "mount:MS_BIND", "mount:MS_REC", "openat:through bind", "renameat2:EXDEV",
+	"linkat:EXDEV")
 {
 	char buf[8];
 
@@ -114,9 +118,10 @@ CASE(bind, "mount:MS_BIND", "mount:MS_REC", "openat:through bind", "renameat2:EX
 	OK(SYS(umount2, "a/sub", MNT_DETACH));
 }
 
-CASE(read_only, "mount:MS_RDONLY", "mount:MS_REMOUNT", "openat:EROFS", "mkdirat:EROFS", "unlinkat:EROFS",
-	"fchmodat:EROFS", "utimensat:EROFS", "faccessat:EROFS", "truncate:EROFS", "symlinkat:EROFS",
-	"mknodat:EROFS", "linkat:EROFS", "fchownat:EROFS", "renameat2:EROFS", "mount:EBUSY")
+CASE(read_only, "mount:MS_RDONLY", "mount:MS_REMOUNT", "openat:EROFS", "mkdirat:EROFS",
+	"unlinkat:EROFS", "fchmodat:EROFS", "utimensat:EROFS", "faccessat:EROFS", "truncate:EROFS",
+	"symlinkat:EROFS", "mknodat:EROFS", "linkat:EROFS", "fchownat:EROFS", "renameat2:EROFS",
+	"mount:EBUSY")
 {
 	long fd;
 
@@ -145,8 +150,8 @@ CASE(read_only, "mount:MS_RDONLY", "mount:MS_REMOUNT", "openat:EROFS", "mkdirat:
 	OK(SYS(umount2, "m", MNT_DETACH));
 }
 
-CASE(restrictions, "mount:MS_NOEXEC", "mount:MS_NODEV", "execve:EACCES", "openat:EACCES", "mmap:EPERM",
-	"statfs:flags", "mount:MS_NOSUID")
+CASE(restrictions, "mount:MS_NOEXEC", "mount:MS_NODEV", "execve:EACCES", "openat:EACCES",
+	"mmap:EPERM", "statfs:flags", "mount:MS_NOSUID")
 {
 	char *argv[] = {"x", NULL};
 	struct statfs s;
@@ -162,7 +167,8 @@ CASE(restrictions, "mount:MS_NOEXEC", "mount:MS_NODEV", "execve:EACCES", "openat
 	ERR(SYS(openat, AT_FDCWD, "m/null", O_RDONLY), EACCES);
 	OK(SYS(statfs, "m", &s));
 	/* flags */
-	EQ(s.f_flags & (ST_NOEXEC | ST_NODEV | ST_NOSUID | ST_RDONLY), ST_NOEXEC | ST_NODEV | ST_NOSUID);
+	EQ(s.f_flags & (ST_NOEXEC | ST_NODEV | ST_NOSUID | ST_RDONLY),
+		ST_NOEXEC | ST_NODEV | ST_NOSUID);
 	OK(SYS(close, fd));
 	OK(SYS(umount2, "m", 0));
 }
@@ -173,7 +179,8 @@ CASE(bind_read_only, "mount:MS_BIND", "mount:MS_RDONLY", "openat:EROFS", "mount:
 	OK(SYS(mkdirat, AT_FDCWD, "b", 0755));
 	abi_file("a/f", "x");
 	OK(SYS(mount, "a", "b", NULL, MS_BIND, NULL));
-	OK(SYS(mount, NULL, "b", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL)); /* per mount flags */
+	OK(SYS(mount, NULL, "b", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY,
+		NULL)); /* per mount flags */
 	ERR(SYS(openat, AT_FDCWD, "b/f", O_RDWR), EROFS);
 	OK(SYS(openat, AT_FDCWD, "a/f", O_RDWR));
 	OK(SYS(umount2, "b", 0));

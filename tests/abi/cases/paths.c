@@ -50,8 +50,8 @@ CASE(name_limits, "openat:ENAMETOOLONG", "mkdirat:ENAMETOOLONG", "symlinkat:ENAM
 	ERR(SYS(symlinkat, name, AT_FDCWD, "l"), ENAMETOOLONG);
 }
 
-CASE(dirfd, "openat:EBADF", "openat:relative to dirfd", "openat:absolute ignores dirfd", "mkdirat:EBADF",
-	"unlinkat:EBADF", "openat:ENOTDIR")
+CASE(dirfd, "openat:EBADF", "openat:relative to dirfd", "openat:absolute ignores dirfd",
+	"mkdirat:EBADF", "unlinkat:EBADF", "openat:ENOTDIR")
 {
 	long d, f;
 
@@ -59,7 +59,7 @@ CASE(dirfd, "openat:EBADF", "openat:relative to dirfd", "openat:absolute ignores
 	abi_file("d/f", "x");
 	d = OK(SYS(openat, AT_FDCWD, "d", O_RDONLY));
 	f = OK(SYS(openat, d, "f", O_RDONLY)); /* relative to dirfd */
-	OK(SYS(openat, 999, "/", O_RDONLY)); /* absolute ignores dirfd */
+	OK(SYS(openat, 999, "/", O_RDONLY));   /* absolute ignores dirfd */
 	ERR(SYS(openat, 999, "f", O_RDONLY), EBADF);
 	ERR(SYS(openat, f, "x", O_RDONLY), ENOTDIR);
 	ERR(SYS(mkdirat, 999, "x", 0700), EBADF);
@@ -93,8 +93,8 @@ CASE(symlink_loops, "openat:ELOOP", "newfstatat:ELOOP", "symlinkat:EEXIST", "sym
 	ERR(SYS(symlinkat, "x", AT_FDCWD, ""), ENOENT);
 }
 
-CASE(symlink_walk, "openat:symlink to directory", "openat:dot dot", "openat:trailing slash", "readlinkat:length",
-	"readlinkat:EINVAL", "readlinkat:ENOENT", "readlinkat:AT_EMPTY_PATH")
+CASE(symlink_walk, "openat:symlink to directory", "openat:dot dot", "openat:trailing slash",
+	"readlinkat:length", "readlinkat:EINVAL", "readlinkat:ENOENT", "readlinkat:AT_EMPTY_PATH")
 {
 	char buf[32];
 	long fd;
@@ -103,7 +103,7 @@ CASE(symlink_walk, "openat:symlink to directory", "openat:dot dot", "openat:trai
 	make_dir("d/e");
 	abi_file("d/f", "x");
 	OK(SYS(symlinkat, "d/e", AT_FDCWD, "l"));
-	OK(SYS(openat, AT_FDCWD, "l/../f", O_RDONLY)); /* dot dot of the target */
+	OK(SYS(openat, AT_FDCWD, "l/../f", O_RDONLY));          /* dot dot of the target */
 	OK(SYS(openat, AT_FDCWD, "l/", O_RDONLY | O_NOFOLLOW)); /* trailing slash: followed */
 	OK(SYS(openat, AT_FDCWD, ".//./d///e/.", O_RDONLY | O_DIRECTORY));
 	EQ(SYS(readlinkat, AT_FDCWD, "l", buf, sizeof(buf)), 3);
@@ -116,8 +116,8 @@ CASE(symlink_walk, "openat:symlink to directory", "openat:dot dot", "openat:trai
 	EQ(SYS(readlinkat, fd, "", buf, sizeof(buf)), 3); /* as AT_EMPTY_PATH, without a flag */
 }
 
-CASE(openat2, "openat2:RESOLVE_BENEATH", "openat2:RESOLVE_NO_SYMLINKS", "openat2:RESOLVE_IN_ROOT", "openat2:EXDEV",
-	"openat2:ELOOP", "openat2:EINVAL", "openat2:E2BIG")
+CASE(openat2, "openat2:RESOLVE_BENEATH", "openat2:RESOLVE_NO_SYMLINKS", "openat2:RESOLVE_IN_ROOT",
+	"openat2:EXDEV", "openat2:ELOOP", "openat2:EINVAL", "openat2:E2BIG")
 {
 	struct {
 		uint64_t flags, mode, resolve;
@@ -148,8 +148,8 @@ CASE(openat2, "openat2:RESOLVE_BENEATH", "openat2:RESOLVE_NO_SYMLINKS", "openat2
 	ERR(SYS(openat2, d, "f", big, sizeof(big)), E2BIG);
 }
 
-CASE(link, "linkat:hard link", "linkat:EEXIST", "linkat:EPERM", "linkat:ENOENT", "linkat:AT_EMPTY_PATH", "linkat:EXDEV",
-	"linkat:EINVAL")
+CASE(link, "linkat:hard link", "linkat:EEXIST", "linkat:EPERM", "linkat:ENOENT",
+	"linkat:AT_EMPTY_PATH", "linkat:EXDEV", "linkat:EINVAL")
 {
 	long fd;
 
@@ -172,7 +172,8 @@ CASE(link, "linkat:hard link", "linkat:EEXIST", "linkat:EPERM", "linkat:ENOENT",
 	EQ(links_of("f"), 3);
 }
 
-CASE(unlink, "unlinkat:open file lives", "unlinkat:EISDIR", "unlinkat:ENOENT", "unlinkat:ENOTDIR", "unlinkat:EINVAL")
+CASE(unlink, "unlinkat:open file lives", "unlinkat:EISDIR", "unlinkat:ENOENT", "unlinkat:ENOTDIR",
+	"unlinkat:EINVAL")
 {
 	struct stat st;
 	char c;
@@ -196,8 +197,8 @@ CASE(unlink, "unlinkat:open file lives", "unlinkat:EISDIR", "unlinkat:ENOENT", "
 	ERR(SYS(unlinkat, AT_FDCWD, "g", 0x8000), EINVAL);
 }
 
-CASE(rmdir, "unlinkat:AT_REMOVEDIR", "unlinkat:ENOTEMPTY", "unlinkat:EBUSY", "mkdirat:EEXIST", "mkdirat:ENOENT",
-	"mkdirat:ENOTDIR", "mkdirat:mode and umask", "mkdirat:link count")
+CASE(rmdir, "unlinkat:AT_REMOVEDIR", "unlinkat:ENOTEMPTY", "unlinkat:EBUSY", "mkdirat:EEXIST",
+	"mkdirat:ENOENT", "mkdirat:ENOTDIR", "mkdirat:mode and umask", "mkdirat:link count")
 {
 	struct stat st;
 
@@ -222,8 +223,8 @@ CASE(rmdir, "unlinkat:AT_REMOVEDIR", "unlinkat:ENOTEMPTY", "unlinkat:EBUSY", "mk
 	OK(SYS(unlinkat, AT_FDCWD, "d", AT_REMOVEDIR));
 }
 
-CASE(rename_files, "renameat2:replaces", "renameat2:ENOENT", "renameat2:open target lives", "renameat2:same inode",
-	"renameat2:EXDEV")
+CASE(rename_files, "renameat2:replaces", "renameat2:ENOENT", "renameat2:open target lives",
+	"renameat2:same inode", "renameat2:EXDEV")
 {
 	char buf[4];
 	long a, fd;
@@ -246,8 +247,8 @@ CASE(rename_files, "renameat2:replaces", "renameat2:ENOENT", "renameat2:open tar
 	ERR(SYS(renameat2, AT_FDCWD, "b", AT_FDCWD, "/proc/x", 0), EXDEV);
 }
 
-CASE(rename_dirs, "renameat2:ENOTEMPTY", "renameat2:EISDIR", "renameat2:ENOTDIR", "renameat2:EINVAL",
-	"renameat2:moves directory", "renameat2:EBUSY")
+CASE(rename_dirs, "renameat2:ENOTEMPTY", "renameat2:EISDIR", "renameat2:ENOTDIR",
+	"renameat2:EINVAL", "renameat2:moves directory", "renameat2:EBUSY")
 {
 	make_dir("a");
 	make_dir("a/sub");
@@ -263,14 +264,16 @@ CASE(rename_dirs, "renameat2:ENOTEMPTY", "renameat2:EISDIR", "renameat2:ENOTDIR"
 	ERR(SYS(renameat2, AT_FDCWD, ".", AT_FDCWD, "x", 0), EBUSY);
 	ERR(SYS(renameat2, AT_FDCWD, "a/sub", AT_FDCWD, "a", 0), ENOTEMPTY);
 	EQ(links_of("."), 5);
-	OK(SYS(renameat2, AT_FDCWD, "a/sub", AT_FDCWD, "b", 0)); /* an empty directory is replaced */
+	OK(SYS(renameat2, AT_FDCWD, "a/sub", AT_FDCWD, "b",
+		0)); /* an empty directory is replaced */
 	OK(SYS(renameat2, AT_FDCWD, "b", AT_FDCWD, "a/moved", 0)); /* moves directory */
 	EQ(links_of("."), 4);
 	EQ(links_of("a"), 3);
 	EQ(ino_of("a/moved/.."), ino_of("a"));
 }
 
-CASE(rename_flags, "renameat2:RENAME_NOREPLACE", "renameat2:EEXIST", "renameat2:RENAME_EXCHANGE", "renameat2:EINVAL")
+CASE(rename_flags, "renameat2:RENAME_NOREPLACE", "renameat2:EEXIST", "renameat2:RENAME_EXCHANGE",
+	"renameat2:EINVAL")
 {
 	long a, d;
 
@@ -284,12 +287,13 @@ CASE(rename_flags, "renameat2:RENAME_NOREPLACE", "renameat2:EEXIST", "renameat2:
 	EQ(ino_of("d"), a);
 	EQ(ino_of("b"), d);
 	ERR(SYS(renameat2, AT_FDCWD, "b", AT_FDCWD, "gone", RENAME_EXCHANGE), ENOENT);
-	ERR(SYS(renameat2, AT_FDCWD, "b", AT_FDCWD, "d", RENAME_EXCHANGE | RENAME_NOREPLACE), EINVAL);
+	ERR(SYS(renameat2, AT_FDCWD, "b", AT_FDCWD, "d", RENAME_EXCHANGE | RENAME_NOREPLACE),
+		EINVAL);
 	ERR(SYS(renameat2, AT_FDCWD, "b", AT_FDCWD, "d", 0x100), EINVAL);
 }
 
-CASE(cwd, "chdir:relative", "getcwd:length", "fchdir:directory", "chdir:ENOENT", "chdir:ENOTDIR", "fchdir:ENOTDIR",
-	"fchdir:EBADF", "getcwd:ERANGE", "getcwd:ENOENT")
+CASE(cwd, "chdir:relative", "getcwd:length", "fchdir:directory", "chdir:ENOENT", "chdir:ENOTDIR",
+	"fchdir:ENOTDIR", "fchdir:EBADF", "getcwd:ERANGE", "getcwd:ENOENT")
 {
 	char buf[PATH_MAX], base[PATH_MAX];
 	long top, f, len;
@@ -319,8 +323,8 @@ CASE(cwd, "chdir:relative", "getcwd:length", "fchdir:directory", "chdir:ENOENT",
 	ERR(SYS(openat, AT_FDCWD, "x", O_CREAT | O_RDWR, 0600), ENOENT);
 }
 
-CASE(chroot, "chroot:dot dot stays", "chroot:ENOENT", "chroot:ENOTDIR", "chroot:EPERM", "chroot:absolute links",
-	"setresuid:drops")
+CASE(chroot, "chroot:dot dot stays", "chroot:ENOENT", "chroot:ENOTDIR", "chroot:EPERM",
+	"chroot:absolute links", "setresuid:drops")
 {
 	char buf[64];
 
@@ -331,7 +335,8 @@ CASE(chroot, "chroot:dot dot stays", "chroot:ENOENT", "chroot:ENOTDIR", "chroot:
 	OK(SYS(symlinkat, "/f", AT_FDCWD, "r/l"));
 	ERR(SYS(chroot, "gone"), ENOENT);
 	ERR(SYS(chroot, "f"), ENOTDIR);
-	CHILD_OK {
+	CHILD_OK
+	{
 		OK(SYS(chroot, "r"));
 		OK(SYS(chdir, "/"));
 		OK(abi_slurp("/../../f", buf, sizeof(buf))); /* dot dot stays */
@@ -344,8 +349,9 @@ CASE(chroot, "chroot:dot dot stays", "chroot:ENOENT", "chroot:ENOTDIR", "chroot:
 	}
 }
 
-CASE(access, "faccessat:F_OK", "faccessat:X_OK", "faccessat:EACCES", "faccessat:EINVAL", "faccessat2:AT_EACCESS",
-	"faccessat2:AT_SYMLINK_NOFOLLOW", "faccessat:ENOENT", "faccessat2:EINVAL", "faccessat:R_OK")
+CASE(access, "faccessat:F_OK", "faccessat:X_OK", "faccessat:EACCES", "faccessat:EINVAL",
+	"faccessat2:AT_EACCESS", "faccessat2:AT_SYMLINK_NOFOLLOW", "faccessat:ENOENT",
+	"faccessat2:EINVAL", "faccessat:R_OK")
 {
 	abi_file("f", "x");
 	OK(SYS(symlinkat, "gone", AT_FDCWD, "l"));
@@ -364,8 +370,8 @@ CASE(access, "faccessat:F_OK", "faccessat:X_OK", "faccessat:EACCES", "faccessat:
 	OK(SYS(faccessat2, AT_FDCWD, "f", R_OK, AT_EACCESS));
 }
 
-CASE(chmod, "fchmodat:mode bits", "fchmod:mode bits", "fchmodat:ENOENT", "fchmodat:EPERM", "fchmod:EBADF",
-	"fchmodat2:AT_SYMLINK_NOFOLLOW")
+CASE(chmod, "fchmodat:mode bits", "fchmod:mode bits", "fchmodat:ENOENT", "fchmodat:EPERM",
+	"fchmod:EBADF", "fchmodat2:AT_SYMLINK_NOFOLLOW")
 {
 	struct stat st;
 	long fd;
@@ -383,15 +389,17 @@ CASE(chmod, "fchmodat:mode bits", "fchmod:mode bits", "fchmodat:ENOENT", "fchmod
 	ERR(SYS(fchmodat2, AT_FDCWD, "l", 0600, AT_SYMLINK_NOFOLLOW), EOPNOTSUPP);
 	ERR(SYS(fchmodat, AT_FDCWD, "gone", 0600), ENOENT);
 	ERR(SYS(fchmod, 999, 0600), EBADF);
-	CHILD_OK {
+	CHILD_OK
+	{
 		OK(SYS(setresuid, 1000, 1000, 1000));
 		ERR(SYS(fchmodat, AT_FDCWD, "f", 0644), EPERM);
 		ERR(SYS(fchmod, fd, 0644), EPERM);
 	}
 }
 
-CASE(chown, "fchownat:owner", "fchown:-1 keeps", "fchownat:AT_SYMLINK_NOFOLLOW", "fchownat:AT_EMPTY_PATH",
-	"fchownat:EPERM", "fchownat:clears set-id bits", "fchown:EBADF", "fchownat:EINVAL", "fchownat:ENOENT")
+CASE(chown, "fchownat:owner", "fchown:-1 keeps", "fchownat:AT_SYMLINK_NOFOLLOW",
+	"fchownat:AT_EMPTY_PATH", "fchownat:EPERM", "fchownat:clears set-id bits", "fchown:EBADF",
+	"fchownat:EINVAL", "fchownat:ENOENT")
 {
 	struct stat st;
 	long fd;
@@ -421,8 +429,8 @@ CASE(chown, "fchownat:owner", "fchown:-1 keeps", "fchownat:AT_SYMLINK_NOFOLLOW",
 	OK(SYS(fchownat, AT_FDCWD, "f", 1000, 1000, 0));
 }
 
-CASE(permissions, "openat:EACCES", "unlinkat:EACCES", "renameat2:EACCES", "mkdirat:EACCES", "newfstatat:EACCES",
-	"linkat:EACCES", "symlinkat:EACCES", "chdir:EACCES")
+CASE(permissions, "openat:EACCES", "unlinkat:EACCES", "renameat2:EACCES", "mkdirat:EACCES",
+	"newfstatat:EACCES", "linkat:EACCES", "symlinkat:EACCES", "chdir:EACCES")
 {
 	struct stat st;
 
@@ -476,8 +484,8 @@ struct dirent64 {
 	char name[];
 };
 
-CASE(getdents, "getdents64:entries", "getdents64:types", "getdents64:EINVAL", "getdents64:ENOTDIR", "getdents64:EBADF",
-	"getdents64:rewind", "getdents64:d_off")
+CASE(getdents, "getdents64:entries", "getdents64:types", "getdents64:EINVAL", "getdents64:ENOTDIR",
+	"getdents64:EBADF", "getdents64:rewind", "getdents64:d_off")
 {
 	static char buf[32768];
 	int seen = 0, dots = 0, types = 0;
@@ -499,7 +507,7 @@ CASE(getdents, "getdents64:entries", "getdents64:types", "getdents64:EINVAL", "g
 			T(e->reclen % 8 == 0 && at + e->reclen <= got && e->ino != 0);
 			seen += e->name[0] == 'n'; /* entries */
 			dots += strcmp(e->name, ".") == 0 || strcmp(e->name, "..") == 0;
-			types += strcmp(e->name, "sub") == 0 && e->type == 4; /* types: DT_DIR */
+			types += strcmp(e->name, "sub") == 0 && e->type == 4;   /* types: DT_DIR */
 			types += strcmp(e->name, "link") == 0 && e->type == 10; /* DT_LNK */
 			at += e->reclen;
 			if (seen == 100 && resume < 0)
@@ -532,8 +540,8 @@ CASE(getdents_removed, "getdents64:ENOENT")
 	ERR(SYS(getdents64, fd, buf, sizeof(buf)), ENOENT);
 }
 
-CASE(xattr, "setxattr:ENOTSUP", "getxattr:ENODATA", "listxattr:size", "setxattr:EINVAL", "removexattr:ENODATA",
-	"fgetxattr:EBADF", "lgetxattr:ENODATA", "getxattr:ENOENT")
+CASE(xattr, "setxattr:ENOTSUP", "getxattr:ENODATA", "listxattr:size", "setxattr:EINVAL",
+	"removexattr:ENODATA", "fgetxattr:EBADF", "lgetxattr:ENODATA", "getxattr:ENOENT")
 {
 	char buf[64];
 

@@ -17,7 +17,8 @@ static void count(int sig)
 	nr_seen = nr_seen + 1;
 }
 
-CASE(basic, "pipe2:ends", "read:pipe", "write:pipe", "pipe2:EINVAL", "read:end of pipe", "fstat:S_IFIFO")
+CASE(basic, "pipe2:ends", "read:pipe", "write:pipe", "pipe2:EINVAL", "read:end of pipe",
+	"fstat:S_IFIFO")
 {
 	struct stat st;
 	char buf[8];
@@ -61,7 +62,8 @@ CASE(sigpipe, "write:EPIPE", "write:SIGPIPE", "rt_sigaction:SIG_IGN", "writev:EP
 
 	make_pipe(0);
 	OK(SYS(close, ends[0]));
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		SYS(write, ends[1], "x", 1);
 	}
 	T(WIFSIGNALED(st) && WTERMSIG(st) == SIGPIPE);
@@ -194,7 +196,8 @@ CASE(atomic_writes, "write:PIPE_BUF atomic", "write:EAGAIN")
 	}
 }
 
-CASE(poll_states, "ppoll:POLLIN", "ppoll:POLLOUT", "ppoll:POLLHUP", "ppoll:POLLERR", "ppoll:POLLNVAL")
+CASE(poll_states, "ppoll:POLLIN", "ppoll:POLLOUT", "ppoll:POLLHUP", "ppoll:POLLERR",
+	"ppoll:POLLNVAL")
 {
 	static char buf[65536];
 	struct timespec now = {};
@@ -222,8 +225,8 @@ CASE(poll_states, "ppoll:POLLIN", "ppoll:POLLOUT", "ppoll:POLLHUP", "ppoll:POLLE
 	EQ(p[0].revents, POLLNVAL);
 }
 
-CASE(fifo_open, "openat:waits for other end", "mknodat:S_IFIFO", "openat:O_NONBLOCK", "read:no writer",
-	"openat:EINTR")
+CASE(fifo_open, "openat:waits for other end", "mknodat:S_IFIFO", "openat:O_NONBLOCK",
+	"read:no writer", "openat:EINTR")
 {
 	long pid, fd;
 	char c;

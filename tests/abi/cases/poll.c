@@ -108,8 +108,8 @@ CASE(ppoll_wakes, "ppoll:wakes on write", "ppoll:regular files ready", "ppoll:PO
 	EQ(p.revents, POLLIN | POLLOUT);
 }
 
-CASE(pselect, "pselect6:sets", "pselect6:expires", "pselect6:EBADF", "pselect6:EINVAL", "pselect6:EINTR",
-	"pselect6:signal mask")
+CASE(pselect, "pselect6:sets", "pselect6:expires", "pselect6:EBADF", "pselect6:EINVAL",
+	"pselect6:EINTR", "pselect6:signal mask")
 {
 	struct timespec ts = {};
 	uint64_t none = 0;
@@ -144,8 +144,9 @@ CASE(pselect, "pselect6:sets", "pselect6:expires", "pselect6:EBADF", "pselect6:E
 	EQ(nr_seen, 1);
 }
 
-CASE(epoll_basic, "epoll_create1:EPOLL_CLOEXEC", "epoll_ctl:EPOLL_CTL_ADD", "epoll_ctl:EPOLL_CTL_MOD",
-	"epoll_ctl:EPOLL_CTL_DEL", "epoll_pwait:level", "epoll_create1:EINVAL", "epoll_pwait:EPOLLIN")
+CASE(epoll_basic, "epoll_create1:EPOLL_CLOEXEC", "epoll_ctl:EPOLL_CTL_ADD",
+	"epoll_ctl:EPOLL_CTL_MOD", "epoll_ctl:EPOLL_CTL_DEL", "epoll_pwait:level",
+	"epoll_create1:EINVAL", "epoll_pwait:EPOLLIN")
 {
 	struct epoll_event e[4];
 	long ep = OK(SYS(epoll_create1, EPOLL_CLOEXEC));
@@ -168,8 +169,9 @@ CASE(epoll_basic, "epoll_create1:EPOLL_CLOEXEC", "epoll_ctl:EPOLL_CTL_ADD", "epo
 	EQ(gather(ep, e, 4, 0), 0);
 }
 
-CASE(epoll_errors, "epoll_ctl:EEXIST", "epoll_ctl:ENOENT", "epoll_ctl:EBADF", "epoll_ctl:EINVAL", "epoll_ctl:EPERM",
-	"epoll_pwait:EINVAL", "epoll_pwait:EBADF", "epoll_pwait:EFAULT", "epoll_ctl:EFAULT")
+CASE(epoll_errors, "epoll_ctl:EEXIST", "epoll_ctl:ENOENT", "epoll_ctl:EBADF", "epoll_ctl:EINVAL",
+	"epoll_ctl:EPERM", "epoll_pwait:EINVAL", "epoll_pwait:EBADF", "epoll_pwait:EFAULT",
+	"epoll_ctl:EFAULT")
 {
 	struct epoll_event e[1];
 	long ep = OK(SYS(epoll_create1, 0)), fd;
@@ -235,7 +237,8 @@ CASE(epoll_exclusive, "epoll_ctl:EPOLLEXCLUSIVE", "epoll_ctl:EINVAL", "epoll_pwa
 		if (pids[i] == 0) {
 			long mine = OK(SYS(epoll_create1, 0));
 
-			OK(watch(mine, EPOLL_CTL_ADD, ends[0], EPOLLIN | EPOLLEXCLUSIVE | EPOLLET, 0));
+			OK(watch(mine, EPOLL_CTL_ADD, ends[0], EPOLLIN | EPOLLEXCLUSIVE | EPOLLET,
+				0));
 			_exit(gather(mine, e, 1, 600) == 1 ? 1 : 0);
 		}
 	}
@@ -321,7 +324,8 @@ CASE(epoll_nested, "epoll_ctl:ELOOP", "epoll_pwait:nested", "ppoll:epoll descrip
 	}
 }
 
-CASE(epoll_pwait_mask, "epoll_pwait:EINTR", "epoll_pwait:signal mask", "epoll_pwait2:expires", "epoll_pwait2:EINVAL")
+CASE(epoll_pwait_mask, "epoll_pwait:EINTR", "epoll_pwait:signal mask", "epoll_pwait2:expires",
+	"epoll_pwait2:EINVAL")
 {
 	struct timespec ts = {0, 20000000}, bad = {0, -1};
 	struct epoll_event e[1];

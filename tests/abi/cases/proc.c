@@ -39,7 +39,8 @@ CASE(stat, "proc:PID/stat", "read:proc file", "proc:comm with blanks", "prctl:PR
 	EQ(sscanf(text, "%d (%30[^\n]", &pid, comm), 2);
 	T(strstr(text, "(odd (name)) ") != NULL);
 	EQ(sscanf(strrchr(text, ')') + 2, "%c %d %d %d", &state, &ppid, &pgrp, &session), 4);
-	T(pid == SYS(getpid) && ppid == SYS(getppid) && pgrp == SYS(getpgid, 0) && session == SYS(getsid, 0));
+	T(pid == SYS(getpid) && ppid == SYS(getppid) && pgrp == SYS(getpgid, 0) &&
+		session == SYS(getsid, 0));
 	EQ(state, 'R');
 	int fields = 2;
 	for (char *p = strrchr(text, ')') + 1; *p; p++)
@@ -79,7 +80,8 @@ CASE(maps, "proc:PID/maps", "proc:smaps_rollup", "mmap:named file", "proc:heap a
 	char *p, line[128];
 
 	OK(SYS(ftruncate, fd, 8192));
-	p = (char *)OK(SYS(mmap, NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 4096)); /* named file */
+	p = (char *)OK(SYS(mmap, NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		4096)); /* named file */
 	T(sbrk(4096) != (void *)-1);
 	slurp("/proc/self/maps");
 	want("[heap]");
@@ -99,7 +101,8 @@ CASE(maps, "proc:PID/maps", "proc:smaps_rollup", "mmap:named file", "proc:heap a
 	EQ(n, 6);
 }
 
-CASE(command_line, "proc:PID/cmdline", "proc:PID/environ", "proc:PID/comm", "openat:O_WRONLY comm", "proc:PID/auxv")
+CASE(command_line, "proc:PID/cmdline", "proc:PID/environ", "proc:PID/comm", "openat:O_WRONLY comm",
+	"proc:PID/auxv")
 {
 	long fd, len;
 
@@ -114,8 +117,8 @@ CASE(command_line, "proc:PID/cmdline", "proc:PID/environ", "proc:PID/comm", "ope
 	T(len > 0 && len % 16 == 0);
 }
 
-CASE(links, "readlinkat:cwd", "readlinkat:exe", "readlinkat:root", "readlinkat:fd", "readlinkat:deleted",
-	"newfstatat:through fd link", "openat:fd reopens")
+CASE(links, "readlinkat:cwd", "readlinkat:exe", "readlinkat:root", "readlinkat:fd",
+	"readlinkat:deleted", "newfstatat:through fd link", "openat:fd reopens")
 {
 	char buf[PATH_MAX] = "", cwd[PATH_MAX], path[64];
 	struct stat a, b;
@@ -165,7 +168,8 @@ CASE(descriptors, "getdents64:/proc/self/fd", "proc:PID/fdinfo", "openat:ENOENT"
 	EQ(field("Pid:"), SYS(gettid));
 }
 
-CASE(limits, "proc:PID/limits", "proc:PID/oom_score_adj", "proc:PID/io", "prlimit64:RLIMIT_NOFILE", "write:EINVAL")
+CASE(limits, "proc:PID/limits", "proc:PID/oom_score_adj", "proc:PID/io", "prlimit64:RLIMIT_NOFILE",
+	"write:EINVAL")
 {
 	struct {
 		uint64_t soft, hard;
@@ -184,14 +188,15 @@ CASE(limits, "proc:PID/limits", "proc:PID/oom_score_adj", "proc:PID/io", "prlimi
 	T(field("rchar:") > 0 && field("syscr:") > 0);
 }
 
-CASE(system_files, "proc:meminfo", "proc:uptime", "proc:loadavg", "proc:stat", "proc:version", "proc:cpuinfo",
-	"proc:filesystems", "proc:cmdline", "proc:mounts", "read:proc file")
+CASE(system_files, "proc:meminfo", "proc:uptime", "proc:loadavg", "proc:stat", "proc:version",
+	"proc:cpuinfo", "proc:filesystems", "proc:cmdline", "proc:mounts", "read:proc file")
 {
 	double up, idle;
 	int a, b, last;
 
 	slurp("/proc/meminfo");
-	T(field("MemTotal:") > 0 && field("MemFree:") > 0 && field("MemAvailable:") > 0 && field("Cached:") >= 0);
+	T(field("MemTotal:") > 0 && field("MemFree:") > 0 && field("MemAvailable:") > 0 &&
+		field("Cached:") >= 0);
 	slurp("/proc/uptime");
 	EQ(sscanf(text, "%lf %lf", &up, &idle), 2);
 	T(up > 0);
@@ -217,8 +222,9 @@ CASE(system_files, "proc:meminfo", "proc:uptime", "proc:loadavg", "proc:stat", "
 }
 
 CASE(sysctl, "proc:sys/kernel/osrelease", "proc:sys/kernel/hostname", "proc:sys/kernel/pid_max",
-	"proc:sys/vm/overcommit_memory", "sethostname:value", "sethostname:EINVAL", "setdomainname:value",
-	"proc:sys/kernel/random/uuid", "sethostname:EPERM", "proc:sys/fs/file-max")
+	"proc:sys/vm/overcommit_memory", "sethostname:value", "sethostname:EINVAL",
+	"setdomainname:value", "proc:sys/kernel/random/uuid", "sethostname:EPERM",
+	"proc:sys/fs/file-max")
 {
 	char old[65], uuid[64];
 	long len;
@@ -248,7 +254,8 @@ CASE(sysctl, "proc:sys/kernel/osrelease", "proc:sys/kernel/hostname", "proc:sys/
 	ERR(SYS(sethostname, "x", 1), EPERM);
 }
 
-CASE(other_process, "proc:of a child", "proc:zombie", "openat:EACCES", "readlinkat:EACCES", "getdents64:pids")
+CASE(other_process, "proc:of a child", "proc:zombie", "openat:EACCES", "readlinkat:EACCES",
+	"getdents64:pids")
 {
 	char path[64], buf[64];
 	long pid = OK(abi_fork()), fd, got;
@@ -267,7 +274,8 @@ CASE(other_process, "proc:of a child", "proc:zombie", "openat:EACCES", "readlink
 		for (long at = 0; at < got; at += *(uint16_t *)(text + at + 16))
 			seen |= strcmp(text + at + 19, buf) == 0; /* pids */
 	T(seen);
-	CHILD_OK {
+	CHILD_OK
+	{
 		OK(SYS(setresgid, 1000, 1000, 1000));
 		OK(SYS(setresuid, 1000, 1000, 1000));
 		OK(abi_slurp(path, text, sizeof(text))); /* everybody may read it */
@@ -284,7 +292,8 @@ CASE(other_process, "proc:of a child", "proc:zombie", "openat:EACCES", "readlink
 	ERR(SYS(openat, AT_FDCWD, path, O_RDONLY), ENOENT);
 }
 
-CASE(read_only_tree, "openat:EACCES", "mkdirat:ENOENT", "unlinkat:EPERM", "fchmodat:EPERM", "lseek:proc file")
+CASE(read_only_tree, "openat:EACCES", "mkdirat:ENOENT", "unlinkat:EPERM", "fchmodat:EPERM",
+	"lseek:proc file")
 {
 	long fd, got;
 	char buf[8];

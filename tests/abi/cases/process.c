@@ -9,11 +9,12 @@
 static volatile int shared_word;
 
 struct args3 {
-	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
-		cgroup;
+	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
+		set_tid_size, cgroup;
 };
 
-CASE(fork_copies, "clone:SIGCHLD", "clone:copies memory", "clone:copies descriptors", "wait4:any child", "wait4:ECHILD")
+CASE(fork_copies, "clone:SIGCHLD", "clone:copies memory", "clone:copies descriptors",
+	"wait4:any child", "wait4:ECHILD")
 {
 	int st, value = 1, fds[2];
 	long pid;
@@ -22,7 +23,7 @@ CASE(fork_copies, "clone:SIGCHLD", "clone:copies memory", "clone:copies descript
 	OK(SYS(pipe2, fds, 0));
 	pid = OK(SYS(clone, SIGCHLD));
 	if (pid == 0) {
-		value = 2; /* copies memory */
+		value = 2;                         /* copies memory */
 		EQ(SYS(write, fds[1], "c", 1), 1); /* copies descriptors */
 		OK(SYS(close, fds[0]));
 		_exit(value);
@@ -64,8 +65,8 @@ CASE(wait_nohang, "wait4:WNOHANG", "wait4:EINVAL", "wait4:rusage", "wait4:proces
 	T(ru.ru_utime.tv_sec >= 0 && ru.ru_utime.tv_sec < 20 && ru.ru_maxrss > 0);
 }
 
-CASE(waitid, "waitid:WEXITED", "waitid:WNOWAIT", "waitid:WNOHANG", "waitid:P_PID", "waitid:CLD_EXITED",
-	"waitid:CLD_KILLED", "waitid:EINVAL", "waitid:ECHILD", "waitid:P_ALL")
+CASE(waitid, "waitid:WEXITED", "waitid:WNOWAIT", "waitid:WNOHANG", "waitid:P_PID",
+	"waitid:CLD_EXITED", "waitid:CLD_KILLED", "waitid:EINVAL", "waitid:ECHILD", "waitid:P_ALL")
 {
 	siginfo_t si;
 	long pid = OK(abi_fork());
@@ -73,7 +74,8 @@ CASE(waitid, "waitid:WEXITED", "waitid:WNOWAIT", "waitid:WNOHANG", "waitid:P_PID
 	if (pid == 0)
 		_exit(9);
 	OK(SYS(waitid, P_PID, pid, &si, WEXITED | WNOWAIT, NULL));
-	T(si.si_code == CLD_EXITED && si.si_status == 9 && si.si_pid == pid && si.si_signo == SIGCHLD);
+	T(si.si_code == CLD_EXITED && si.si_status == 9 && si.si_pid == pid &&
+		si.si_signo == SIGCHLD);
 	OK(SYS(waitid, P_ALL, 0, &si, WEXITED, NULL));
 	EQ(si.si_pid, pid);
 	ERR(SYS(waitid, P_PID, pid, &si, WEXITED, NULL), ECHILD);
@@ -92,8 +94,8 @@ CASE(waitid, "waitid:WEXITED", "waitid:WNOWAIT", "waitid:WNOHANG", "waitid:P_PID
 	T(si.si_code == CLD_KILLED && si.si_status == SIGTERM);
 }
 
-CASE(stop_continue, "wait4:WUNTRACED", "wait4:WCONTINUED", "waitid:WSTOPPED", "kill:SIGSTOP", "kill:SIGCONT",
-	"waitid:WCONTINUED", "waitid:CLD_STOPPED", "waitid:CLD_CONTINUED")
+CASE(stop_continue, "wait4:WUNTRACED", "wait4:WCONTINUED", "waitid:WSTOPPED", "kill:SIGSTOP",
+	"kill:SIGCONT", "waitid:WCONTINUED", "waitid:CLD_STOPPED", "waitid:CLD_CONTINUED")
 {
 	siginfo_t si;
 	int st;
@@ -167,8 +169,8 @@ CASE(sigchld_ignored, "wait4:ECHILD", "rt_sigaction:SA_NOCLDWAIT", "rt_sigaction
 	ERR(SYS(wait4, -1, &st, 0, NULL), ECHILD);
 }
 
-CASE(clone_vm, "clone:CLONE_VM", "clone:CLONE_VFORK", "clone:CLONE_PARENT_SETTID", "clone:CLONE_CHILD_SETTID",
-	"clone:EINVAL")
+CASE(clone_vm, "clone:CLONE_VM", "clone:CLONE_VFORK", "clone:CLONE_PARENT_SETTID",
+	"clone:CLONE_CHILD_SETTID", "clone:EINVAL")
 {
 	int parent_tid = 0, child_tid = 0, st;
 	long pid;
@@ -184,9 +186,11 @@ CASE(clone_vm, "clone:CLONE_VM", "clone:CLONE_VFORK", "clone:CLONE_PARENT_SETTID
 	EQ(shared_word, 5); /* CLONE_VFORK: the parent waited; CLONE_VM: and sees the store */
 	EQ(abi_wait(pid), 6 << 8);
 #if defined(__x86_64__)
-	pid = SYS(clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, 0, &parent_tid, &child_tid, 0);
+	pid = SYS(clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, 0, &parent_tid,
+		&child_tid, 0);
 #else
-	pid = SYS(clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, 0, &parent_tid, 0, &child_tid);
+	pid = SYS(clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, 0, &parent_tid, 0,
+		&child_tid);
 #endif
 	if (pid == 0)
 		_exit(child_tid == SYS(gettid) ? 0 : 1);
@@ -199,8 +203,8 @@ CASE(clone_vm, "clone:CLONE_VM", "clone:CLONE_VFORK", "clone:CLONE_PARENT_SETTID
 	ERR(SYS(clone, CLONE_SIGHAND | SIGCHLD), EINVAL);
 }
 
-CASE(clone3, "clone3:CLONE_PIDFD", "clone3:CLONE_CLEAR_SIGHAND", "clone3:EINVAL", "clone3:E2BIG", "clone3:exit signal 0",
-	"waitid:P_PIDFD")
+CASE(clone3, "clone3:CLONE_PIDFD", "clone3:CLONE_CLEAR_SIGHAND", "clone3:EINVAL", "clone3:E2BIG",
+	"clone3:exit signal 0", "waitid:P_PIDFD")
 {
 	struct args3 a = {.flags = CLONE_PIDFD, .exit_signal = SIGCHLD};
 	uint64_t big[16] = {};
@@ -228,7 +232,8 @@ CASE(clone3, "clone3:CLONE_PIDFD", "clone3:CLONE_CLEAR_SIGHAND", "clone3:EINVAL"
 		_exit(sigaction(SIGUSR1, NULL, &old) == 0 && old.sa_handler == SIG_IGN ? 0 : 1);
 	}
 	OK(pid);
-	ERR(SYS(wait4, pid, &st, 0, NULL), ECHILD); /* exit signal 0: only __WALL or __WCLONE see it */
+	ERR(SYS(wait4, pid, &st, 0, NULL),
+		ECHILD); /* exit signal 0: only __WALL or __WCLONE see it */
 	EQ(SYS(wait4, pid, &st, __WALL, NULL), pid);
 	EQ(st, 0);
 	ERR(SYS(clone3, &a, 8), EINVAL);
@@ -239,8 +244,8 @@ CASE(clone3, "clone3:CLONE_PIDFD", "clone3:CLONE_CLEAR_SIGHAND", "clone3:EINVAL"
 }
 
 CASE(pidfd, "pidfd_open:poll", "pidfd_send_signal:value", "pidfd_open:ESRCH", "pidfd_open:EINVAL",
-	"pidfd_send_signal:ESRCH", "pidfd_send_signal:EINVAL", "pidfd_getfd:copies", "pidfd_getfd:EBADF",
-	"pidfd_send_signal:EBADF")
+	"pidfd_send_signal:ESRCH", "pidfd_send_signal:EINVAL", "pidfd_getfd:copies",
+	"pidfd_getfd:EBADF", "pidfd_send_signal:EBADF")
 {
 	struct pollfd p;
 	struct timespec now = {};
@@ -268,7 +273,7 @@ CASE(pidfd, "pidfd_open:poll", "pidfd_send_signal:value", "pidfd_open:ESRCH", "p
 	ERR(SYS(pidfd_send_signal, pfd, 1000, NULL, 0), EINVAL);
 	ERR(SYS(pidfd_send_signal, fds[0], SIGTERM, NULL, 0), EBADF);
 	OK(SYS(pidfd_send_signal, pfd, SIGTERM, NULL, 0)); /* value */
-	EQ(SYS(ppoll, &p, 1, NULL, NULL, 8), 1); /* poll: it has ended */
+	EQ(SYS(ppoll, &p, 1, NULL, NULL, 8), 1);           /* poll: it has ended */
 	EQ(abi_wait(pid), SIGTERM);
 	ERR(SYS(pidfd_send_signal, pfd, 0, NULL, 0), ESRCH);
 	ERR(SYS(pidfd_open, pid, 0), ESRCH);
@@ -276,8 +281,9 @@ CASE(pidfd, "pidfd_open:poll", "pidfd_send_signal:value", "pidfd_open:ESRCH", "p
 	ERR(SYS(pidfd_open, SYS(getpid), 1), EINVAL);
 }
 
-CASE(groups, "setpgid:own group", "getpgid:value", "setpgid:EPERM", "setpgid:ESRCH", "setpgid:EINVAL", "getpgid:ESRCH",
-	"getsid:value", "setsid:EPERM", "setsid:new session", "getsid:ESRCH")
+CASE(groups, "setpgid:own group", "getpgid:value", "setpgid:EPERM", "setpgid:ESRCH",
+	"setpgid:EINVAL", "getpgid:ESRCH", "getsid:value", "setsid:EPERM", "setsid:new session",
+	"getsid:ESRCH")
 {
 	long me = SYS(getpid);
 	int fds[2];
@@ -289,7 +295,8 @@ CASE(groups, "setpgid:own group", "getpgid:value", "setpgid:EPERM", "setpgid:ESR
 	ERR(SYS(setsid), EPERM);
 	ERR(SYS(setpgid, 0, 0), EPERM); /* a session leader stays */
 	OK(SYS(pipe2, fds, 0));
-	CHILD_OK {
+	CHILD_OK
+	{
 		long pid = SYS(getpid), child;
 
 		EQ(SYS(getpgid, 0), me);
@@ -355,9 +362,10 @@ CASE(setpgid_exec, "setpgid:EACCES", "execve:image", "setpgid:of a child")
 	EQ(abi_wait(pid), SIGKILL);
 }
 
-CASE(prctl_name, "prctl:PR_SET_NAME", "prctl:PR_GET_NAME", "prctl:PR_SET_PDEATHSIG", "prctl:PR_GET_PDEATHSIG",
-	"prctl:PR_SET_DUMPABLE", "prctl:PR_GET_DUMPABLE", "prctl:EINVAL", "prctl:PR_SET_NO_NEW_PRIVS",
-	"prctl:PR_GET_NO_NEW_PRIVS", "prctl:PR_SET_TIMERSLACK", "prctl:PR_GET_TIMERSLACK")
+CASE(prctl_name, "prctl:PR_SET_NAME", "prctl:PR_GET_NAME", "prctl:PR_SET_PDEATHSIG",
+	"prctl:PR_GET_PDEATHSIG", "prctl:PR_SET_DUMPABLE", "prctl:PR_GET_DUMPABLE", "prctl:EINVAL",
+	"prctl:PR_SET_NO_NEW_PRIVS", "prctl:PR_GET_NO_NEW_PRIVS", "prctl:PR_SET_TIMERSLACK",
+	"prctl:PR_GET_TIMERSLACK")
 {
 	char name[32] = "";
 	int sig = 0;
@@ -401,12 +409,12 @@ CASE(pdeathsig, "prctl:PR_SET_PDEATHSIG", "wait4:SIGKILL status")
 		SYS(kill, SYS(getpid), SIGKILL);
 	}
 	OK(SYS(close, fds[1]));
-	EQ(abi_wait(pid), SIGKILL); /* SIGKILL status */
+	EQ(abi_wait(pid), SIGKILL);      /* SIGKILL status */
 	EQ(SYS(read, fds[0], &c, 1), 0); /* the grandchild went with its parent */
 }
 
-CASE(rlimits, "prlimit64:get and set", "prlimit64:EINVAL", "prlimit64:EPERM", "prlimit64:ESRCH", "prlimit64:RLIMIT_CORE",
-	"prlimit64:RLIM_INFINITY")
+CASE(rlimits, "prlimit64:get and set", "prlimit64:EINVAL", "prlimit64:EPERM", "prlimit64:ESRCH",
+	"prlimit64:RLIMIT_CORE", "prlimit64:RLIM_INFINITY")
 {
 	struct {
 		uint64_t soft, hard;
@@ -421,7 +429,8 @@ CASE(rlimits, "prlimit64:get and set", "prlimit64:EINVAL", "prlimit64:EPERM", "p
 	ERR(SYS(prlimit64, 4000000, RLIMIT_CORE, NULL, &old), ESRCH);
 	l.soft = l.hard = RLIM_INFINITY;
 	OK(SYS(prlimit64, 0, RLIMIT_CORE, &l, NULL)); /* root raises the hard one */
-	CHILD_OK {
+	CHILD_OK
+	{
 		OK(SYS(prlimit64, 0, RLIMIT_CORE, NULL, &old));
 		T(old.soft == RLIM_INFINITY);
 		l.soft = l.hard = 50;
@@ -438,7 +447,7 @@ static long used_us(int who)
 
 	OK(SYS(getrusage, who, &ru));
 	return (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000 + ru.ru_utime.tv_usec +
-		ru.ru_stime.tv_usec;
+	       ru.ru_stime.tv_usec;
 }
 
 /* Computes until this process was charged with 40 ms, or for five seconds. */
@@ -463,20 +472,22 @@ CASE(usage, "getrusage:RUSAGE_SELF", "getrusage:RUSAGE_CHILDREN", "getrusage:EIN
 	EQ(used_us(RUSAGE_CHILDREN), 0);
 	OK(SYS(getrusage, RUSAGE_SELF, &ru));
 	T(ru.ru_maxrss > 0 && ru.ru_minflt > 0);
-	CHILD_OK {
+	CHILD_OK
+	{
 		EQ(used_us(RUSAGE_SELF) < 40000, 1);
 		burn();
 	}
 	T(used_us(RUSAGE_CHILDREN) >= 30000);
 	ERR(SYS(getrusage, 99, &ru), EINVAL);
 	t = OK(SYS(times, &tms));
-	T(t > 0 && tms.tms_utime + tms.tms_stime >= 1 && tms.tms_cutime + tms.tms_cstime >= 1); /* ticks */
+	T(t > 0 && tms.tms_utime + tms.tms_stime >= 1 &&
+		tms.tms_cutime + tms.tms_cstime >= 1); /* ticks */
 }
 
 static int tid_word;
 
-CASE(tid_address, "set_tid_address:value", "set_robust_list:head", "get_robust_list:head", "set_robust_list:EINVAL",
-	"clone:CLONE_CHILD_CLEARTID")
+CASE(tid_address, "set_tid_address:value", "set_robust_list:head", "get_robust_list:head",
+	"set_robust_list:EINVAL", "clone:CLONE_CHILD_CLEARTID")
 {
 	struct robust_list_head head = {.list = {&head.list}}, *got = NULL;
 	static char stack[32768] __attribute__((aligned(16)));
@@ -492,9 +503,11 @@ CASE(tid_address, "set_tid_address:value", "set_robust_list:head", "get_robust_l
 	(void)stack;
 	tid_word = 1;
 #if defined(__x86_64__)
-	pid = SYS(clone, CLONE_VM | CLONE_VFORK | CLONE_CHILD_CLEARTID | SIGCHLD, 0, 0, &tid_word, 0);
+	pid = SYS(clone, CLONE_VM | CLONE_VFORK | CLONE_CHILD_CLEARTID | SIGCHLD, 0, 0, &tid_word,
+		0);
 #else
-	pid = SYS(clone, CLONE_VM | CLONE_VFORK | CLONE_CHILD_CLEARTID | SIGCHLD, 0, 0, 0, &tid_word);
+	pid = SYS(clone, CLONE_VM | CLONE_VFORK | CLONE_CHILD_CLEARTID | SIGCHLD, 0, 0, 0,
+		&tid_word);
 #endif
 	if (pid == 0)
 		abi_sys(__NR_exit_group, 0, 0, 0, 0, 0, 0);
@@ -509,7 +522,8 @@ CASE(nproc_limit, "clone:EAGAIN", "prlimit64:RLIMIT_NPROC")
 		uint64_t soft, hard;
 	} l = {0, 0};
 
-	CHILD_OK {
+	CHILD_OK
+	{
 		OK(SYS(setresuid, 4242, 4242, 4242));
 		OK(SYS(prlimit64, 0, RLIMIT_NPROC, &l, NULL));
 		ERR(SYS(clone, SIGCHLD), EAGAIN);
@@ -524,15 +538,18 @@ CASE(core_status, "wait4:SIGSEGV status", "wait4:SIGABRT status", "kill:SIGQUIT"
 	int st;
 
 	OK(SYS(prlimit64, 0, RLIMIT_CORE, &l, NULL));
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		*(volatile int *)16 = 1;
 	}
 	EQ(WTERMSIG(st), SIGSEGV);
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		SYS(kill, SYS(getpid), SIGABRT);
 	}
 	EQ(WTERMSIG(st), SIGABRT);
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		SYS(kill, SYS(getpid), SIGQUIT);
 	}
 	EQ(WTERMSIG(st), SIGQUIT);

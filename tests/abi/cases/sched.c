@@ -13,8 +13,9 @@ struct attr {
 	uint32_t util_min, util_max;
 };
 
-CASE(affinity, "sched_getaffinity:size", "sched_setaffinity:one", "sched_setaffinity:EINVAL", "sched_getaffinity:EINVAL",
-	"sched_setaffinity:ESRCH", "getcpu:value", "sched_getaffinity:ESRCH", "sched_setaffinity:EPERM")
+CASE(affinity, "sched_getaffinity:size", "sched_setaffinity:one", "sched_setaffinity:EINVAL",
+	"sched_getaffinity:EINVAL", "sched_setaffinity:ESRCH", "getcpu:value",
+	"sched_getaffinity:ESRCH", "sched_setaffinity:EPERM")
 {
 	uint64_t set[16] = {}, one[16] = {};
 	unsigned cpu = 999, node = 999;
@@ -30,7 +31,8 @@ CASE(affinity, "sched_getaffinity:size", "sched_setaffinity:one", "sched_setaffi
 	EQ(node, 0);
 	OK(SYS(sched_getaffinity, 0, sizeof(set), set));
 	EQ(set[0], one[0]);
-	CHILD_OK {
+	CHILD_OK
+	{
 		OK(SYS(sched_getaffinity, 0, sizeof(set), set));
 		EQ(set[0], one[0]); /* inherited */
 	}
@@ -42,9 +44,10 @@ CASE(affinity, "sched_getaffinity:size", "sched_setaffinity:one", "sched_setaffi
 	ERR(SYS(sched_setaffinity, SYS(getppid), sizeof(one), one), EPERM);
 }
 
-CASE(policies, "sched_getscheduler:SCHED_OTHER", "sched_setscheduler:SCHED_FIFO", "sched_setscheduler:SCHED_RR",
-	"sched_setscheduler:SCHED_BATCH", "sched_setscheduler:SCHED_IDLE", "sched_setscheduler:EINVAL",
-	"sched_getparam:priority", "sched_setparam:priority", "sched_setscheduler:EPERM", "sched_setparam:EINVAL",
+CASE(policies, "sched_getscheduler:SCHED_OTHER", "sched_setscheduler:SCHED_FIFO",
+	"sched_setscheduler:SCHED_RR", "sched_setscheduler:SCHED_BATCH",
+	"sched_setscheduler:SCHED_IDLE", "sched_setscheduler:EINVAL", "sched_getparam:priority",
+	"sched_setparam:priority", "sched_setscheduler:EPERM", "sched_setparam:EINVAL",
 	"sched_getscheduler:ESRCH")
 {
 	int zero = 0, five = 5, got = -1;
@@ -71,9 +74,9 @@ CASE(policies, "sched_getscheduler:SCHED_OTHER", "sched_setscheduler:SCHED_FIFO"
 	ERR(SYS(sched_setscheduler, 0, SCHED_FIFO, &five), EPERM);
 }
 
-CASE(ranges, "sched_get_priority_max:SCHED_FIFO", "sched_get_priority_min:SCHED_FIFO", "sched_get_priority_max:EINVAL",
-	"sched_get_priority_min:EINVAL", "sched_rr_get_interval:value", "sched_rr_get_interval:ESRCH",
-	"sched_yield:returns")
+CASE(ranges, "sched_get_priority_max:SCHED_FIFO", "sched_get_priority_min:SCHED_FIFO",
+	"sched_get_priority_max:EINVAL", "sched_get_priority_min:EINVAL",
+	"sched_rr_get_interval:value", "sched_rr_get_interval:ESRCH", "sched_yield:returns")
 {
 	struct timespec ts = {9, 9};
 
@@ -88,8 +91,8 @@ CASE(ranges, "sched_get_priority_max:SCHED_FIFO", "sched_get_priority_min:SCHED_
 	EQ(SYS(sched_yield), 0); /* returns */
 }
 
-CASE(attributes, "sched_setattr:nice", "sched_getattr:size", "sched_setattr:EINVAL", "sched_getattr:EINVAL",
-	"sched_setattr:E2BIG", "sched_setattr:SCHED_FLAG_RESET_ON_FORK")
+CASE(attributes, "sched_setattr:nice", "sched_getattr:size", "sched_setattr:EINVAL",
+	"sched_getattr:EINVAL", "sched_setattr:E2BIG", "sched_setattr:SCHED_FLAG_RESET_ON_FORK")
 {
 	struct attr a = {.size = 48, .policy = SCHED_OTHER, .nice = 5}, b;
 	uint64_t big[32] = {};
@@ -112,9 +115,9 @@ CASE(attributes, "sched_setattr:nice", "sched_getattr:size", "sched_setattr:EINV
 	ERR(SYS(sched_setattr, 0, big, 0), E2BIG);
 }
 
-CASE(priority, "setpriority:PRIO_PROCESS", "getpriority:PRIO_PROCESS", "setpriority:EACCES", "getpriority:EINVAL",
-	"getpriority:ESRCH", "setpriority:clamps", "setpriority:PRIO_PGRP", "getpriority:PRIO_USER",
-	"setpriority:EINVAL", "setpriority:EPERM")
+CASE(priority, "setpriority:PRIO_PROCESS", "getpriority:PRIO_PROCESS", "setpriority:EACCES",
+	"getpriority:EINVAL", "getpriority:ESRCH", "setpriority:clamps", "setpriority:PRIO_PGRP",
+	"getpriority:PRIO_USER", "setpriority:EINVAL", "setpriority:EPERM")
 {
 	EQ(SYS(getpriority, PRIO_PROCESS, 0), 20); /* 20 - nice */
 	OK(SYS(setpriority, PRIO_PROCESS, 0, 10));
@@ -135,8 +138,8 @@ CASE(priority, "setpriority:PRIO_PROCESS", "getpriority:PRIO_PROCESS", "setprior
 	ERR(SYS(setpriority, PRIO_PROCESS, SYS(getppid), 19), EPERM);
 }
 
-CASE(io_priority, "ioprio_set:IOPRIO_CLASS_BE", "ioprio_get:value", "ioprio_set:EINVAL", "ioprio_get:ESRCH",
-	"ioprio_get:EINVAL")
+CASE(io_priority, "ioprio_set:IOPRIO_CLASS_BE", "ioprio_get:value", "ioprio_set:EINVAL",
+	"ioprio_get:ESRCH", "ioprio_get:EINVAL")
 {
 	OK(SYS(ioprio_set, 1, 0, 2 << 13 | 3)); /* IOPRIO_CLASS_BE, level 3 */
 	EQ(SYS(ioprio_get, 1, 0), 2 << 13 | 3); /* value */
@@ -186,11 +189,13 @@ CASE(rseq, "rseq:registers", "rseq:cpu_id", "rseq:EINVAL", "rseq:EBUSY", "rseq:E
 
 static volatile long spins[2];
 
-CASE(nice_shares, "setpriority:shares", "sched_setaffinity:one", "clock_gettime:CLOCK_THREAD_CPUTIME_ID")
+CASE(nice_shares, "setpriority:shares", "sched_setaffinity:one",
+	"clock_gettime:CLOCK_THREAD_CPUTIME_ID")
 {
 	uint64_t set[16] = {}, one[16] = {};
 	struct timespec ts;
-	long pids[2], *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	long pids[2], *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			      -1, 0);
 
 	OK(SYS(sched_getaffinity, 0, sizeof(set), set));
 	one[0] = set[0] & -set[0];

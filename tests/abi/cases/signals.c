@@ -58,8 +58,9 @@ struct kernel_action {
 	uint64_t handler, flags, restorer, mask;
 };
 
-CASE(action, "rt_sigaction:old action", "rt_sigaction:EINVAL", "rt_sigaction:EFAULT", "rt_sigaction:SIGKILL",
-	"rt_sigaction:mask without SIGKILL", "rt_sigreturn:resumes", "rt_sigaction:SA_RESTART")
+CASE(action, "rt_sigaction:old action", "rt_sigaction:EINVAL", "rt_sigaction:EFAULT",
+	"rt_sigaction:SIGKILL", "rt_sigaction:mask without SIGKILL", "rt_sigreturn:resumes",
+	"rt_sigaction:SA_RESTART")
 {
 	struct kernel_action act = {}, old = {};
 
@@ -104,14 +105,16 @@ CASE(resethand, "rt_sigaction:SA_RESETHAND", "kill:default ends")
 	OK(SYS(kill, SYS(getpid), SIGUSR1));
 	EQ(nr_seen, 1);
 	T(sigaction(SIGUSR1, NULL, &old) == 0 && old.sa_handler == SIG_DFL);
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		SYS(kill, SYS(getpid), SIGUSR1); /* default ends */
 	}
 	EQ(st, SIGUSR1);
 }
 
-CASE(siginfo, "rt_sigaction:SA_SIGINFO", "kill:SI_USER", "tgkill:SI_TKILL", "rt_sigqueueinfo:SI_QUEUE",
-	"rt_sigqueueinfo:EPERM", "rt_tgsigqueueinfo:SI_QUEUE", "rt_sigqueueinfo:value")
+CASE(siginfo, "rt_sigaction:SA_SIGINFO", "kill:SI_USER", "tgkill:SI_TKILL",
+	"rt_sigqueueinfo:SI_QUEUE", "rt_sigqueueinfo:EPERM", "rt_tgsigqueueinfo:SI_QUEUE",
+	"rt_sigqueueinfo:value")
 {
 	siginfo_t si = {.si_code = SI_QUEUE};
 	long me = SYS(getpid);
@@ -129,15 +132,16 @@ CASE(siginfo, "rt_sigaction:SA_SIGINFO", "kill:SI_USER", "tgkill:SI_TKILL", "rt_
 	OK(SYS(rt_tgsigqueueinfo, me, me, SIGUSR1, &si));
 	EQ(last_info.si_value.sival_int, 4712);
 	EQ(nr_seen, 4);
-	CHILD_OK {
+	CHILD_OK
+	{
 		si.si_code = SI_USER; /* only the kernel may say so to another process */
 		ERR(SYS(rt_sigqueueinfo, me, SIGUSR1, &si), EPERM);
 	}
 }
 
 CASE(mask, "rt_sigprocmask:SIG_BLOCK", "rt_sigprocmask:SIG_UNBLOCK", "rt_sigprocmask:SIG_SETMASK",
-	"rt_sigprocmask:EINVAL", "rt_sigpending:set", "rt_sigprocmask:EFAULT", "rt_sigpending:EINVAL",
-	"rt_sigprocmask:SIGKILL never")
+	"rt_sigprocmask:EINVAL", "rt_sigpending:set", "rt_sigprocmask:EFAULT",
+	"rt_sigpending:EINVAL", "rt_sigprocmask:SIGKILL never")
 {
 	uint64_t set = bit(SIGUSR1) | bit(SIGKILL), old = 1;
 
@@ -145,7 +149,7 @@ CASE(mask, "rt_sigprocmask:SIG_BLOCK", "rt_sigprocmask:SIG_UNBLOCK", "rt_sigproc
 	OK(SYS(rt_sigprocmask, SIG_BLOCK, &set, &old, 8));
 	EQ(old, 0);
 	OK(SYS(rt_sigprocmask, 99, NULL, &old, 8)); /* without a set `how` is not looked at */
-	EQ(old, bit(SIGUSR1)); /* SIGKILL never */
+	EQ(old, bit(SIGUSR1));                      /* SIGKILL never */
 	OK(SYS(kill, SYS(getpid), SIGUSR1));
 	OK(SYS(kill, SYS(getpid), SIGUSR1));
 	EQ(nr_seen, 0);
@@ -163,8 +167,8 @@ CASE(mask, "rt_sigprocmask:SIG_BLOCK", "rt_sigprocmask:SIG_UNBLOCK", "rt_sigproc
 	ERR(SYS(rt_sigpending, &set, 16), EINVAL);
 }
 
-CASE(realtime_queue, "rt_sigqueueinfo:queues", "rt_sigqueueinfo:lowest first", "rt_sigprocmask:SIG_UNBLOCK",
-	"rt_sigqueueinfo:EAGAIN")
+CASE(realtime_queue, "rt_sigqueueinfo:queues", "rt_sigqueueinfo:lowest first",
+	"rt_sigprocmask:SIG_UNBLOCK", "rt_sigqueueinfo:EAGAIN")
 {
 	siginfo_t si = {.si_code = SI_QUEUE};
 	uint64_t set = bit(40) | bit(41);
@@ -191,8 +195,8 @@ CASE(realtime_queue, "rt_sigqueueinfo:queues", "rt_sigqueueinfo:lowest first", "
 	EQ(got, -EAGAIN);
 }
 
-CASE(altstack, "rt_sigaction:SA_ONSTACK", "sigaltstack:ENOMEM",
-	"sigaltstack:EINVAL", "sigaltstack:SS_DISABLE", "sigaltstack:EFAULT")
+CASE(altstack, "rt_sigaction:SA_ONSTACK", "sigaltstack:ENOMEM", "sigaltstack:EINVAL",
+	"sigaltstack:SS_DISABLE", "sigaltstack:EFAULT")
 {
 	static char stack[65536] __attribute__((aligned(16)));
 	stack_t ss = {.ss_sp = stack, .ss_size = sizeof(stack)}, old;
@@ -243,21 +247,23 @@ CASE(altstack_busy, "sigaltstack:EPERM", "sigaltstack:SS_ONSTACK", "rt_sigaction
 	EQ(altstack_flags, SS_ONSTACK);
 }
 
-CASE(default_actions, "kill:ignored by default", "kill:terminates by default", "kill:stops by default",
-	"wait4:WUNTRACED")
+CASE(default_actions, "kill:ignored by default", "kill:terminates by default",
+	"kill:stops by default", "wait4:WUNTRACED")
 {
 	static const int ignored[] = {SIGCHLD, SIGURG, SIGWINCH, SIGCONT};
-	static const int fatal[] = {SIGHUP, SIGINT, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGPROF,
-		SIGVTALRM, SIGIO, SIGPWR, SIGSTKFLT, 34, 50, 64};
+	static const int fatal[] = {SIGHUP, SIGINT, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2,
+		SIGPROF, SIGVTALRM, SIGIO, SIGPWR, SIGSTKFLT, 34, 50, 64};
 	static const int stopping[] = {SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU};
 	int st;
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(int); i++)
-		CHILD_OK {
+		CHILD_OK
+		{
 			OK(raise_self(ignored[i])); /* ignored by default */
 		}
 	for (size_t i = 0; i < sizeof(fatal) / sizeof(int); i++) {
-		IN_CHILD(&st) {
+		IN_CHILD(&st)
+		{
 			SYS(kill, SYS(getpid), fatal[i]); /* terminates by default */
 		}
 		EQ(st, fatal[i]);
@@ -280,14 +286,15 @@ CASE(default_actions, "kill:ignored by default", "kill:terminates by default", "
 
 CASE(orphaned_stop, "kill:SIGTSTP orphaned group", "setsid:new session")
 {
-	CHILD_OK {
+	CHILD_OK
+	{
 		OK(SYS(setsid));
 		OK(SYS(kill, SYS(getpid), SIGTSTP)); /* orphaned group: not stopped */
 	}
 }
 
-CASE(kill_errors, "kill:ESRCH", "kill:EINVAL", "kill:EPERM", "kill:signal 0", "tgkill:ESRCH", "tgkill:EINVAL",
-	"tkill:value", "tkill:ESRCH", "kill:process group", "tkill:EINVAL")
+CASE(kill_errors, "kill:ESRCH", "kill:EINVAL", "kill:EPERM", "kill:signal 0", "tgkill:ESRCH",
+	"tgkill:EINVAL", "tkill:value", "tkill:ESRCH", "kill:process group", "tkill:EINVAL")
 {
 	long me = SYS(getpid), a, b;
 
@@ -320,15 +327,16 @@ CASE(kill_errors, "kill:ESRCH", "kill:EINVAL", "kill:EPERM", "kill:signal 0", "t
 		_exit(0);
 	}
 	EQ(abi_wait(a), 0);
-	CHILD_OK {
+	CHILD_OK
+	{
 		OK(SYS(setresuid, 1000, 1000, 1000));
 		ERR(SYS(kill, me, SIGTERM), EPERM);
 		ERR(SYS(kill, 1, 0), EPERM);
 	}
 }
 
-CASE(fault_info, "signal:SEGV_MAPERR", "signal:SEGV_ACCERR", "signal:BUS_ADRERR", "signal:ILL_ILLOPN",
-	"signal:TRAP_BRKPT", "rt_sigaction:SA_SIGINFO")
+CASE(fault_info, "signal:SEGV_MAPERR", "signal:SEGV_ACCERR", "signal:BUS_ADRERR",
+	"signal:ILL_ILLOPN", "signal:TRAP_BRKPT", "rt_sigaction:SA_SIGINFO")
 {
 	/* The five are checked in children, each by the exit status of its handler. */
 	extern void fault_exit(int sig, siginfo_t *info, void *context);
@@ -341,19 +349,23 @@ CASE(fault_info, "signal:SEGV_MAPERR", "signal:SEGV_ACCERR", "signal:BUS_ADRERR"
 	set_action(SIGBUS, fault_exit, 0);
 	set_action(SIGILL, fault_exit, 0);
 	set_action(SIGTRAP, fault_exit, 0);
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		*(volatile int *)0x20 = 1;
 	}
 	EQ(st, SEGV_MAPERR << 8);
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		*(volatile char *)page = 1;
 	}
 	EQ(st, SEGV_ACCERR << 8);
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		*(volatile char *)beyond = 1;
 	}
 	EQ(st, (0x10 | BUS_ADRERR) << 8);
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 #if defined(__x86_64__)
 		__asm__ volatile("ud2");
 #else
@@ -361,7 +373,8 @@ CASE(fault_info, "signal:SEGV_MAPERR", "signal:SEGV_ACCERR", "signal:BUS_ADRERR"
 #endif
 	}
 	T(st == (0x20 | ILL_ILLOPN) << 8 || st == (0x20 | ILL_ILLOPC) << 8);
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 #if defined(__x86_64__)
 		__asm__ volatile("int3");
 #else
@@ -382,7 +395,8 @@ void fault_exit(int sig, siginfo_t *info, void *context)
 	_exit(kind | info->si_code);
 }
 
-CASE(fault_blocked, "signal:SIGSEGV while blocked", "signal:SIGSEGV ignored", "rt_sigprocmask:SIG_BLOCK")
+CASE(fault_blocked, "signal:SIGSEGV while blocked", "signal:SIGSEGV ignored",
+	"rt_sigprocmask:SIG_BLOCK")
 {
 	struct {
 		uint64_t soft, hard;
@@ -393,13 +407,15 @@ CASE(fault_blocked, "signal:SIGSEGV while blocked", "signal:SIGSEGV ignored", "r
 	SYS(prlimit64, 0, RLIMIT_CORE, &l, NULL);
 	abi_handler(SIGSEGV, count, 0);
 	OK(SYS(rt_sigprocmask, SIG_BLOCK, &set, NULL, 8));
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		*(volatile int *)0x20 = 1;
 	}
 	EQ(WTERMSIG(st), SIGSEGV);
 	abi_unblock(SIGSEGV);
 	signal(SIGSEGV, SIG_IGN);
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		*(volatile int *)0x20 = 1;
 	}
 	EQ(WTERMSIG(st), SIGSEGV);
@@ -509,7 +525,8 @@ CASE(lost_stack, "signal:no stack for the frame", "sigaltstack:rescues")
 	SYS(prlimit64, 0, RLIMIT_CORE, &l, NULL);
 	set_action(SIGSEGV, (void (*)(int, siginfo_t *, void *))fault_exit, 0);
 	for (int round = 0; round < 2; round++) {
-		IN_CHILD(&st) {
+		IN_CHILD(&st)
+		{
 			if (round) {
 				OK(SYS(sigaltstack, &ss, NULL));
 				set_action(SIGSEGV, fault_exit, SA_ONSTACK);

@@ -51,8 +51,8 @@ CASE(suspend, "rt_sigsuspend:EINTR", "rt_sigsuspend:mask restored", "rt_sigsuspe
 	EQ(nr_seen, 2);
 }
 
-CASE(timedwait, "rt_sigtimedwait:pending", "rt_sigtimedwait:EAGAIN", "rt_sigtimedwait:EINVAL", "rt_sigtimedwait:EINTR",
-	"rt_sigtimedwait:siginfo", "rt_sigtimedwait:waits")
+CASE(timedwait, "rt_sigtimedwait:pending", "rt_sigtimedwait:EAGAIN", "rt_sigtimedwait:EINVAL",
+	"rt_sigtimedwait:EINTR", "rt_sigtimedwait:siginfo", "rt_sigtimedwait:waits")
 {
 	struct timespec zero = {}, bad = {0, -1}, some = {10, 0};
 	uint64_t set = bit(SIGUSR1) | bit(SIGUSR2);
@@ -63,7 +63,7 @@ CASE(timedwait, "rt_sigtimedwait:pending", "rt_sigtimedwait:EAGAIN", "rt_sigtime
 	ERR(SYS(rt_sigtimedwait, &set, &si, &zero, 8), EAGAIN);
 	OK(SYS(kill, SYS(getpid), SIGUSR2));
 	EQ(SYS(rt_sigtimedwait, &set, &si, &zero, 8), SIGUSR2); /* pending */
-	T(si.si_signo == SIGUSR2 && si.si_pid == SYS(getpid)); /* siginfo */
+	T(si.si_signo == SIGUSR2 && si.si_pid == SYS(getpid));  /* siginfo */
 	ERR(SYS(rt_sigtimedwait, &set, &si, &bad, 8), EINVAL);
 	ERR(SYS(rt_sigtimedwait, &set, &si, &zero, 16), EINVAL);
 	pid = pester(SIGUSR1, 0);
@@ -131,7 +131,8 @@ CASE(wait_restarts, "wait4:restarted", "wait4:EINTR", "waitid:EINTR")
 	EQ(nr_seen, 3);
 }
 
-CASE(sleep_interrupted, "nanosleep:EINTR", "nanosleep:rest", "clock_nanosleep:EINTR", "nanosleep:EINVAL")
+CASE(sleep_interrupted, "nanosleep:EINTR", "nanosleep:rest", "clock_nanosleep:EINTR",
+	"nanosleep:EINVAL")
 {
 	struct timespec ts = {10, 0}, rest = {}, bad = {0, 1000000000};
 
@@ -224,7 +225,8 @@ CASE(futex_restarts, "futex:EINTR", "futex:restarted", "futex:FUTEX_WAIT")
 	EQ(nr_seen, 2);
 }
 
-CASE(socket_restarts, "recvfrom:restarted", "recvfrom:EINTR", "accept4:EINTR", "setsockopt:SO_RCVTIMEO")
+CASE(socket_restarts, "recvfrom:restarted", "recvfrom:EINTR", "accept4:EINTR",
+	"setsockopt:SO_RCVTIMEO")
 {
 	struct timeval tv = {10, 0};
 	int pair[2];

@@ -14,7 +14,7 @@ static volatile sig_atomic_t nr_seen;
 
 #if defined(__x86_64__)
 #define REGISTER_BYTES 32
-#define NR_VECTORS 16
+#define NR_VECTORS     16
 
 static bool has_avx(void)
 {
@@ -26,7 +26,8 @@ static bool has_avx(void)
 
 [[gnu::target("avx")]] static void load_vectors(const unsigned char *from)
 {
-	__asm__ volatile("vmovdqu 0(%0), %%ymm0\n vmovdqu 32(%0), %%ymm1\n vmovdqu 224(%0), %%ymm7\n"
+	__asm__ volatile("vmovdqu 0(%0), %%ymm0\n vmovdqu 32(%0), %%ymm1\n vmovdqu 224(%0), "
+			 "%%ymm7\n"
 			 "vmovdqu 256(%0), %%ymm8\n vmovdqu 480(%0), %%ymm15\n"
 		:
 		: "r"(from)
@@ -35,7 +36,8 @@ static bool has_avx(void)
 
 [[gnu::target("avx")]] static void store_vectors(unsigned char *to)
 {
-	__asm__ volatile("vmovdqu %%ymm0, 0(%0)\n vmovdqu %%ymm1, 32(%0)\n vmovdqu %%ymm7, 224(%0)\n"
+	__asm__ volatile("vmovdqu %%ymm0, 0(%0)\n vmovdqu %%ymm1, 32(%0)\n vmovdqu %%ymm7, "
+			 "224(%0)\n"
 			 "vmovdqu %%ymm8, 256(%0)\n vmovdqu %%ymm15, 480(%0)\n"
 		:
 		: "r"(to)
@@ -43,7 +45,7 @@ static bool has_avx(void)
 }
 #else
 #define REGISTER_BYTES 16
-#define NR_VECTORS 32
+#define NR_VECTORS     32
 
 static bool has_avx(void)
 {
@@ -52,7 +54,8 @@ static bool has_avx(void)
 
 static void load_vectors(const unsigned char *from)
 {
-	__asm__ volatile("ldp q0, q1, [%0]\n ldr q7, [%0, #112]\n ldr q8, [%0, #128]\n ldr q15, [%0, #240]\n"
+	__asm__ volatile("ldp q0, q1, [%0]\n ldr q7, [%0, #112]\n ldr q8, [%0, #128]\n ldr q15, "
+			 "[%0, #240]\n"
 			 "ldr q31, [%0, #496]\n"
 		:
 		: "r"(from)
@@ -61,7 +64,8 @@ static void load_vectors(const unsigned char *from)
 
 static void store_vectors(unsigned char *to)
 {
-	__asm__ volatile("stp q0, q1, [%0]\n str q7, [%0, #112]\n str q8, [%0, #128]\n str q15, [%0, #240]\n"
+	__asm__ volatile("stp q0, q1, [%0]\n str q7, [%0, #112]\n str q8, [%0, #128]\n str q15, "
+			 "[%0, #240]\n"
 			 "str q31, [%0, #496]\n"
 		:
 		: "r"(to)
@@ -69,7 +73,12 @@ static void store_vectors(unsigned char *to)
 }
 #endif
 
-static const int used[] = {0, 1, 7, 8, 15,
+static const int used[] = {
+	0,
+	1,
+	7,
+	8,
+	15,
 #if defined(__aarch64__)
 	31,
 #endif
@@ -84,7 +93,8 @@ static void fill(unsigned char *values, int seed)
 static bool same(const unsigned char *a, const unsigned char *b)
 {
 	for (size_t i = 0; i < sizeof(used) / sizeof(used[0]); i++)
-		if (memcmp(a + used[i] * REGISTER_BYTES, b + used[i] * REGISTER_BYTES, REGISTER_BYTES) != 0)
+		if (memcmp(a + used[i] * REGISTER_BYTES, b + used[i] * REGISTER_BYTES,
+			    REGISTER_BYTES) != 0)
 			return false;
 	return true;
 }
@@ -96,15 +106,15 @@ static void need_vectors(void)
 }
 
 /* One system call with the vectors live around it: nothing of C may come between. */
-#define AROUND(values, after, nr, a, b) \
-	do { \
-		load_vectors(values); \
-		abi_sys(nr, (long)(a), (long)(b), 0, 0, 0, 0); \
-		store_vectors(after); \
+#define AROUND(values, after, nr, a, b)                                                            \
+	do {                                                                                       \
+		load_vectors(values);                                                              \
+		abi_sys(nr, (long)(a), (long)(b), 0, 0, 0, 0);                                     \
+		store_vectors(after);                                                              \
 	} while (0)
 
-CASE(vectors_switch, "sched_yield:vector registers", "nanosleep:vector registers", "clone:vector registers",
-	"wait4:status")
+CASE(vectors_switch, "sched_yield:vector registers", "nanosleep:vector registers",
+	"clone:vector registers", "wait4:status")
 {
 	unsigned char mine[REGISTER_BYTES * NR_VECTORS], after[REGISTER_BYTES * NR_VECTORS] = {};
 	struct timespec ts = {0, 1000000};
@@ -171,7 +181,8 @@ CASE(vectors_signal, "rt_sigreturn:vector registers", "kill:vector registers")
 
 CASE(vectors_exec, "execve:clean state", "rt_sigaction:frame size")
 {
-	/* The frame must fit AT_MINSIGSTKSZ on an alternative stack of exactly that and a little. */
+	/* The frame must fit AT_MINSIGSTKSZ on an alternative stack of exactly that and a little.
+	 */
 	size_t size = getauxval(AT_MINSIGSTKSZ) + 2048;
 	char *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	stack_t ss = {.ss_sp = stack, .ss_size = size};
@@ -184,7 +195,8 @@ CASE(vectors_exec, "execve:clean state", "rt_sigaction:frame size")
 	OK(SYS(kill, SYS(getpid), SIGUSR1));
 	EQ(nr_seen, 1); /* frame size */
 	T(sigaction(SIGUSR1, NULL, NULL) == 0);
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		spoil(0);
 		SYS(execve, abi_self, argv, argv + 4); /* clean state */
 	}
@@ -240,7 +252,8 @@ CASE(processor, "auxv:AT_HWCAP", "auxv:AT_PLATFORM", "auxv:identification")
 	__asm__ volatile("mrs %0, ctr_el0" : "=r"(value));
 	T(value != 0);
 #else
-	/* identification: CPUID's word of leaf 1, with FPU and SSE2; libc shows a value of its own. */
+	/* identification: CPUID's word of leaf 1, with FPU and SSE2; libc shows a value of its own.
+	 */
 	unsigned long entries[128] = {}, hwcap = 0;
 
 	OK(abi_slurp("/proc/self/auxv", (char *)entries, sizeof(entries)));
@@ -257,12 +270,14 @@ CASE(call_registers, "getppid:registers kept", "getpid:registers kept")
 
 	EQ(SYS(getpid) > 0, 1);
 #if defined(__x86_64__)
-	long ax = __NR_getppid, bx = 1, r12 = 0, r15 = 0, dx = 4, si = 5, di = 6, r8 = 0, r9 = 0, r10 = 0;
+	long ax = __NR_getppid, bx = 1, r12 = 0, r15 = 0, dx = 4, si = 5, di = 6, r8 = 0, r9 = 0,
+	     r10 = 0;
 
 	/* All but rax, rcx and r11 come back as they were. */
 	__asm__ volatile("mov $101, %%rbx\n mov $102, %%r12\n mov $103, %%r15\n mov $104, %%r8\n"
 			 "mov $105, %%r9\n mov $106, %%r10\n syscall\n"
-			 "mov %%rbx, %1\n mov %%r12, %2\n mov %%r15, %3\n mov %%r8, %4\n mov %%r9, %5\n mov %%r10, %6"
+			 "mov %%rbx, %1\n mov %%r12, %2\n mov %%r15, %3\n mov %%r8, %4\n mov %%r9, "
+			 "%5\n mov %%r10, %6"
 		: "+a"(ax), "=m"(bx), "=m"(r12), "=m"(r15), "=m"(r8), "=m"(r9), "=m"(r10), "+d"(dx),
 		"+S"(si), "+D"(di)
 		:
@@ -303,16 +318,23 @@ CASE(traps, "signal:FPE_INTDIV", "signal:SI_KERNEL for privileged code", "rt_sig
 	int st;
 
 	T(sigaction(SIGFPE, &act, NULL) == 0 && sigaction(SIGSEGV, &act, NULL) == 0);
-	IN_CHILD(&st) {
-		__asm__ volatile("xor %%edx, %%edx\n mov $1, %%eax\n xor %%ecx, %%ecx\n div %%ecx" ::: "eax", "ecx", "edx");
+	IN_CHILD(&st)
+	{
+		__asm__ volatile("xor %%edx, %%edx\n mov $1, %%eax\n xor %%ecx, %%ecx\n div "
+				 "%%ecx" ::
+					 : "eax", "ecx", "edx");
 	}
 	EQ(st, (0 << 3 | FPE_INTDIV) << 8);
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		__asm__ volatile("hlt");
 	}
-	EQ(WEXITSTATUS(st) & 0xff, (13 << 3 | (0x80 & 7)) & 0xff); /* SI_KERNEL for privileged code */
-	IN_CHILD(&st) {
-		__asm__ volatile("movq $0, (%0)" ::"r"(1ul << 62)); /* no canonical address: a general protection fault */
+	EQ(WEXITSTATUS(st) & 0xff,
+		(13 << 3 | (0x80 & 7)) & 0xff); /* SI_KERNEL for privileged code */
+	IN_CHILD(&st)
+	{
+		__asm__ volatile("movq $0, (%0)" ::"r"(1ul << 62)); /* no canonical address: a
+								       general protection fault */
 	}
 	EQ(WEXITSTATUS(st), 13 << 3);
 }

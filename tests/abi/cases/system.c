@@ -1,4 +1,5 @@
-/* system.c: calls about the whole machine, mostly their refusals, and POSIX and System V objects. */
+/* system.c: calls about the whole machine, mostly their refusals, and POSIX and System V objects.
+ */
 #define ABI_FAMILY "system"
 #include "../abi.h"
 #include <linux/reboot.h>
@@ -14,11 +15,12 @@ CASE(reboot, "reboot:EINVAL", "reboot:EPERM", "reboot:LINUX_REBOOT_CMD_CAD_OFF")
 	ERR(SYS(reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, 0x1111, 0), EINVAL);
 	OK(SYS(reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_CAD_OFF, 0));
 	OK(SYS(setresuid, 1000, 1000, 1000));
-	ERR(SYS(reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_CAD_OFF, 0), EPERM);
+	ERR(SYS(reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_CAD_OFF, 0),
+		EPERM);
 }
 
-CASE(kernel_log, "syslog:size", "syslog:read all", "syslog:EINVAL", "openat:/dev/kmsg", "write:/dev/kmsg",
-	"read:/dev/kmsg record")
+CASE(kernel_log, "syslog:size", "syslog:read all", "syslog:EINVAL", "openat:/dev/kmsg",
+	"write:/dev/kmsg", "read:/dev/kmsg record")
 {
 	static char buf[1 << 18], record[8192];
 	long fd, got;
@@ -41,8 +43,8 @@ CASE(kernel_log, "syslog:size", "syslog:read all", "syslog:EINVAL", "openat:/dev
 	ERR(SYS(syslog, 3, NULL, 10), EINVAL);
 }
 
-CASE(names_refused, "fcntl:F_SETLEASE or refusal", "getpid:value", "getcpu:EFAULT", "sysinfo:EFAULT",
-	"getgroups:EINVAL", "times:EFAULT")
+CASE(names_refused, "fcntl:F_SETLEASE or refusal", "getpid:value", "getcpu:EFAULT",
+	"sysinfo:EFAULT", "getgroups:EINVAL", "times:EFAULT")
 {
 	long got;
 
@@ -57,10 +59,11 @@ CASE(names_refused, "fcntl:F_SETLEASE or refusal", "getpid:value", "getcpu:EFAUL
 	ERR(SYS(times, (void *)-4096L), EFAULT);
 }
 
-CASE(bad_user_pointers, "clock_nanosleep:EFAULT", "wait4:EFAULT", "getrusage:EFAULT", "prlimit64:EFAULT",
-	"sched_getaffinity:EFAULT", "getsockname:EFAULT", "epoll_ctl:EFAULT", "rt_sigtimedwait:EFAULT",
-	"setitimer:EFAULT", "statx:EFAULT", "utimensat:EFAULT", "readlinkat:EFAULT", "chdir:EFAULT",
-	"getdents64:EFAULT", "sendmsg:EFAULT", "waitid:EFAULT", "timer_create:EFAULT")
+CASE(bad_user_pointers, "clock_nanosleep:EFAULT", "wait4:EFAULT", "getrusage:EFAULT",
+	"prlimit64:EFAULT", "sched_getaffinity:EFAULT", "getsockname:EFAULT", "epoll_ctl:EFAULT",
+	"rt_sigtimedwait:EFAULT", "setitimer:EFAULT", "statx:EFAULT", "utimensat:EFAULT",
+	"readlinkat:EFAULT", "chdir:EFAULT", "getdents64:EFAULT", "sendmsg:EFAULT", "waitid:EFAULT",
+	"timer_create:EFAULT")
 {
 	void *bad = (void *)-4096L;
 	int pair[2], st;
@@ -123,7 +126,8 @@ CASE(deep_tree, "mkdirat:deep tree", "unlinkat:deep tree", "getcwd:deep tree", "
 	}
 	for (int i = 0; i < 2000; i++) {
 		snprintf(name, sizeof(name), "file-%d", i);
-		OK(SYS(close, OK(SYS(openat, AT_FDCWD, name, O_RDWR | O_CREAT | O_EXCL, 0600)))); /* many files */
+		OK(SYS(close, OK(SYS(openat, AT_FDCWD, name, O_RDWR | O_CREAT | O_EXCL,
+				      0600)))); /* many files */
 	}
 	for (int i = 0; i < 2000; i++) {
 		snprintf(name, sizeof(name), "file-%d", i);
@@ -131,8 +135,8 @@ CASE(deep_tree, "mkdirat:deep tree", "unlinkat:deep tree", "getcwd:deep tree", "
 	}
 }
 
-CASE(big_file, "pwrite64:beyond 4 GiB", "lseek:beyond 4 GiB", "pread64:beyond 4 GiB", "ftruncate:beyond 4 GiB",
-	"pwrite64:EINVAL", "lseek:EINVAL")
+CASE(big_file, "pwrite64:beyond 4 GiB", "lseek:beyond 4 GiB", "pread64:beyond 4 GiB",
+	"ftruncate:beyond 4 GiB", "pwrite64:EINVAL", "lseek:EINVAL")
 {
 	char buf[4];
 	long fd = OK(SYS(openat, AT_FDCWD, "f", O_RDWR | O_CREAT, 0600)), at = 5l << 30;
@@ -148,7 +152,8 @@ CASE(big_file, "pwrite64:beyond 4 GiB", "lseek:beyond 4 GiB", "pread64:beyond 4 
 	ERR(SYS(pwrite64, fd, "x", 1, LONG_MAX), EINVAL); /* the end would overflow */
 }
 
-CASE(concurrent_files, "openat:O_EXCL among processes", "renameat2:atomic", "openat:O_APPEND among processes")
+CASE(concurrent_files, "openat:O_EXCL among processes", "renameat2:atomic",
+	"openat:O_APPEND among processes")
 {
 	char buf[8];
 	struct stat st;
@@ -158,7 +163,8 @@ CASE(concurrent_files, "openat:O_EXCL among processes", "renameat2:atomic", "ope
 	for (int i = 0; i < 4; i++) {
 		pids[i] = OK(abi_fork());
 		if (pids[i] == 0) {
-			long won = SYS(openat, AT_FDCWD, "lock", O_CREAT | O_EXCL | O_WRONLY, 0600), fd;
+			long won = SYS(openat, AT_FDCWD, "lock", O_CREAT | O_EXCL | O_WRONLY, 0600),
+			     fd;
 
 			fd = OK(SYS(openat, AT_FDCWD, "log", O_CREAT | O_APPEND | O_WRONLY, 0600));
 			for (int n = 0; n < 200; n++)
@@ -168,7 +174,8 @@ CASE(concurrent_files, "openat:O_EXCL among processes", "renameat2:atomic", "ope
 
 				snprintf(mine, sizeof(mine), "t%d", i);
 				abi_file(mine, "whole");
-				OK(SYS(renameat2, AT_FDCWD, mine, AT_FDCWD, "target", 0)); /* atomic */
+				OK(SYS(renameat2, AT_FDCWD, mine, AT_FDCWD, "target",
+					0)); /* atomic */
 				EQ(abi_slurp("target", buf, sizeof(buf)), 5);
 			}
 			_exit(won >= 0);
@@ -194,8 +201,8 @@ static int count_lines(const char *text)
 	return n;
 }
 
-CASE(limits_of_resources, "prlimit64:RLIMIT_CPU", "getrlimit:value", "setrlimit:value", "setrlimit:EINVAL", "getrlimit:EINVAL",
-	"signal:SIGXCPU")
+CASE(limits_of_resources, "prlimit64:RLIMIT_CPU", "getrlimit:value", "setrlimit:value",
+	"setrlimit:EINVAL", "getrlimit:EINVAL", "signal:SIGXCPU")
 {
 	struct {
 		uint64_t soft, hard;
@@ -203,11 +210,12 @@ CASE(limits_of_resources, "prlimit64:RLIMIT_CPU", "getrlimit:value", "setrlimit:
 	int st;
 
 	OK(SYS(setrlimit, RLIMIT_CORE, &none)); /* value */
-	OK(SYS(getrlimit, RLIMIT_CORE, &got)); /* value */
+	OK(SYS(getrlimit, RLIMIT_CORE, &got));  /* value */
 	T(got.soft == 0 && got.hard == 0);
 	ERR(SYS(getrlimit, 99, &got), EINVAL);
 	ERR(SYS(setrlimit, RLIMIT_NOFILE, &crossed), EINVAL);
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		OK(SYS(prlimit64, 0, RLIMIT_CPU, &l, NULL));
 		for (;;)
 			count_lines("x\n");

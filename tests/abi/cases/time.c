@@ -31,12 +31,13 @@ static int64_t ns_of(clockid_t clock)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-CASE(clocks, "clock_gettime:CLOCK_REALTIME", "clock_gettime:CLOCK_MONOTONIC", "clock_gettime:CLOCK_BOOTTIME",
-	"clock_gettime:CLOCK_MONOTONIC_RAW", "clock_gettime:CLOCK_REALTIME_COARSE", "clock_gettime:EINVAL",
+CASE(clocks, "clock_gettime:CLOCK_REALTIME", "clock_gettime:CLOCK_MONOTONIC",
+	"clock_gettime:CLOCK_BOOTTIME", "clock_gettime:CLOCK_MONOTONIC_RAW",
+	"clock_gettime:CLOCK_REALTIME_COARSE", "clock_gettime:EINVAL",
 	"clock_gettime:CLOCK_MONOTONIC_COARSE", "clock_gettime:CLOCK_TAI", "clock_gettime:EFAULT")
 {
-	static const clockid_t ids[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_MONOTONIC_RAW,
-		CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE, CLOCK_TAI};
+	static const clockid_t ids[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME,
+		CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE, CLOCK_TAI};
 	struct timespec ts;
 
 	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
@@ -117,8 +118,8 @@ CASE(sleep, "clock_nanosleep:TIMER_ABSTIME", "clock_nanosleep:EINVAL", "nanoslee
 	ERR(SYS(clock_nanosleep, CLOCK_MONOTONIC, 0, &ts, NULL), EINVAL);
 }
 
-CASE(itimer_real, "setitimer:ITIMER_REAL", "getitimer:ITIMER_REAL", "setitimer:EINVAL", "getitimer:EINVAL",
-	"setitimer:interval")
+CASE(itimer_real, "setitimer:ITIMER_REAL", "getitimer:ITIMER_REAL", "setitimer:EINVAL",
+	"getitimer:EINVAL", "setitimer:interval")
 {
 	struct itimerval it = {.it_value = {0, 20000}, .it_interval = {0, 20000}}, old;
 	uint64_t none = 0;
@@ -131,7 +132,8 @@ CASE(itimer_real, "setitimer:ITIMER_REAL", "getitimer:ITIMER_REAL", "setitimer:E
 	for (int i = 0; i < 3; i++)
 		ERR(SYS(rt_sigsuspend, &none, 8), EINTR); /* interval */
 	EQ(nr_seen, 3);
-	CHILD_OK {
+	CHILD_OK
+	{
 		OK(SYS(getitimer, ITIMER_REAL, &old)); /* a child has no timer */
 		T(old.it_value.tv_usec == 0 && old.it_interval.tv_usec == 0);
 	}
@@ -161,11 +163,14 @@ CASE(itimer_virtual, "setitimer:ITIMER_VIRTUAL", "setitimer:ITIMER_PROF")
 	EQ(nr_seen, 2);
 }
 
-CASE(timer_signal, "timer_create:SIGEV_SIGNAL", "timer_settime:interval", "timer_gettime:rest", "timer_delete:value",
-	"timer_getoverrun:count", "timer_create:EINVAL", "timer_delete:EINVAL", "timer_settime:EINVAL")
+CASE(timer_signal, "timer_create:SIGEV_SIGNAL", "timer_settime:interval", "timer_gettime:rest",
+	"timer_delete:value", "timer_getoverrun:count", "timer_create:EINVAL",
+	"timer_delete:EINVAL", "timer_settime:EINVAL")
 {
 	struct sigaction act = {.sa_sigaction = note_info, .sa_flags = SA_SIGINFO};
-	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 77};
+	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL,
+		.sigev_signo = SIGUSR1,
+		.sigev_value.sival_int = 77};
 	struct itimerspec its = {.it_value = {0, 10000000}, .it_interval = {0, 10000000}}, old;
 	int id = -1;
 
@@ -188,8 +193,8 @@ CASE(timer_signal, "timer_create:SIGEV_SIGNAL", "timer_settime:interval", "timer
 	ERR(SYS(timer_create, CLOCK_MONOTONIC, &ev, &id), EINVAL);
 }
 
-CASE(timer_thread, "timer_create:SIGEV_THREAD_ID", "timer_settime:TIMER_ABSTIME", "timer_create:SIGEV_NONE",
-	"timer_create:CLOCK_REALTIME")
+CASE(timer_thread, "timer_create:SIGEV_THREAD_ID", "timer_settime:TIMER_ABSTIME",
+	"timer_create:SIGEV_NONE", "timer_create:CLOCK_REALTIME")
 {
 	struct sigevent ev = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR2};
 	struct itimerspec its = {};
@@ -213,7 +218,8 @@ CASE(timer_thread, "timer_create:SIGEV_THREAD_ID", "timer_settime:TIMER_ABSTIME"
 	T(its.it_value.tv_sec >= 90 && its.it_value.tv_sec <= 100);
 }
 
-CASE(set_errors, "clock_settime:EPERM", "clock_settime:EINVAL", "settimeofday:EPERM", "adjtimex:reads", "setresuid:drops")
+CASE(set_errors, "clock_settime:EPERM", "clock_settime:EINVAL", "settimeofday:EPERM",
+	"adjtimex:reads", "setresuid:drops")
 {
 	struct timespec ts = {1700000000, 0};
 	struct timeval tv = {1700000000, 0};

@@ -84,8 +84,8 @@ static void await_output(bool open)
 	EQ(SYS(ppoll, &p, 1, &now, NULL, 8), open);
 }
 
-CASE(ptmx, "ioctl:TIOCGPTN", "ioctl:TIOCSPTLCK", "openat:EIO", "ioctl:TIOCGPTPEER", "fstat:device number",
-	"ioctl:TIOCGPTLCK")
+CASE(ptmx, "ioctl:TIOCGPTN", "ioctl:TIOCSPTLCK", "openat:EIO", "ioctl:TIOCGPTPEER",
+	"fstat:device number", "ioctl:TIOCGPTLCK")
 {
 	char name[32];
 	struct stat st;
@@ -110,8 +110,8 @@ CASE(ptmx, "ioctl:TIOCGPTN", "ioctl:TIOCSPTLCK", "openat:EIO", "ioctl:TIOCGPTPEE
 	ERR(SYS(newfstatat, AT_FDCWD, name, &st, 0), ENOENT);
 }
 
-CASE(attributes, "ioctl:TCGETS", "ioctl:TCSETS", "ioctl:TCSETSW", "ioctl:TCSETSF", "ioctl:TCFLSH", "ioctl:TCGETS2",
-	"ioctl:TIOCOUTQ")
+CASE(attributes, "ioctl:TCGETS", "ioctl:TCSETS", "ioctl:TCSETSW", "ioctl:TCSETSF", "ioctl:TCFLSH",
+	"ioctl:TCGETS2", "ioctl:TIOCOUTQ")
 {
 	struct termios t, u;
 	struct termios2 t2;
@@ -143,7 +143,8 @@ CASE(attributes, "ioctl:TCGETS", "ioctl:TCSETS", "ioctl:TCSETSW", "ioctl:TCSETSF
 	OK(SYS(ioctl, slave, TCSETS, &t));
 }
 
-CASE(canonical, "read:line at a time", "ioctl:FIONREAD", "read:EOF character", "read:kill and erase", "read:short reads")
+CASE(canonical, "read:line at a time", "ioctl:FIONREAD", "read:EOF character",
+	"read:kill and erase", "read:short reads")
 {
 	char buf[16];
 
@@ -152,7 +153,7 @@ CASE(canonical, "read:line at a time", "ioctl:FIONREAD", "read:EOF character", "
 	put("abc");
 	expect_nothing(slave); /* line at a time */
 	put("\n2nd\n");
-	await_input(8); /* FIONREAD */
+	await_input(8);                  /* FIONREAD */
 	EQ(SYS(read, slave, buf, 2), 2); /* short reads */
 	EQ(SYS(read, slave, buf, 16), 2);
 	EQ(SYS(read, slave, buf, 16), 4);
@@ -258,14 +259,15 @@ CASE(window, "ioctl:TIOCGWINSZ", "ioctl:TIOCSWINSZ", "ioctl:SIGWINCH", "ioctl:TI
 	EQ(abi_wait(pid), 0);
 }
 
-CASE(controlling, "ioctl:TIOCSCTTY", "ioctl:TIOCGSID", "ioctl:TIOCGPGRP", "ioctl:TIOCNOTTY", "openat:/dev/tty",
-	"openat:ENXIO", "ioctl:EPERM", "ioctl:TIOCSPGRP", "openat:O_NOCTTY")
+CASE(controlling, "ioctl:TIOCSCTTY", "ioctl:TIOCGSID", "ioctl:TIOCGPGRP", "ioctl:TIOCNOTTY",
+	"openat:/dev/tty", "openat:ENXIO", "ioctl:EPERM", "ioctl:TIOCSPGRP", "openat:O_NOCTTY")
 {
 	long tty;
 	int id = -1;
 
 	open_pty();
-	CHILD_OK {
+	CHILD_OK
+	{
 		long me = SYS(setsid), child;
 
 		OK(me);
@@ -309,7 +311,8 @@ CASE(interrupt, "write:VINTR", "write:VQUIT", "write:VSUSP", "wait4:WUNTRACED", 
 
 	SYS(prlimit64, 0, RLIMIT_CORE, &l, NULL);
 	open_pty();
-	CHILD_OK {
+	CHILD_OK
+	{
 		OK(SYS(setsid));
 		OK(SYS(ioctl, slave, TIOCSCTTY, 0));
 		signal(SIGTTOU, SIG_IGN);
@@ -362,7 +365,8 @@ CASE(background, "read:SIGTTIN", "write:SIGTTOU", "read:EIO", "ioctl:TOSTOP", "i
 	int st, id;
 
 	open_pty();
-	CHILD_OK {
+	CHILD_OK
+	{
 		OK(SYS(setsid));
 		OK(SYS(ioctl, slave, TIOCSCTTY, 0));
 		for (int i = 0; i < 4; i++) {
@@ -404,7 +408,8 @@ CASE(background, "read:SIGTTIN", "write:SIGTTOU", "read:EIO", "ioctl:TOSTOP", "i
 	}
 }
 
-CASE(hangup, "close:SIGHUP to the session", "read:slave end", "write:EIO", "read:EIO", "ppoll:POLLHUP")
+CASE(hangup, "close:SIGHUP to the session", "read:slave end", "write:EIO", "read:EIO",
+	"ppoll:POLLHUP")
 {
 	struct pollfd p;
 	struct timespec limit = {5, 0};
@@ -432,7 +437,7 @@ CASE(hangup, "close:SIGHUP to the session", "read:slave end", "write:EIO", "read
 	EQ(SYS(read, fds[0], &c, 1), 1);
 	OK(SYS(close, master));
 	st = abi_wait(pid);
-	EQ(st, SIGHUP); /* SIGHUP to the session */
+	EQ(st, SIGHUP);                 /* SIGHUP to the session */
 	EQ(SYS(read, slave, &c, 1), 0); /* slave end */
 	ERR(SYS(write, slave, "x", 1), EIO);
 }
@@ -461,7 +466,8 @@ CASE(session_exit, "exit_group:leader hangs up", "ioctl:TIOCSCTTY")
 	EQ(SYS(read, fds[0], &c, 1), 0);
 }
 
-CASE(packet, "ioctl:TIOCPKT", "read:TIOCPKT_DATA", "read:TIOCPKT_FLUSHREAD", "ppoll:POLLPRI", "ioctl:TIOCGPKT")
+CASE(packet, "ioctl:TIOCPKT", "read:TIOCPKT_DATA", "read:TIOCPKT_FLUSHREAD", "ppoll:POLLPRI",
+	"ioctl:TIOCGPKT")
 {
 	struct pollfd p;
 	struct timespec limit = {5, 0};
@@ -485,8 +491,8 @@ CASE(packet, "ioctl:TIOCPKT", "read:TIOCPKT_DATA", "read:TIOCPKT_FLUSHREAD", "pp
 	EQ(buf[0] & TIOCPKT_FLUSHREAD, TIOCPKT_FLUSHREAD);
 }
 
-CASE(flow, "ioctl:TCXONC", "write:IXON stops", "ioctl:TIOCEXCL", "openat:EBUSY", "setresuid:user", "ioctl:TIOCNXCL",
-	"ioctl:TCSBRK")
+CASE(flow, "ioctl:TCXONC", "write:IXON stops", "ioctl:TIOCEXCL", "openat:EBUSY", "setresuid:user",
+	"ioctl:TIOCNXCL", "ioctl:TCSBRK")
 {
 	open_pty();
 	change(IXON, 0, ICANON);
@@ -505,7 +511,8 @@ CASE(flow, "ioctl:TCXONC", "write:IXON stops", "ioctl:TIOCEXCL", "openat:EBUSY",
 	expect(master, "y");
 	OK(SYS(ioctl, slave, TCSBRK, 1));
 	OK(SYS(ioctl, slave, TIOCEXCL));
-	CHILD_OK {
+	CHILD_OK
+	{
 		OK(SYS(fchmodat, AT_FDCWD, slave_name, 0666));
 		OK(SYS(setresuid, 1000, 1000, 1000)); /* user: root may all the same */
 		ERR(SYS(openat, AT_FDCWD, slave_name, O_RDWR | O_NOCTTY), EBUSY);

@@ -43,7 +43,9 @@ static long send_fd(long sock, int fd)
 		struct cmsghdr head;
 	} control = {};
 	struct iovec io = {"x", 1};
-	struct msghdr msg = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr msg = {.msg_iov = &io,
+		.msg_iovlen = 1,
+		.msg_control = &control,
 		.msg_controllen = sizeof(control)};
 
 	control.head = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
@@ -60,7 +62,9 @@ static int receive_fd(long sock, int flags, int *msg_flags)
 	} control = {};
 	char c;
 	struct iovec io = {&c, 1};
-	struct msghdr msg = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr msg = {.msg_iov = &io,
+		.msg_iovlen = 1,
+		.msg_control = &control,
 		.msg_controllen = sizeof(control)};
 	int fd = -1;
 
@@ -72,8 +76,9 @@ static int receive_fd(long sock, int flags, int *msg_flags)
 	return fd;
 }
 
-CASE(socketpair, "socketpair:SOCK_STREAM", "socketpair:SOCK_CLOEXEC", "socketpair:SOCK_NONBLOCK", "read:EAGAIN",
-	"socketpair:EPROTONOSUPPORT", "socketpair:EFAULT", "read:socket end", "fstat:S_IFSOCK", "lseek:ESPIPE")
+CASE(socketpair, "socketpair:SOCK_STREAM", "socketpair:SOCK_CLOEXEC", "socketpair:SOCK_NONBLOCK",
+	"read:EAGAIN", "socketpair:EPROTONOSUPPORT", "socketpair:EFAULT", "read:socket end",
+	"fstat:S_IFSOCK", "lseek:ESPIPE")
 {
 	struct stat st;
 	char buf[8];
@@ -97,8 +102,9 @@ CASE(socketpair, "socketpair:SOCK_STREAM", "socketpair:SOCK_CLOEXEC", "socketpai
 	ERR(SYS(socketpair, AF_UNIX, SOCK_STREAM, 0, (void *)-4096L), EFAULT);
 }
 
-CASE(socket_errors, "socket:EAFNOSUPPORT", "socket:EINVAL", "socket:ESOCKTNOSUPPORT", "listen:EOPNOTSUPP",
-	"bind:ENOTSOCK", "accept4:EINVAL", "socket:AF_UNIX", "connect:EBADF", "listen:EINVAL")
+CASE(socket_errors, "socket:EAFNOSUPPORT", "socket:EINVAL", "socket:ESOCKTNOSUPPORT",
+	"listen:EOPNOTSUPP", "bind:ENOTSOCK", "accept4:EINVAL", "socket:AF_UNIX", "connect:EBADF",
+	"listen:EINVAL")
 {
 	struct sockaddr_un a;
 	long s = OK(SYS(socket, AF_UNIX, SOCK_DGRAM, 0));
@@ -115,9 +121,9 @@ CASE(socket_errors, "socket:EAFNOSUPPORT", "socket:EINVAL", "socket:ESOCKTNOSUPP
 	ERR(SYS(connect, 999, &a, name_of(&a, "x")), EBADF);
 }
 
-CASE(stream_server, "bind:path", "listen:backlog", "connect:stream", "accept4:SOCK_CLOEXEC", "getsockname:path",
-	"getpeername:path", "bind:EADDRINUSE", "connect:ECONNREFUSED", "connect:ENOENT", "bind:EINVAL",
-	"getpeername:ENOTCONN", "connect:EISCONN")
+CASE(stream_server, "bind:path", "listen:backlog", "connect:stream", "accept4:SOCK_CLOEXEC",
+	"getsockname:path", "getpeername:path", "bind:EADDRINUSE", "connect:ECONNREFUSED",
+	"connect:ENOENT", "bind:EINVAL", "getpeername:ENOTCONN", "connect:EISCONN")
 {
 	struct sockaddr_un a, b;
 	socklen_t len = name_of(&a, "sock"), got = sizeof(b);
@@ -136,7 +142,7 @@ CASE(stream_server, "bind:path", "listen:backlog", "connect:stream", "accept4:SO
 	len = name_of(&a, "sock");
 	ERR(SYS(bind, c, &a, len), EADDRINUSE);
 	ERR(SYS(connect, c, &a, len), ECONNREFUSED); /* bound, but nobody listens */
-	OK(SYS(listen, s, 2)); /* backlog */
+	OK(SYS(listen, s, 2));                       /* backlog */
 	ERR(SYS(getpeername, c, &b, &got), ENOTCONN);
 	OK(SYS(connect, c, &a, len));
 	ERR(SYS(connect, c, &a, len), EISCONN);
@@ -158,13 +164,14 @@ CASE(stream_server, "bind:path", "listen:backlog", "connect:stream", "accept4:SO
 	OK(SYS(unlinkat, AT_FDCWD, "sock", 0));
 }
 
-CASE(abstract, "bind:abstract name", "connect:abstract name", "bind:autobind", "connect:ECONNREFUSED",
-	"getsockname:abstract")
+CASE(abstract, "bind:abstract name", "connect:abstract name", "bind:autobind",
+	"connect:ECONNREFUSED", "getsockname:abstract")
 {
 	struct sockaddr_un a, b;
 	socklen_t len = name_of(&a, "@abi-case-abstract"), got = sizeof(b);
 	sa_family_t family = AF_UNIX;
-	long s = OK(SYS(socket, AF_UNIX, SOCK_STREAM, 0)), c = OK(SYS(socket, AF_UNIX, SOCK_STREAM, 0));
+	long s = OK(SYS(socket, AF_UNIX, SOCK_STREAM, 0)),
+	     c = OK(SYS(socket, AF_UNIX, SOCK_STREAM, 0));
 
 	ERR(SYS(connect, c, &a, len), ECONNREFUSED);
 	OK(SYS(bind, s, &a, len)); /* abstract name: no file */
@@ -181,8 +188,8 @@ CASE(abstract, "bind:abstract name", "connect:abstract name", "bind:autobind", "
 	EQ(b.sun_path[0], 0);
 }
 
-CASE(accept_blocks, "accept:blocks", "accept4:EAGAIN", "accept4:SOCK_NONBLOCK", "connect:wakes accept",
-	"connect:EAGAIN")
+CASE(accept_blocks, "accept:blocks", "accept4:EAGAIN", "accept4:SOCK_NONBLOCK",
+	"connect:wakes accept", "connect:EAGAIN")
 {
 	struct sockaddr_un a;
 	socklen_t len = name_of(&a, "s");
@@ -203,14 +210,15 @@ CASE(accept_blocks, "accept:blocks", "accept4:EAGAIN", "accept4:SOCK_NONBLOCK", 
 	ERR(SYS(accept4, s, NULL, NULL, 0), EAGAIN);
 	/* A backlog of 0 holds one connection; the next one would wait. */
 	OK(SYS(connect, OK(SYS(socket, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0)), &a, len));
-	ERR(SYS(connect, OK(SYS(socket, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0)), &a, len), EAGAIN);
+	ERR(SYS(connect, OK(SYS(socket, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0)), &a, len),
+		EAGAIN);
 	c = OK(SYS(accept4, s, NULL, NULL, SOCK_NONBLOCK));
 	EQ(SYS(fcntl, c, F_GETFL), O_RDWR | O_NONBLOCK);
 }
 
-CASE(datagram, "socketpair:SOCK_DGRAM", "sendto:datagram", "recvfrom:MSG_TRUNC", "recvfrom:MSG_PEEK",
-	"recvfrom:MSG_DONTWAIT", "recvfrom:EAGAIN", "recvfrom:sender", "sendto:EMSGSIZE", "sendto:ENOTCONN",
-	"sendto:ECONNREFUSED")
+CASE(datagram, "socketpair:SOCK_DGRAM", "sendto:datagram", "recvfrom:MSG_TRUNC",
+	"recvfrom:MSG_PEEK", "recvfrom:MSG_DONTWAIT", "recvfrom:EAGAIN", "recvfrom:sender",
+	"sendto:EMSGSIZE", "sendto:ENOTCONN", "sendto:ECONNREFUSED")
 {
 	static char big[300000];
 	struct sockaddr_un a, b, from;
@@ -238,7 +246,8 @@ CASE(datagram, "socketpair:SOCK_DGRAM", "sendto:datagram", "recvfrom:MSG_TRUNC",
 	ERR(SYS(sendto, x, "to b", 4, 0, &b, lb), ECONNREFUSED);
 }
 
-CASE(seqpacket, "socketpair:SOCK_SEQPACKET", "recvfrom:message bounds", "recvmsg:MSG_EOR", "recvmsg:MSG_TRUNC")
+CASE(seqpacket, "socketpair:SOCK_SEQPACKET", "recvfrom:message bounds", "recvmsg:MSG_EOR",
+	"recvmsg:MSG_TRUNC")
 {
 	char buf[8];
 	struct iovec io = {buf, 2};
@@ -256,8 +265,8 @@ CASE(seqpacket, "socketpair:SOCK_SEQPACKET", "recvfrom:message bounds", "recvmsg
 	EQ(receive(pair[1], buf, 8, 0), 0);
 }
 
-CASE(shutdown, "shutdown:SHUT_WR", "shutdown:SHUT_RD", "sendto:EPIPE", "sendto:MSG_NOSIGNAL", "shutdown:unconnected",
-	"shutdown:EINVAL", "sendto:SIGPIPE", "shutdown:SHUT_RDWR")
+CASE(shutdown, "shutdown:SHUT_WR", "shutdown:SHUT_RD", "sendto:EPIPE", "sendto:MSG_NOSIGNAL",
+	"shutdown:unconnected", "shutdown:EINVAL", "sendto:SIGPIPE", "shutdown:SHUT_RDWR")
 {
 	struct pollfd p;
 	struct timespec now = {};
@@ -272,7 +281,8 @@ CASE(shutdown, "shutdown:SHUT_WR", "shutdown:SHUT_RD", "sendto:EPIPE", "sendto:M
 	EQ(SYS(write, pair[1], "back", 4), 4);
 	EQ(SYS(read, pair[0], buf, 8), 4);
 	ERR(send_to(pair[0], "x", 1, MSG_NOSIGNAL), EPIPE);
-	IN_CHILD(&st) {
+	IN_CHILD(&st)
+	{
 		send_to(pair[0], "x", 1, 0);
 	}
 	T(WIFSIGNALED(st) && WTERMSIG(st) == SIGPIPE);
@@ -285,10 +295,12 @@ CASE(shutdown, "shutdown:SHUT_WR", "shutdown:SHUT_RD", "sendto:EPIPE", "sendto:M
 	EQ(SYS(ppoll, &p, 1, &now, NULL, 8), 1);
 	EQ(p.revents, POLLIN | POLLHUP);
 	ERR(SYS(shutdown, pair[0], 9), EINVAL);
-	EQ(SYS(shutdown, OK(SYS(socket, AF_UNIX, SOCK_STREAM, 0)), SHUT_RD), 0); /* unconnected: no error */
+	EQ(SYS(shutdown, OK(SYS(socket, AF_UNIX, SOCK_STREAM, 0)), SHUT_RD),
+		0); /* unconnected: no error */
 }
 
-CASE(scm_rights, "sendmsg:SCM_RIGHTS", "recvmsg:SCM_RIGHTS", "recvmsg:MSG_CMSG_CLOEXEC", "sendmsg:EBADF")
+CASE(scm_rights, "sendmsg:SCM_RIGHTS", "recvmsg:SCM_RIGHTS", "recvmsg:MSG_CMSG_CLOEXEC",
+	"sendmsg:EBADF")
 {
 	char buf[8] = "";
 	int pipe_fds[2], fd;
@@ -296,8 +308,9 @@ CASE(scm_rights, "sendmsg:SCM_RIGHTS", "recvmsg:SCM_RIGHTS", "recvmsg:MSG_CMSG_C
 	make_pair(SOCK_STREAM);
 	OK(SYS(pipe2, pipe_fds, 0));
 	EQ(send_fd(pair[0], pipe_fds[1]), 1); /* SCM_RIGHTS */
-	OK(SYS(close, pipe_fds[1])); /* in flight it lives */
-	CHILD_OK {
+	OK(SYS(close, pipe_fds[1]));          /* in flight it lives */
+	CHILD_OK
+	{
 		fd = receive_fd(pair[1], MSG_CMSG_CLOEXEC, NULL); /* SCM_RIGHTS */
 		T(fd >= 0);
 		EQ(SYS(fcntl, fd, F_GETFD), FD_CLOEXEC);
@@ -337,8 +350,9 @@ CASE(scm_dropped, "recvmsg:MSG_CTRUNC", "close:descriptors in flight", "sendmsg:
 	OK(SYS(close, pair[1]));
 }
 
-CASE(peercred, "getsockopt:SO_PEERCRED", "setsockopt:SO_PASSCRED", "recvmsg:SCM_CREDENTIALS", "getsockopt:SO_TYPE",
-	"getsockopt:SO_DOMAIN", "getsockopt:SO_ERROR", "getsockopt:SO_ACCEPTCONN", "getsockopt:ENOPROTOOPT")
+CASE(peercred, "getsockopt:SO_PEERCRED", "setsockopt:SO_PASSCRED", "recvmsg:SCM_CREDENTIALS",
+	"getsockopt:SO_TYPE", "getsockopt:SO_DOMAIN", "getsockopt:SO_ERROR",
+	"getsockopt:SO_ACCEPTCONN", "getsockopt:ENOPROTOOPT")
 {
 	struct ucred cred;
 	union {
@@ -347,7 +361,9 @@ CASE(peercred, "getsockopt:SO_PEERCRED", "setsockopt:SO_PASSCRED", "recvmsg:SCM_
 	} control = {};
 	char c;
 	struct iovec io = {&c, 1};
-	struct msghdr msg = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr msg = {.msg_iov = &io,
+		.msg_iovlen = 1,
+		.msg_control = &control,
 		.msg_controllen = sizeof(control)};
 	socklen_t len = sizeof(cred);
 	int v = 1;
@@ -373,8 +389,8 @@ CASE(peercred, "getsockopt:SO_PEERCRED", "setsockopt:SO_PASSCRED", "recvmsg:SCM_
 	ERR(SYS(getsockopt, pair[0], SOL_SOCKET, 9999, &v, &len), ENOPROTOOPT);
 }
 
-CASE(buffers, "getsockopt:SO_SNDBUF", "sendto:EAGAIN", "sendto:MSG_DONTWAIT", "setsockopt:SO_SNDBUF", "ioctl:FIONREAD",
-	"setsockopt:SO_RCVTIMEO", "recvfrom:EAGAIN")
+CASE(buffers, "getsockopt:SO_SNDBUF", "sendto:EAGAIN", "sendto:MSG_DONTWAIT",
+	"setsockopt:SO_SNDBUF", "ioctl:FIONREAD", "setsockopt:SO_RCVTIMEO", "recvfrom:EAGAIN")
 {
 	struct timeval tv = {0, 50000};
 	static char buf[4096];

@@ -5,8 +5,9 @@
  * What to do stands in /umka/config, a second cpio archive that ./umka appends per run:
  * NUL-terminated "key=value" strings, then "argv", then the words of the command (none: a shell).
  *
- * Talk with the runner goes over the console, framed by a marker "\x1e@UMKA-<nonce>@" that CMD cannot
- * guess:   MARK start flags\n   output of CMD   MARK exit STATUS\n   kernel messages of meanwhile
+ * Talk with the runner goes over the console, framed by a marker "\x1e@UMKA-<nonce>@" that CMD
+ * cannot guess:   MARK start flags\n   output of CMD   MARK exit STATUS\n   kernel messages of
+ * meanwhile
  *
  * A static program without a C library of its own (nolibc), so that it asks little of a young
  * kernel: every step whose failure can be lived with is reported and passed over.
@@ -17,22 +18,22 @@
 #include <linux/mount.h>
 #include <linux/reboot.h>
 
-#define NR_ARGS_MAX 1024
-#define CONFIG_BYTES_MAX (256 * 1024)
-#define COPY_BYTES 16384
-#define DEVICE_WAIT_MS 10000
-#define POLL_MS 100
-#define EXIT_NOT_EXECUTABLE 126
-#define EXIT_NOT_FOUND 127
-#define EXIT_SIGNAL_BASE 128
+#define NR_ARGS_MAX          1024
+#define CONFIG_BYTES_MAX     (256 * 1024)
+#define COPY_BYTES           16384
+#define DEVICE_WAIT_MS       10000
+#define POLL_MS              100
+#define EXIT_NOT_EXECUTABLE  126
+#define EXIT_NOT_FOUND       127
+#define EXIT_SIGNAL_BASE     128
 #define SYSLOG_CONSOLE_LEVEL 8
-#define TIOCSCTTY_ 0x540E
-#define TIOCSWINSZ_ 0x5414
-#define TCGETS_ 0x5401
-#define TCSETS_ 0x5402
-#define OPOST_ 0x0001u
-#define FLAG_QUIET "quiet"
-#define FLAG_RAW "raw"
+#define TIOCSCTTY_           0x540E
+#define TIOCSWINSZ_          0x5414
+#define TCGETS_              0x5401
+#define TCSETS_              0x5402
+#define OPOST_               0x0001u
+#define FLAG_QUIET           "quiet"
+#define FLAG_RAW             "raw"
 
 /* asm-generic/termbits.h's struct termios; nolibc's headers and its own clash, so it is here. */
 struct ktermios {
@@ -55,7 +56,7 @@ static char shell_env[] = "SHELL=/bin/bash";
 static char user_env[] = "USER=root";
 static char lang_env[] = "LANG=C.UTF-8";
 static char term_env[64] = "TERM=linux";
-static char *guest_env[] = { path_env, home_env, shell_env, user_env, lang_env, term_env, NULL };
+static char *guest_env[] = {path_env, home_env, shell_env, user_env, lang_env, term_env, NULL};
 
 static void say(const char *text)
 {
@@ -107,7 +108,7 @@ static void read_config(void)
 		return;
 	}
 	while (config_bytes < CONFIG_BYTES_MAX &&
-	       (got = read(fd, config + config_bytes, CONFIG_BYTES_MAX - config_bytes)) > 0)
+		(got = read(fd, config + config_bytes, CONFIG_BYTES_MAX - config_bytes)) > 0)
 		config_bytes += (size_t)got;
 	close(fd);
 
@@ -195,7 +196,8 @@ static void load_modules(void)
 
 	if (fd < 0)
 		return;
-	while (used < sizeof(list) - 1 && (got = read(fd, list + used, sizeof(list) - 1 - used)) > 0)
+	while (used < sizeof(list) - 1 &&
+		(got = read(fd, list + used, sizeof(list) - 1 - used)) > 0)
 		used += (size_t)got;
 	close(fd);
 	list[used] = '\0';
@@ -207,7 +209,7 @@ static void load_modules(void)
 
 static void sleep_ms(int ms)
 {
-	struct timeval pause = { .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
+	struct timeval pause = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
 
 	select(0, NULL, NULL, NULL, &pause);
 }
@@ -238,7 +240,9 @@ static void bind_overlay(void)
 static bool enter_root(const char *device)
 {
 	static const char *const moved[][2] = {
-		{ "/proc", "/newroot/proc" }, { "/sys", "/newroot/sys" }, { "/dev", "/newroot/dev" },
+		{"/proc", "/newroot/proc"},
+		{"/sys", "/newroot/sys"},
+		{"/dev", "/newroot/dev"},
 	};
 	const char *type = setting("rootfstype");
 	unsigned long flags = strcmp(setting("ro"), "1") == 0 ? MS_RDONLY : 0;
@@ -258,7 +262,7 @@ static bool enter_root(const char *device)
 		if (mount(moved[i][0], moved[i][1], "", MS_MOVE, NULL) != 0)
 			complain("cannot move", moved[i][0]);
 	if (chdir("/newroot") != 0 || mount(".", "/", "", MS_MOVE, NULL) != 0 || chroot(".") != 0 ||
-	    chdir("/") != 0) {
+		chdir("/") != 0) {
 		complain("cannot enter", "/newroot");
 		return false;
 	}
@@ -403,7 +407,7 @@ static void relay(int from, pid_t child, int *status)
 	bool ended = false;
 
 	for (;;) {
-		struct pollfd wait = { .fd = from, .events = POLLIN };
+		struct pollfd wait = {.fd = from, .events = POLLIN};
 		int ready = poll(&wait, 1, POLL_MS);
 
 		if (ready != 0) {
@@ -422,7 +426,7 @@ static void relay(int from, pid_t child, int *status)
 static int run_command(void)
 {
 	int status = 0;
-	int ends[2] = { -1, -1 };
+	int ends[2] = {-1, -1};
 	int null = open("/dev/null", O_RDONLY);
 
 	/* Without a pipe (a very young kernel) CMD writes to the console itself. */
@@ -449,7 +453,7 @@ static int run_shell(void)
 {
 	static char bash[] = "/bin/bash", sh[] = "/bin/sh", login[] = "-l";
 	struct stat info;
-	char *words[] = { stat(bash, &info) == 0 ? bash : sh, login, NULL };
+	char *words[] = {stat(bash, &info) == 0 ? bash : sh, login, NULL};
 	int status = 0;
 	pid_t child = start(words, -1, -1);
 

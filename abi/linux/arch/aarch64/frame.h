@@ -1,11 +1,13 @@
 #pragma once
-/* The signal frame of AArch64, as Linux lays it out (arch/arm64/include/uapi/asm/{sigcontext,ucontext}.h). */
+/* The signal frame of AArch64, as Linux lays it out
+ * (arch/arm64/include/uapi/asm/{sigcontext,ucontext}.h). */
 #include "../../layout.h"
 
 #define RECORDS_BYTES 4096u
 struct user_sigcontext {
 	u64 fault_address, regs[31], sp, pc, pstate;
-	u8 records[RECORDS_BYTES] __aligned(16); /* chain of {magic, size}: FP state, ESR, ..., ended by zeros */
+	u8 records[RECORDS_BYTES] __aligned(16); /* chain of {magic, size}: FP state, ESR, ...,
+						    ended by zeros */
 };
 struct user_ucontext {
 	u64 flags, link;
@@ -18,5 +20,9 @@ struct rt_frame {
 	struct user_siginfo info;
 	struct user_ucontext uc;
 };
-struct frame_record { u64 fp, lr; };
-struct record_head { u32 magic, size; };
+struct frame_record {
+	u64 fp, lr;
+};
+struct record_head {
+	u32 magic, size;
+};

@@ -16,10 +16,10 @@ struct user_epoll_event {
 	u64 data;
 } __packed;
 static_assert(sizeof(struct user_epoll_event) == 12);
-#define ABI_O_DIRECT	040000
+#define ABI_O_DIRECT    040000
 #define ABI_O_LARGEFILE 0100000
 #define ABI_O_DIRECTORY 0200000
-#define ABI_O_NOFOLLOW	0400000
+#define ABI_O_NOFOLLOW  0400000
 static inline u32 abi_open_flags_in(u32 flags)
 {
 	return flags;
@@ -30,5 +30,5 @@ static inline u32 abi_open_flags_out(u32 flags)
 }
 /* clone(2): flags, stack, parent_tid, child_tid, tls */
 #define ABI_CLONE_ARG_CHILD_TID 3
-#define ABI_CLONE_ARG_TLS	4
-#define ABI_MINSIGSTKSZ 2048u
+#define ABI_CLONE_ARG_TLS       4
+#define ABI_MINSIGSTKSZ         2048u

@@ -2,12 +2,12 @@
 #include <arch/context.h>
 #include "../../abi.h"
 
-#define ARCH_SET_GS	 0x1001
-#define ARCH_SET_FS	 0x1002
-#define ARCH_GET_FS	 0x1003
-#define ARCH_GET_GS	 0x1004
-#define ARCH_GET_CPUID	 0x1011
-#define ARCH_SET_CPUID	 0x1012
+#define ARCH_SET_GS    0x1001
+#define ARCH_SET_FS    0x1002
+#define ARCH_GET_FS    0x1003
+#define ARCH_GET_GS    0x1004
+#define ARCH_GET_CPUID 0x1011
+#define ARCH_SET_CPUID 0x1012
 
 answer_t sys_arch_prctl(struct call *c)
 {

@@ -1,26 +1,46 @@
 /*
- * Signal frames of x86-64 (Linux arch/x86/include/uapi/asm/{sigcontext,ucontext}.h; psABI 3.2.2 for the red zone and the alignment).
+ * Signal frames of x86-64 (Linux arch/x86/include/uapi/asm/{sigcontext,ucontext}.h; psABI 3.2.2 for
+ *the red zone and the alignment).
  *
  *	high  ...program's stack, red zone of 128 bytes
  *	      FP state (XSAVE image with Linux's software bytes), 64-byte aligned
- *	      struct rt_frame: return address = restorer, ucontext, siginfo; rsp % 16 == 8 at the handler's entry
+ *	      struct rt_frame: return address = restorer, ucontext, siginfo; rsp % 16 == 8 at the
+ *handler's entry
  */
 #include <arch/context.h>
 #include "../../abi.h"
 #include "frame.h"
 
-#define RED_ZONE_BYTES	     128u
-#define UC_FP_XSTATE	     1u
+#define RED_ZONE_BYTES       128u
+#define UC_FP_XSTATE         1u
 #define UC_SIGCONTEXT_SS     2u
 #define UC_STRICT_RESTORE_SS 4u
-#define FLAG_DIRECTION	     0x400ul
+#define FLAG_DIRECTION       0x400ul
 
-static void context_fill(struct user_sigcontext *s, const struct arch_regs *r, const struct signal_info *info, u64 old_mask)
+static void context_fill(struct user_sigcontext *s, const struct arch_regs *r,
+	const struct signal_info *info, u64 old_mask)
 {
 	*s = (struct user_sigcontext){
-		.r8 = r->r8, .r9 = r->r9, .r10 = r->r10, .r11 = r->r11, .r12 = r->r12, .r13 = r->r13, .r14 = r->r14, .r15 = r->r15,
-		.di = r->di, .si = r->si, .bp = r->bp, .bx = r->bx, .dx = r->dx, .ax = r->ax, .cx = r->cx,
-		.sp = r->sp, .ip = r->ip, .flags = r->flags, .cs = (u16)r->cs, .ss = (u16)r->ss,
+		.r8 = r->r8,
+		.r9 = r->r9,
+		.r10 = r->r10,
+		.r11 = r->r11,
+		.r12 = r->r12,
+		.r13 = r->r13,
+		.r14 = r->r14,
+		.r15 = r->r15,
+		.di = r->di,
+		.si = r->si,
+		.bp = r->bp,
+		.bx = r->bx,
+		.dx = r->dx,
+		.ax = r->ax,
+		.cx = r->cx,
+		.sp = r->sp,
+		.ip = r->ip,
+		.flags = r->flags,
+		.cs = (u16)r->cs,
+		.ss = (u16)r->ss,
 		.oldmask = old_mask,
 	};
 	/* As Linux: those of the task's last fault, whatever the signal. */
@@ -29,8 +49,10 @@ static void context_fill(struct user_sigcontext *s, const struct arch_regs *r, c
 	s->cr2 = current->arch.trap_address;
 }
 
-/* Room for the whole frame: the FP area and, below it, the frame. False: it would leave the alternate stack. */
-static bool place(struct task *t, const struct arch_regs *regs, u64 action_flags, vaddr_t *fp, vaddr_t *frame)
+/* Room for the whole frame: the FP area and, below it, the frame. False: it would leave the
+ * alternate stack. */
+static bool place(struct task *t, const struct arch_regs *regs, u64 action_flags, vaddr_t *fp,
+	vaddr_t *frame)
 {
 	bool nested = abi_on_altstack(t, regs->sp);
 	vaddr_t sp = abi_signal_stack(t, regs->sp - RED_ZONE_BYTES, action_flags);
@@ -44,7 +66,8 @@ static bool place(struct task *t, const struct arch_regs *regs, u64 action_flags
 	return true;
 }
 
-static void enter_handler(struct arch_regs *regs, const struct signal_info *info, const struct signal_action *action, vaddr_t frame)
+static void enter_handler(struct arch_regs *regs, const struct signal_info *info,
+	const struct signal_action *action, vaddr_t frame)
 {
 	regs->di = (word_t)(u32)info->signo;
 	regs->si = frame + offsetof(struct rt_frame, info);
@@ -58,7 +81,8 @@ static void enter_handler(struct arch_regs *regs, const struct signal_info *info
 	regs->orig_ax = ~0ul;
 }
 
-answer_t abi_signal_deliver(struct call *c, struct arch_regs *regs, struct signal_info *info, struct signal_action *action, u64 old_mask)
+answer_t abi_signal_deliver(struct call *c, struct arch_regs *regs, struct signal_info *info,
+	struct signal_action *action, u64 old_mask)
 {
 	struct task *t = abi_task(c);
 	struct rt_frame f = {};
@@ -75,7 +99,8 @@ answer_t abi_signal_deliver(struct call *c, struct arch_regs *regs, struct signa
 	context_fill(&f.uc.mcontext, regs, info, old_mask);
 	f.uc.mcontext.fpstate = fp;
 	abi_siginfo_fill(&f.info, info);
-	if (!user_range_ok(fp, arch_fpu_user_bytes()) || arch_fpu_save_user((void __user *)fp) || ucopy_out(frame, &f, sizeof(f)))
+	if (!user_range_ok(fp, arch_fpu_user_bytes()) || arch_fpu_save_user((void __user *)fp) ||
+		ucopy_out(frame, &f, sizeof(f)))
 		return -EFAULT;
 	abi_altstack_entered(t);
 	enter_handler(regs, info, action, frame);

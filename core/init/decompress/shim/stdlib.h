@@ -6,4 +6,4 @@ void *decoder_zalloc(size_t nr, size_t bytes);
 void decoder_free(void *p);
 #define malloc(n)    decoder_alloc(n)
 #define calloc(n, s) decoder_zalloc(n, s)
-#define free(p)	     decoder_free(p)
+#define free(p)      decoder_free(p)

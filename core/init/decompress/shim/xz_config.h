@@ -12,14 +12,14 @@
 #define XZ_DEC_ARM64
 
 #define kmalloc(size, flags) malloc(size)
-#define kfree(p)	     free(p)
-#define vmalloc(size)	     malloc(size)
-#define vfree(p)	     free(p)
+#define kfree(p)             free(p)
+#define vmalloc(size)        malloc(size)
+#define vfree(p)             free(p)
 #define memeq(a, b, size)    (memcmp(a, b, size) == 0)
 #define memzero(p, size)     memset(p, 0, size)
-#define fallthrough	     __attribute__((__fallthrough__))
-#define __always_inline	     inline __attribute__((__always_inline__))
-#define min(a, b)	     ((a) < (b) ? (a) : (b))
+#define fallthrough          __attribute__((__fallthrough__))
+#define __always_inline      inline __attribute__((__always_inline__))
+#define min(a, b)            ((a) < (b) ? (a) : (b))
 #define min_t(type, a, b)    min((type)(a), (type)(b))
 
 static inline uint32_t get_unaligned_le32(const void *p)

@@ -12,16 +12,18 @@ struct a64_fpsimd {
 } __aligned(16);
 
 /*
- * Embedded in struct task; TPIDR_EL1 points to that of the running task. Core sets stack_top (16-byte aligned end of the core
- * stack) before arch_task_init. Assembly knows the first offsets (asm.h).
+ * Embedded in struct task; TPIDR_EL1 points to that of the running task. Core sets stack_top
+ * (16-byte aligned end of the core stack) before arch_task_init. Assembly knows the first offsets
+ * (asm.h).
  */
 struct arch_task {
 	struct task *self;
 	word_t stack_top;
 	struct a64_cpu *cpu; /* where it runs; set by the switch to it */
-	word_t sp;	     /* saved stack pointer while switched out */
-	u32 preempt_count;   /* the CPU's: a switch hands it on, so it can be changed without knowing the CPU */
-	bool user;	     /* has a user frame: TLS and FP state are switched */
-	word_t tls;	     /* TPIDR_EL0 while switched out */
+	word_t sp;           /* saved stack pointer while switched out */
+	u32 preempt_count; /* the CPU's: a switch hands it on, so it can be changed without knowing
+			      the CPU */
+	bool user;         /* has a user frame: TLS and FP state are switched */
+	word_t tls;        /* TPIDR_EL0 while switched out */
 	struct a64_fpsimd fp;
 };

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * TPIDR_EL1 is the address of the running task's struct arch_task, which is core-private: entry from a domain restores core's
- * tables before the first use.
+ * TPIDR_EL1 is the address of the running task's struct arch_task, which is core-private: entry
+ * from a domain restores core's tables before the first use.
  */
 #include <lib/types.h>
 #include <arch/impl/context.h>
@@ -12,8 +12,8 @@ struct arch_space;
 
 struct a64_cpu {
 	u32 index;
-	u32 online;  /* 1: reached core */
-	struct cpu *data; /* core's */
+	u32 online;                /* 1: reached core */
+	struct cpu *data;          /* core's */
 	struct arch_space *active; /* whose root is in TTBR0; nullptr: none */
 	u64 mpidr;
 	paddr_t redistributor_phys;
@@ -52,7 +52,8 @@ static inline struct cpu *arch_this_cpu_data(void)
 	return *(struct cpu *volatile *)&a64_cpu()->data;
 }
 
-/* Of the task: it is never torn by migration, and arch_switch carries its value to the next task as a count per CPU would be. */
+/* Of the task: it is never torn by migration, and arch_switch carries its value to the next task as
+ * a count per CPU would be. */
 #define arch_preempt_count_ptr() ((volatile u32 *)&a64_task()->preempt_count)
 
 static inline void arch_irq_disable(void)
@@ -99,7 +100,8 @@ static inline void arch_cpu_relax(void)
 	__asm__ volatile("yield" ::: "memory");
 }
 
-/* WFI ends with a pending interrupt, masked or not (Arm ARM D1.6.2), so none is lost between the two. */
+/* WFI ends with a pending interrupt, masked or not (Arm ARM D1.6.2), so none is lost between the
+ * two. */
 static inline void arch_idle_wait(void)
 {
 	__asm__ volatile("dsb sy; wfi; msr daifclr, #3" ::: "memory");

@@ -1,7 +1,8 @@
 #pragma once
 #include <lib/types.h>
 
-/* The frame that entry code leaves; its first 34 words are Linux's user_pt_regs, so ptrace and core dumps copy them as they are. */
+/* The frame that entry code leaves; its first 34 words are Linux's user_pt_regs, so ptrace and core
+ * dumps copy them as they are. */
 struct arch_regs {
 	word_t x[31];
 	word_t sp, pc, pstate;
@@ -11,8 +12,8 @@ struct arch_regs {
 
 /* What a program may have in PSTATE: N Z C V, DIT, SSBS, BTYPE, TCO (Arm ARM C5.2). */
 #define A64_PSTATE_USER 0xf3001c00ul
-#define A64_PSTATE_I	0x80ul
-#define A64_SVC_BYTES	4u
+#define A64_PSTATE_I    0x80ul
+#define A64_SVC_BYTES   4u
 
 static inline word_t arch_regs_pc(const struct arch_regs *r)
 {

@@ -1,7 +1,8 @@
 #pragma once
 /*
- * The GS base is the address of this CPU's struct x86_cpu, which is core-private: entry from a domain
- * restores core's rights before the first GS access. Entry code knows the first offsets (asm.h).
+ * The GS base is the address of this CPU's struct x86_cpu, which is core-private: entry from a
+ * domain restores core's rights before the first GS access. Entry code knows the first offsets
+ * (asm.h).
  */
 #include <lib/types.h>
 
@@ -12,14 +13,15 @@ struct x86_trap_tables;
 
 struct x86_cpu {
 	struct task *task; /* arch_current() */
-	word_t kernel_sp; /* where entry from user mode starts to push: 8 below the top of current's stack */
-	word_t user_sp;	  /* of the system call entry */
+	word_t kernel_sp; /* where entry from user mode starts to push: 8 below the top of current's
+			     stack */
+	word_t user_sp;   /* of the system call entry */
 	struct x86_cpu *self;
 	u32 index;
 	u32 preempt_count;
-	struct cpu *data;		/* core's */
-	struct arch_space *active;	/* whose root is loaded; nullptr: the kernel's, since boot */
-	struct task *fpu_owner;		/* whose FP state is in the registers */
+	struct cpu *data;          /* core's */
+	struct arch_space *active; /* whose root is loaded; nullptr: the kernel's, since boot */
+	struct task *fpu_owner;    /* whose FP state is in the registers */
 	struct x86_trap_tables *tables; /* writable through the direct map */
 	u32 apic_id;
 	u32 online;  /* 1: reached core */
@@ -52,9 +54,11 @@ static inline struct cpu *arch_this_cpu_data(void)
 	return c;
 }
 
-/* A GS-relative pointer: `++*arch_preempt_count_ptr()` is one instruction and cannot be torn by migration. */
+/* A GS-relative pointer: `++*arch_preempt_count_ptr()` is one instruction and cannot be torn by
+ * migration. */
 #define arch_preempt_count_ptr()                                                                   \
-	((volatile u32 __attribute__((address_space(256))) *)offsetof(struct x86_cpu, preempt_count))
+	((volatile u32 __attribute__((address_space(256))) *)offsetof(struct x86_cpu,              \
+		preempt_count))
 
 static inline void arch_irq_disable(void)
 {

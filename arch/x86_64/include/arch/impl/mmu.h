@@ -14,27 +14,27 @@
 #include <lib/types.h>
 #include <lib/atomic.h>
 
-#define PAGE_SHIFT 12
+#define PAGE_SHIFT              12
 
-#define USER_ADDR_MIN	((vaddr_t)0x10000)
-#define USER_ADDR_END	((vaddr_t)0x00007ffffffff000)
-#define DIRECT_MAP_BASE ((vaddr_t)0xffff888000000000)
-#define DIRECT_MAP_END	((vaddr_t)0xffffc88000000000)
-#define X86_VMAP_BASE	((vaddr_t)0xffffc90000000000)
-#define X86_VMAP_END	((vaddr_t)0xffffc98000000000)
-#define X86_WINDOW_BASE ((vaddr_t)0xffffd00000000000)
-#define X86_WINDOW_END	((vaddr_t)0xffffd80000000000)
-#define X86_TRAP_BASE	((vaddr_t)0xfffffe0000000000)
-#define X86_IMAGE_BASE	((vaddr_t)0xffffffff80000000)
-#define X86_MODULE_BASE ((vaddr_t)0xffffffffc0000000)
-#define X86_MODULE_END	((vaddr_t)0xffffffffff000000)
-#define X86_FIXED_BASE	((vaddr_t)0xffffffffff000000)
+#define USER_ADDR_MIN           ((vaddr_t)0x10000)
+#define USER_ADDR_END           ((vaddr_t)0x00007ffffffff000)
+#define DIRECT_MAP_BASE         ((vaddr_t)0xffff888000000000)
+#define DIRECT_MAP_END          ((vaddr_t)0xffffc88000000000)
+#define X86_VMAP_BASE           ((vaddr_t)0xffffc90000000000)
+#define X86_VMAP_END            ((vaddr_t)0xffffc98000000000)
+#define X86_WINDOW_BASE         ((vaddr_t)0xffffd00000000000)
+#define X86_WINDOW_END          ((vaddr_t)0xffffd80000000000)
+#define X86_TRAP_BASE           ((vaddr_t)0xfffffe0000000000)
+#define X86_IMAGE_BASE          ((vaddr_t)0xffffffff80000000)
+#define X86_MODULE_BASE         ((vaddr_t)0xffffffffc0000000)
+#define X86_MODULE_END          ((vaddr_t)0xffffffffff000000)
+#define X86_FIXED_BASE          ((vaddr_t)0xffffffffff000000)
 
 /* asan kernels: LLVM's offset for x86-64 kernels, so that inline stack poisoning finds it too */
 #define ARCH_ASAN_SHADOW_OFFSET 0xdffffc0000000000ul
-#define ARCH_ASAN_LOWEST	DIRECT_MAP_BASE
-#define X86_SHADOW_BASE		((vaddr_t)0xffffec0000000000)
-#define X86_SHADOW_END		((vaddr_t)0xfffffc0000000000)
+#define ARCH_ASAN_LOWEST        DIRECT_MAP_BASE
+#define X86_SHADOW_BASE         ((vaddr_t)0xffffec0000000000)
+#define X86_SHADOW_END          ((vaddr_t)0xfffffc0000000000)
 
 struct arch_space {
 	paddr_t root;

@@ -2,8 +2,8 @@
 #include <lib/types.h>
 
 /*
- * The frame that entry code leaves; the order is also that of Linux's user_regs_struct, so ptrace and
- * core dumps copy it as it is.
+ * The frame that entry code leaves; the order is also that of Linux's user_regs_struct, so ptrace
+ * and core dumps copy it as it is.
  */
 struct arch_regs {
 	word_t r15, r14, r13, r12, bp, bx;
@@ -12,12 +12,13 @@ struct arch_regs {
 	word_t ip, cs, flags, sp, ss;
 };
 
-#define X86_KERNEL_CS 0x10
-#define X86_KERNEL_SS 0x18
-#define X86_USER_SS   0x2b
-#define X86_USER_CS   0x33
+#define X86_KERNEL_CS  0x10
+#define X86_KERNEL_SS  0x18
+#define X86_USER_SS    0x2b
+#define X86_USER_CS    0x33
 
-/* Flags that a program may set for itself (SDM volume 1, 3.4.3): status flags, TF, DF, RF, AC, ID. */
+/* Flags that a program may set for itself (SDM volume 1, 3.4.3): status flags, TF, DF, RF, AC, ID.
+ */
 #define X86_FLAGS_USER 0x00250dd5ul
 #define X86_FLAGS_TF   0x00000100ul
 #define X86_FLAGS_RF   0x00010000ul
