@@ -214,8 +214,12 @@ static const struct module_vtable *driver_vtable(const struct module *m)
 	return nullptr;
 }
 
+/* A device that was refused may not have stopped: it loses the bus before its memory goes. */
 static void component_drop(struct component *co)
 {
+	if (co->device && co->device->bus == DEVICE_PCI)
+		pci_enable(co->device, false);
+	component_dma_free_all(co);
 	for (u32 i = 0; i < COMPONENT_VECTORS; i++)
 		if (co->vectors[i].irq >= 0)
 			irq_free((u32)co->vectors[i].irq);
@@ -294,6 +298,8 @@ static bool try_bind(struct device *d, const struct module_match *want)
 		if (!co)
 			continue;
 		d->instance = co; /* services look here while it attaches */
+		if (d->bus == DEVICE_PCI)
+			pci_enable(d, true);
 		mutex_lock(&co->lock);
 		r = start_class(co);
 		mutex_unlock(&co->lock);
@@ -343,7 +349,6 @@ void component_bind(struct device *d)
 	}
 	if (d->bus != DEVICE_PCI)
 		return;
-	pci_enable(d, true);
 	if (type) {
 		const struct module_match virtio = {.bus = KABI_BUS_VIRTIO,
 			.device = type,
@@ -353,6 +358,5 @@ void component_bind(struct device *d)
 			return;
 	}
 	want.bus = KABI_BUS_PCI;
-	if (!try_bind(d, &want))
-		pci_enable(d, false);
+	try_bind(d, &want);
 }

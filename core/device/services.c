@@ -188,6 +188,17 @@ static answer_t service_dma_free(struct kabi_ctx *ctx, handle_t device, handle_t
 	return -EBADF;
 }
 
+void component_dma_free_all(struct component *co)
+{
+	struct dma_block *b, *next;
+
+	list_for_each_entry_safe (b, next, &co->dma, link) {
+		list_del(&b->link);
+		frame_free(b->frame, b->order);
+		kfree(b);
+	}
+}
+
 static answer_t service_irq_enable(struct kabi_ctx *ctx, handle_t device, u32 vector, u32 queue)
 {
 	struct component *co = caller(ctx, device);

@@ -40,8 +40,10 @@ static answer_t device_region(struct kabi_ctx *ctx, handle_t device, u32 number,
 	if (number != 0 || fails(ctx))
 		return -ENXIO;
 	*region = (struct register_region){
-		.address = (uintptr_t)double_of(ctx)->registers,
-		.bytes = sizeof(double_of(ctx)->registers),
+		.address = double_of(ctx)->region_address ? double_of(ctx)->region_address
+							  : (uintptr_t)double_of(ctx)->registers,
+		.bytes = double_of(ctx)->region_address ? double_of(ctx)->region_bytes
+							: sizeof(double_of(ctx)->registers),
 		.space = REGISTER_SPACE_MEMORY,
 	};
 	return 0;
@@ -85,9 +87,16 @@ static answer_t dma_allocate(struct kabi_ctx *ctx, handle_t device, u64 bytes, u
 	alignment = alignment < 64 ? 64 : alignment;
 	void *p = aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
 
-	if (!p)
+	u32 at = 0;
+
+	while (at < SDK_DOUBLE_DMA_BLOCKS && double_of(ctx)->dma[at])
+		at++;
+	if (!p || at == SDK_DOUBLE_DMA_BLOCKS) {
+		free(p);
 		return -ENOMEM;
+	}
 	memset(p, 0, bytes);
+	double_of(ctx)->dma[at] = p;
 	double_of(ctx)->nr_dma++;
 	*memory = (struct dma_memory){
 		.address = (uintptr_t)p,
@@ -100,15 +109,24 @@ static answer_t dma_allocate(struct kabi_ctx *ctx, handle_t device, u64 bytes, u
 
 static answer_t dma_free(struct kabi_ctx *ctx, handle_t device, handle_t memory)
 {
+	struct sdk_double *d = double_of(ctx);
+
 	(void)device;
-	double_of(ctx)->nr_dma--;
-	free((void *)(uintptr_t)memory);
-	return 0;
+	for (u32 i = 0; i < SDK_DOUBLE_DMA_BLOCKS; i++)
+		if (d->dma[i] && (uintptr_t)d->dma[i] == memory) {
+			free(d->dma[i]);
+			d->dma[i] = nullptr;
+			d->nr_dma--;
+			return 0;
+		}
+	return -EBADF;
 }
 
 static answer_t irq_enable(struct kabi_ctx *ctx, handle_t device, u32 vector, u32 queue)
 {
-	(void)device, (void)vector, (void)queue;
+	(void)device, (void)queue;
+	if (vector >= double_of(ctx)->nr_vectors)
+		return -ENOENT;
 	if (fails(ctx))
 		return -ENOSPC;
 	double_of(ctx)->nr_irqs_enabled++;
@@ -131,25 +149,33 @@ static answer_t irq_done(struct kabi_ctx *ctx, handle_t device, u32 vector)
 static answer_t pci_config_read(struct kabi_ctx *ctx, handle_t device, u32 offset, u32 width,
 	u32 *value)
 {
-	u64 wide;
-	answer_t a = width > 4 ? -EINVAL : device_read(ctx, device, 0, offset, width, &wide);
-
-	if (a == 0)
-		*value = (u32)wide;
-	return a;
+	(void)device;
+	if ((width != 1 && width != 2 && width != 4) ||
+		offset > sizeof(double_of(ctx)->config) - width)
+		return -EINVAL;
+	*value = 0;
+	for (u32 i = 0; i < width; i++)
+		*value |= (u32)double_of(ctx)->config[offset + i] << 8 * i;
+	return 0;
 }
 
 static answer_t pci_config_write(struct kabi_ctx *ctx, handle_t device, u32 offset, u32 width,
 	u32 value)
 {
-	return width > 4 ? -EINVAL : device_write(ctx, device, 0, offset, width, value);
+	(void)device;
+	if ((width != 1 && width != 2 && width != 4) ||
+		offset > sizeof(double_of(ctx)->config) - width)
+		return -EINVAL;
+	for (u32 i = 0; i < width; i++)
+		double_of(ctx)->config[offset + i] = (u8)(value >> 8 * i);
+	return 0;
 }
 
 /* PCI Local Bus 3.0, section 6.7: the list begins at 0x34; bounded, as a hostile one may be
  * circular. */
 static answer_t pci_capability(struct kabi_ctx *ctx, handle_t device, u32 id, u32 start)
 {
-	const u8 *config = double_of(ctx)->registers;
+	const u8 *config = double_of(ctx)->config;
 	u32 at = start ? config[(start + 1) & 255] : config[0x34];
 
 	(void)device;
@@ -214,7 +240,7 @@ static const struct kernel_services_vtable services = {
 void sdk_double_init(struct sdk_double *d, const void *state, u32 state_bytes, u32 scratch_bytes,
 	u32 answer_bytes)
 {
-	*d = (struct sdk_double){.fail_after = UINT32_MAX};
+	*d = (struct sdk_double){.fail_after = UINT32_MAX, .nr_vectors = 8};
 	d->ctx.size = sizeof(d->ctx);
 	d->ctx.version = KABI_CTX_VERSION;
 	d->ctx.services[KABI_SERVICES_KERNEL_SERVICES] = &services;
@@ -227,8 +253,18 @@ void sdk_double_init(struct sdk_double *d, const void *state, u32 state_bytes, u
 	d->ctx.answer_bytes = answer_bytes;
 }
 
+void sdk_double_device_memory(struct sdk_double *d, u32 bytes)
+{
+	free(d->ctx.device);
+	d->ctx.device = calloc(1, bytes);
+	d->ctx.device_bytes = bytes;
+}
+
 void sdk_double_destroy(struct sdk_double *d)
 {
+	for (u32 i = 0; i < SDK_DOUBLE_DMA_BLOCKS; i++)
+		free(d->dma[i]);
+	free(d->ctx.device);
 	free(d->ctx.scratch);
 	free(d->ctx.answer);
 }

@@ -58,6 +58,8 @@ void component_bind(struct device *d);
 struct component *component_next(struct component *after);
 struct component *component_find(const char *name); /* referenced */
 const void *component_services(void);               /* kernel_services vtable */
+/* All that the instance's dma_allocate gave; its device has no bus any more. */
+void component_dma_free_all(struct component *co);
 
 /* --- class hooks: weak no-ops until the class exists --- */
 struct char_info;

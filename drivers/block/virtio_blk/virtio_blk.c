@@ -37,6 +37,8 @@ KABI_MATCH_VIRTIO(2);
 #define S_UNSUPP           2u
 #define SEGMENTS_MAX       64u
 #define REQUESTS_MAX       64u
+#define REQUEST_DESCRIPTORS                                                                        \
+	4u /* the least queue: header, segment, status, rounded to a power of 2 */
 
 struct request_header {
 	le32_t type, reserved;
@@ -80,33 +82,48 @@ static answer_t start_device(struct kabi_ctx *ctx, handle_t device, struct disk 
 		return a;
 	d->slots = m.address;
 	d->slots_device = m.device_address;
-	a = virtqueue_start(ctx, device, &d->virtio, &d->queue, 0);
+	a = virtqueue_start(ctx, device, &d->virtio, &d->queue, 0, 0);
+	if (!a && d->queue.size < REQUEST_DESCRIPTORS)
+		a = -EIO;
 	if (!a)
 		virtio_ready(&d->virtio);
 	return a;
+}
+
+/* Sector counts whose bytes do not fit in 64 bits, and odd block sizes: no disk has them. */
+static bool geometry_sane(u64 nr_sectors, u32 block)
+{
+	return nr_sectors <= (1ull << 54) && block >= 512 && block <= 4096 &&
+	       !(block & (block - 1));
 }
 
 static answer_t blk_attach(struct kabi_ctx *ctx, handle_t device, struct block_geometry *g)
 {
 	struct disk *d = sdk_device(ctx, struct disk);
 	u32 block = 512;
+	u64 nr_sectors;
 	answer_t a;
 
 	*d = (struct disk){};
 	a = start_device(ctx, device, d);
-	if (a)
+	if (a) {
+		virtio_stop(ctx, device, &d->virtio);
 		return a;
+	}
 	d->seg_max =
 		d->virtio.features & F_SEG_MAX ? mmio_read32(d->virtio.config, CONFIG_SEG_MAX) : 1;
 	d->seg_max = MIN(d->seg_max, SEGMENTS_MAX);
-	d->seg_max = MIN(d->seg_max, (u32)d->queue.size - 2);
+	d->seg_max = MIN(d->seg_max, d->queue.size - 2u);
 	d->seg_max = MAX(d->seg_max, 1u);
 	if (d->virtio.features & F_BLK_SIZE)
 		block = mmio_read32(d->virtio.config, CONFIG_BLK_SIZE);
-	if (block < 512 || block > 4096 || block & (block - 1))
+	nr_sectors = mmio_read64(d->virtio.config, CONFIG_CAPACITY);
+	if (!geometry_sane(nr_sectors, block)) {
+		virtio_stop(ctx, device, &d->virtio);
 		return -EIO;
+	}
 	*g = (struct block_geometry){
-		.nr_sectors = mmio_read64(d->virtio.config, CONFIG_CAPACITY),
+		.nr_sectors = nr_sectors,
 		.logical_block_bytes = block,
 		.physical_block_bytes = block,
 		.max_segments = d->seg_max,
@@ -131,8 +148,7 @@ static answer_t blk_detach(struct kabi_ctx *ctx, handle_t device)
 {
 	struct disk *d = sdk_device(ctx, struct disk);
 
-	mmio_write8(d->virtio.common, VIRTIO_STATUS, 0);
-	return kernel_services_irq_disable(ctx, device, 0);
+	return virtio_stop(ctx, device, &d->virtio);
 }
 
 static s32 slot_find(const struct disk *d)
@@ -226,17 +242,14 @@ static answer_t blk_poll(struct kabi_ctx *ctx, handle_t device, u32 queue,
 	struct block_completion *completions, u32 nr_completions)
 {
 	struct disk *d = sdk_device(ctx, struct disk);
-	bool bad = false;
 	u32 n = 0;
 
 	while (n < nr_completions) {
 		u32 bytes = 0;
-		u64 token = virtqueue_take(&d->queue, &bytes, &bad);
+		u64 token = virtqueue_take(&d->queue, &bytes);
 		const struct slot *s;
 		u8 status;
 
-		if (bad)
-			return -EIO;
 		if (!token)
 			break;
 		s = (const struct slot *)(uintptr_t)d->slots + (token - 1);
@@ -250,15 +263,14 @@ static answer_t blk_poll(struct kabi_ctx *ctx, handle_t device, u32 queue,
 		};
 		d->used[token - 1] = false;
 	}
-	return n;
+	return n || !d->queue.broken ? (answer_t)n : -EIO;
 }
 
 static answer_t blk_interrupt(struct kabi_ctx *ctx, handle_t device, u32 queue)
 {
 	struct disk *d = sdk_device(ctx, struct disk);
 
-	(void)mmio_read8(d->virtio.isr,
-		0); /* acknowledges a line; with MSI-X it reads 0 and the queue is what counts */
+	virtio_cause(&d->virtio);
 	return 1;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-/* What nearly every component uses. Everything is inline: a component links nothing but lib. */
+/* What nearly every component uses. A component links nothing but lib and what it calls of sdk/*.c.
+ */
 #include <lib/fmt.h>
 #include <lib/string.h>
 #include <kabi/kernel_services.h>
