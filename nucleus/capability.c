@@ -8,6 +8,9 @@
  */
 #include <nucleus/cap.h>
 
+/* In a section of its own, so that the linker script can hold its size. */
+#pragma clang section text = ".nucleus.text"
+
 #define GENERATION_END 0xfffffffeu
 
 struct cap_table nucleus_caps;

@@ -2,11 +2,11 @@
  * The nucleus: slots and capability lookup (capability.c).
  *
  * Purpose: the one indirection through which replaceable code is entered, and the exchange that
- *   replaces it. Never replaced itself, so nothing else may move in here; the linker script of each
- *   port asserts the size of its text.
+ * replaces it. Never replaced itself, so nothing else may move in here; the linker script of each
+ * port asserts the size of its text.
  *
  * Vocabulary: slot = cell of the table that names the vtable callers enter; parked vtable = the one
- *   that answers WAIT(slot) everywhere; unit = what is replaced together; stamp = number of
+ * that answers WAIT(slot) everywhere; unit = what is replaced together; stamp = number of
  * exchanges.
  *
  * Objects and lifetimes: one static table. A slot is free, or belongs to a unit from create to
@@ -17,7 +17,7 @@
  *   NUCLEUS-I2 a vtable is published by one compare-and-swap, after all of it was written;
  *   NUCLEUS-I3 the stamp grows by one with each exchange, and only then;
  *   NUCLEUS-I4 a reader that loaded a vtable may use it until its next quiescent state: whoever
- * swaps waits for a grace period before the old text goes (core/evolve).
+ *   swaps waits for a grace period before the old text goes (core/evolve).
  *
  * Locks: none here. Writers are serialised by core/evolve's registry lock (a trap handler that
  * undoes a policy is not: hence compare-and-swap); readers do one load.
@@ -30,6 +30,9 @@
  * Dialect: style.md 4.8 (no address of locals, no recursion, no function pointers called, bounded).
  */
 #include <nucleus/slot.h>
+
+/* In a section of its own, so that the linker script can hold its size. */
+#pragma clang section text = ".nucleus.text"
 
 struct nucleus nucleus;
 
