@@ -257,6 +257,10 @@ int block_cache_read(struct superblock *sb, u64 first, u64 nr)
 
 	if (!cache)
 		return -EIO;
+	if (first == BLOCK_CACHE_BAR) {
+		wait_event(&cache->bar_lifted, EV_ANY, !READ_ONCE(cache->barred_by), 0);
+		return 0;
+	}
 	if (first == BLOCK_CACHE_COMMIT)
 		return make_space(sb);
 	if (first == BLOCK_CACHE_CLEAN)
@@ -295,6 +299,7 @@ struct block_cache *block_cache_create(struct superblock *sb, u32 block_bytes)
 	mutex_init(&cache->commit, LOCK_LEVEL_MUTEX_TASK);
 	cache->block_bytes = block_bytes;
 	cache->max = (u32)MIN(m.total_pages / 16, (u64)65536) * (PAGE_BYTES / block_bytes);
+	waitable_init(&cache->bar_lifted);
 	list_init(&cache->lru);
 	list_init(&cache->open.dirty);
 	list_init(&cache->open.deferred);

@@ -137,6 +137,33 @@ static const struct fs_services_vtable fs_services = {
 	.facts = service_facts,
 };
 
+/* The bar is held from a run's start to its answer, never over a sleep: others wait for it there
+ * (BLOCK_CACHE_BAR), and a refusal because of it is no sign of a stale answer. */
+static bool bar_try(struct block_cache *cache, struct call *c)
+{
+	bool mine;
+
+	spin_lock(&cache->lock);
+	if (!cache->barred_by)
+		cache->barred_by = c;
+	mine = cache->barred_by == c;
+	spin_unlock(&cache->lock);
+	return mine;
+}
+
+static void bar_lift(struct block_cache *cache, struct call *c)
+{
+	bool mine;
+
+	spin_lock(&cache->lock);
+	mine = cache->barred_by == c;
+	if (mine)
+		cache->barred_by = nullptr;
+	spin_unlock(&cache->lock);
+	if (mine)
+		waitable_wake(&cache->bar_lifted, EV_ANY, 0);
+}
+
 answer_t fs_invoke_begin(struct fs_invoke *v, struct call *c, struct superblock *sb)
 {
 	v->ctx = (struct kabi_ctx){
@@ -152,16 +179,12 @@ answer_t fs_invoke_begin(struct fs_invoke *v, struct call *c, struct superblock 
 	v->work = nullptr;
 	if (!sb->block_cache)
 		return 0;
+	if (unlikely(c->nr_fs_stale >= STALE_MAX) && !bar_try(sb->block_cache, c))
+		return call_need_blocks(c, sb, BLOCK_CACHE_BAR, 1);
 	v->work = work_get(sb);
-	if (!v->work)
+	if (!v->work) {
+		bar_lift(sb->block_cache, c);
 		return call_need_memory(c, sizeof(struct fs_work) + sb->answer_bytes);
-	if (unlikely(c->nr_fs_stale >= STALE_MAX)) {
-		struct block_cache *cache = sb->block_cache;
-
-		spin_lock(&cache->lock);
-		if (!cache->barred_by)
-			cache->barred_by = c;
-		spin_unlock(&cache->lock);
 	}
 	v->ctx.services[KABI_SERVICES_FS_SERVICES] = &fs_services;
 	v->ctx.answer = v->work->answer;
@@ -181,7 +204,7 @@ void fs_inode_seen(struct fs_invoke *v, struct inode *i)
 }
 
 /* --- preparing: new data for each block that changes; nothing is visible yet --- */
-enum outcome : u8 { OUT_OK, OUT_STALE, OUT_BAD, OUT_MEMORY, OUT_ABSENT, OUT_AGAIN };
+enum outcome : u8 { OUT_OK, OUT_STALE, OUT_BAD, OUT_MEMORY, OUT_ABSENT, OUT_AGAIN, OUT_BARRED };
 
 static void prepared_drop(struct fs_work *w)
 {
@@ -625,7 +648,7 @@ static enum outcome apply(struct superblock *sb, struct fs_work *w, struct call 
 			r = still_current(sb, cache, w);
 			if (r == OUT_OK && c && cache->barred_by && cache->barred_by != c &&
 				has_effect(w))
-				r = OUT_STALE;
+				r = OUT_BARRED;
 			if (r == OUT_OK && has_effect(w)) {
 				exchange(sb, cache, w);
 				gone = forget(cache, w);
@@ -640,7 +663,7 @@ static enum outcome apply(struct superblock *sb, struct fs_work *w, struct call 
 		}
 		prepared_drop(w);
 	}
-	return r == OUT_AGAIN ? OUT_STALE : r;
+	return r;
 }
 
 /* --- answers --- */
@@ -689,6 +712,8 @@ answer_t fs_delta_apply(struct fs_invoke *v)
 	case OUT_STALE:
 	case OUT_AGAIN:
 		return stale(v);
+	case OUT_BARRED:
+		return call_need_blocks(v->call, v->sb, BLOCK_CACHE_BAR, 1);
 	case OUT_ABSENT:
 		return call_need_blocks(v->call, v->sb, absent, 1);
 	case OUT_MEMORY:
@@ -712,9 +737,9 @@ static answer_t needs_of(struct fs_invoke *v)
 		if (n.kind == KABI_NEED_MEMORY)
 			last = call_need_memory(v->call, (size_t)MIN(n.nr, (u64)1 << 20));
 		else
-			last = n.index >= BLOCK_CACHE_CLEAN ? -EIO
-							    : call_need_blocks(v->call, v->sb,
-								      n.index, MIN(n.nr, (u64)256));
+			last = n.index >= BLOCK_CACHE_BAR ? -EIO
+							  : call_need_blocks(v->call, v->sb,
+								    n.index, MIN(n.nr, (u64)256));
 	}
 	return last ? last : -EIO;
 }
@@ -744,6 +769,7 @@ static answer_t invoke_act(struct fs_invoke *v, answer_t a)
 	if (a != ANSWER_MORE && answer_is_error(a)) {
 		if (!views_current(v->sb, v->work))
 			return stale(v);
+		v->call->nr_fs_stale = 0; /* an error is an answer: it ends the row */
 		if (a == -ENOSPC)
 			return call_need_blocks(v->call, v->sb, BLOCK_CACHE_COMMIT, 1);
 		return a;
@@ -760,10 +786,7 @@ answer_t fs_invoke_end(struct fs_invoke *v, answer_t a)
 
 	a = invoke_act(v, a);
 	if (v->work) {
-		spin_lock(&cache->lock);
-		if (cache->barred_by == v->call)
-			cache->barred_by = nullptr;
-		spin_unlock(&cache->lock);
+		bar_lift(cache, v->call);
 		work_put(cache, v->work);
 		v->work = nullptr;
 	}
@@ -782,6 +805,9 @@ int delta_apply_deferred(struct superblock *sb, struct deferred_ops *d)
 
 		if (o == OUT_OK)
 			break;
+		if (o ==
+			OUT_AGAIN) /* others changed the same blocks meanwhile, round after round */
+			continue;
 		if (o == OUT_ABSENT)
 			r = block_cache_read(sb, absent, 1);
 		else if (o == OUT_MEMORY)

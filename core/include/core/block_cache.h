@@ -50,6 +50,7 @@ struct block_cache {
 	u64 next_version;
 	struct transaction open;
 	struct call *barred_by; /* a call whose answers were stale twice: others' deltas wait */
+	struct waitable bar_lifted;
 	bool clean;             /* sealed for the last time and nothing changed since */
 	bool making_space;      /* somebody syncs because there is no space */
 	u64 dirtied;            /* raised by every delta that wrote */
@@ -65,10 +66,11 @@ struct block_cache *block_cache_create(struct superblock *sb, u32 block_bytes);
 void block_cache_destroy(struct superblock *sb);
 /* Brings blocks [first, first+nr) of the file system's size in. 0 or -EIO, -ENOMEM. May sleep.
  * BLOCK_CACHE_COMMIT, BLOCK_CACHE_CLEAN as `first`: commits instead (so a handler can ask for it by
- * NEED). */
+ * NEED); BLOCK_CACHE_BAR: waits until no call bars the others. */
 int block_cache_read(struct superblock *sb, u64 first, u64 nr);
 #define BLOCK_CACHE_COMMIT (~0ull)
 #define BLOCK_CACHE_CLEAN  (~0ull - 1)
+#define BLOCK_CACHE_BAR    (~0ull - 2)
 /* Referenced, or nullptr: not there. */
 struct block_data *block_cache_get(struct block_cache *cache, u64 block);
 struct block_data *block_data_new(struct block_cache *cache, const u8 *bytes);

@@ -107,6 +107,59 @@ CASE(many_names, "getdents64:large directory", "openat:large directory", "unlink
 	unmount_disk();
 }
 
+/* Six processes at once in one directory, one of which commits all the time: nobody's call may end
+ * with an error because others changed the same blocks meanwhile. */
+static void crowd_member(const char *dir, int member)
+{
+	char sub[96], file[128], moved[128];
+
+	snprintf(sub, sizeof(sub), "%s/d%d", dir, member);
+	snprintf(file, sizeof(file), "%s/f", sub);
+	snprintf(moved, sizeof(moved), "%s/m%d", dir, member);
+	for (int i = 0; i < 40; i++) {
+		long fd;
+
+		OK(SYS(mkdirat, AT_FDCWD, sub, 0755));
+		ERR(SYS(mkdirat, AT_FDCWD, sub, 0755), EEXIST);
+		fd = OK(SYS(openat, AT_FDCWD, file, O_RDWR | O_CREAT | O_EXCL, 0600));
+		EQ(SYS(write, fd, "crowd", 5), 5);
+		if (!member)
+			OK(SYS(fsync, fd));
+		OK(SYS(close, fd));
+		OK(SYS(renameat2, AT_FDCWD, file, AT_FDCWD, moved, 0));
+		OK(SYS(unlinkat, AT_FDCWD, sub, AT_REMOVEDIR));
+		OK(SYS(unlinkat, AT_FDCWD, moved, 0));
+	}
+}
+
+CASE(crowd, "mkdirat:many at once", "openat:many at once", "renameat2:many at once",
+	"unlinkat:many at once", "fsync:among others' changes")
+{
+	struct statfs before, after;
+	const char *dir;
+	long pid[6];
+
+	mount_disk(0);
+	dir = fresh("crowd");
+	OK(SYS(mkdirat, AT_FDCWD, dir, 0755));
+	OK(SYS(sync));
+	OK(SYS(statfs, "m", &before));
+	for (int i = 0; i < 6; i++) { /* many at once */
+		pid[i] = OK(abi_fork());
+		if (!pid[i]) {
+			crowd_member(dir, i); /* among others' changes */
+			_exit(0);
+		}
+	}
+	for (int i = 0; i < 6; i++)
+		abi_wait_ok(pid[i], __FILE__, __LINE__);
+	OK(SYS(unlinkat, AT_FDCWD, dir, AT_REMOVEDIR));
+	OK(SYS(sync));
+	OK(SYS(statfs, "m", &after));
+	EQ(after.f_ffree, before.f_ffree + 1);
+	unmount_disk();
+}
+
 CASE(extents, "fallocate:mode 0", "ioctl:FS_IOC_FIEMAP", "lseek:SEEK_HOLE", "pwrite64:sparse",
 	"ioctl:FS_IOC_GETFLAGS", "fallocate:FALLOC_FL_PUNCH_HOLE")
 {
