@@ -1,5 +1,5 @@
 #pragma once
-/* What nearly every component uses. A component links nothing but lib and what it calls of sdk/*.c.
+/* What nearly every component uses. A component links lib and sdk, nothing else.
  */
 #include <lib/fmt.h>
 #include <lib/string.h>
