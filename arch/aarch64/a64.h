@@ -72,7 +72,7 @@ struct a64_intx {
 	u16 segment;
 	u32 address, address_mask; /* bus, device, function as in PCI configuration addresses */
 	u8 pin, pin_mask;
-	u32 line;
+	struct arch_line line;
 };
 struct a64_msi_map {
 	u16 segment;

@@ -241,7 +241,7 @@ static void dt_pci_intx(const void *fdt, int node, u16 segment)
 			.address_mask = mask.nr ? cell(mask, 0) : ~0u,
 			.pin = (u8)cell(map, at + 3),
 			.pin_mask = (u8)(mask.nr > 3 ? cell(mask, 3) : 7),
-			.line = intid - 32};
+			.line = {intid - 32, level, low}};
 		a64_dt.nr_intx++;
 		at += 8 + na;
 	}

@@ -378,10 +378,14 @@ u32 arch_pci_ecam(struct arch_pci_ecam *out, u32 max)
 	return n;
 }
 
-int arch_pci_intx_line(u16 segment, u8 bus, u8 device, u8 pin, u32 *line)
+int arch_pci_intx_line(u16 segment, u8 bus, u8 device, u8 pin, struct arch_line *out)
 {
 	u32 address = (u32)bus << 16 | (u32)device << 11;
 
+	/* a host bridge's map is about its own bus: behind bridges pins turn (core/device/pci.c) */
+	for (u32 i = 0; i < a64_dt.nr_ecam; i++)
+		if (a64_dt.ecam[i].segment == segment && a64_dt.ecam[i].bus_first != bus)
+			return -ENOENT;
 	for (u32 i = 0; i < a64_dt.nr_intx; i++) {
 		const struct a64_intx *x = &a64_dt.intx[i];
 
@@ -389,7 +393,7 @@ int arch_pci_intx_line(u16 segment, u8 bus, u8 device, u8 pin, u32 *line)
 			(x->address & x->address_mask) != (address & x->address_mask) ||
 			(x->pin & x->pin_mask) != (pin & x->pin_mask))
 			continue;
-		*line = x->line;
+		*out = x->line;
 		return 0;
 	}
 	return -ENOENT;

@@ -16,6 +16,7 @@
  * Failure: a CPU without NX or SSE2 cannot exist in 64-bit mode with Linux's ABI: boot panics.
  */
 #include <core/cpu.h>
+#include <core/firmware.h>
 #include <core/log.h>
 #include <lib/fmt.h>
 #include <lib/string.h>
@@ -301,29 +302,18 @@ void arch_early_putc(char c)
 	x86_out8(0x3f8, (u8)c);
 }
 
-/* ACPI 6.5, 4.8.3.2: SLP_TYP in bits 10-12, SLP_EN bit 13. */
 void arch_power_off(void)
 {
-	const struct x86_acpi *a = &x86_acpi;
-
-	if (a->pm1a_control && a->have_s5) {
-		x86_out16(a->pm1a_control, (u16)(a->sleep_type_a << 10 | 1 << 13));
-		if (a->pm1b_control)
-			x86_out16(a->pm1b_control, (u16)(a->sleep_type_b << 10 | 1 << 13));
-		x86_delay_ns(10 * NSEC_PER_MSEC);
-	}
+	firmware_power_off();
 	x86_out16(0x604, 0x2000); /* QEMU's q35 and pc without tables */
 }
 
 void arch_reboot(void)
 {
-	const struct x86_acpi *a = &x86_acpi;
 	struct x86_table_register none = {0, 0};
 
-	if (a->have_reset) {
-		x86_out8(a->reset_port, a->reset_value);
-		x86_delay_ns(10 * NSEC_PER_MSEC);
-	}
+	firmware_reset();
+	x86_delay_ns(10 * NSEC_PER_MSEC);
 	x86_out8(0xcf9, 0x02); /* PCH reset control: full reset */
 	x86_out8(0xcf9, 0x06);
 	x86_delay_ns(10 * NSEC_PER_MSEC);

@@ -17,6 +17,7 @@
  * Failure: no vector left: -ENOSPC.
  */
 #include <core/cpu.h>
+#include <core/firmware.h>
 #include <core/lock.h>
 #include <core/log.h>
 #include <lib/errno.h>
@@ -353,15 +354,9 @@ u32 arch_pci_ecam(struct arch_pci_ecam *out, u32 max)
 	return n;
 }
 
-/* Routing of INTx is written in AML, which nothing reads yet: drivers use messages. */
-int arch_pci_intx_line(u16 segment, u8 bus, u8 device, u8 pin, u32 *line)
+int arch_pci_intx_line(u16 segment, u8 bus, u8 device, u8 pin, struct arch_line *out)
 {
-	(void)segment;
-	(void)bus;
-	(void)device;
-	(void)pin;
-	(void)line;
-	return -ENOENT;
+	return firmware_pci_line(segment, bus, device, pin, out);
 }
 
 static struct arch_platform_device x86_isa_device(const char *compatible, u16 port, u32 bytes,

@@ -155,11 +155,7 @@ struct x86_acpi {
 	} isa[16];
 	struct arch_pci_ecam ecam[16];
 	u32 nr_ecam;
-	u16 pm_timer_port, pm1a_control, pm1b_control;
-	u8 sleep_type_a, sleep_type_b;
-	bool have_s5, have_8042, have_reset;
-	u16 reset_port;
-	u8 reset_value;
+	u16 pm_timer_port;
 	paddr_t hpet;
 };
 extern struct x86_acpi x86_acpi;

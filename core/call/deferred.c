@@ -3,6 +3,7 @@
 #include <core/block.h>
 #include <core/call.h>
 #include <core/component.h>
+#include <core/firmware.h>
 #include <core/log.h>
 #include <core/task.h>
 #include <kabi/slots.h>
@@ -68,6 +69,9 @@ static void deferred_run(struct deferred *d)
 		break;
 	case DEFERRED_INTERRUPT:
 		component_interrupt(&c, d);
+		break;
+	case DEFERRED_FIRMWARE:
+		firmware_interrupt(d);
 		break;
 	}
 	call_end(&c);

@@ -139,7 +139,7 @@ void component_interrupt(struct call *c, struct deferred *d)
 	}
 	mutex_unlock(&co->lock);
 	if (v->level && v->irq >= 0)
-		irq_unmask_line((u32)v->irq); /* the cause was cleared above (IRQ-I1) */
+		irq_unmask_line((u32)v->irq, &v->event); /* the cause was cleared above (IRQ-I1) */
 }
 
 /* --- attach --- */
@@ -221,8 +221,10 @@ static void component_drop(struct component *co)
 		pci_enable(co->device, false);
 	component_dma_free_all(co);
 	for (u32 i = 0; i < COMPONENT_VECTORS; i++)
-		if (co->vectors[i].irq >= 0)
-			irq_free((u32)co->vectors[i].irq);
+		if (co->vectors[i].irq >= 0) {
+			irq_free((u32)co->vectors[i].irq, &co->vectors[i].event);
+			deferred_cancel(&co->vectors[i].event);
+		}
 	if (co->slot && slot_close(co->slot))
 		instance_slot_destroy(co->slot);
 	object_revoke(co->device_handle);

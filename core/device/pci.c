@@ -61,22 +61,24 @@ static u32 read_at(const volatile u8 *p, u32 width)
 	}
 }
 
-u32 pci_config_read(const struct device *d, u32 offset, u32 width)
+static bool access_ok(const u8 *p, u32 offset, u32 width)
 {
-	const u8 *p = config_address(d->segment, d->bus_nr, d->devfn, offset);
-
-	if (!p || offset >= FUNCTION_CONFIG_BYTES || (width != 1 && width != 2 && width != 4) ||
-		offset & (width - 1))
-		return ~0u;
-	return read_at(p, width);
+	return p && offset < FUNCTION_CONFIG_BYTES && (width == 1 || width == 2 || width == 4) &&
+	       !(offset & (width - 1));
 }
 
-void pci_config_write(const struct device *d, u32 offset, u32 width, u32 value)
+u32 pci_address_read(u16 segment, u8 bus, u8 devfn, u32 offset, u32 width)
 {
-	u8 *p = config_address(d->segment, d->bus_nr, d->devfn, offset);
+	const u8 *p = config_address(segment, bus, devfn, offset);
 
-	if (!p || offset >= FUNCTION_CONFIG_BYTES || (width != 1 && width != 2 && width != 4) ||
-		offset & (width - 1))
+	return access_ok(p, offset, width) ? read_at(p, width) : ~0u;
+}
+
+void pci_address_write(u16 segment, u8 bus, u8 devfn, u32 offset, u32 width, u32 value)
+{
+	u8 *p = config_address(segment, bus, devfn, offset);
+
+	if (!access_ok(p, offset, width))
 		return;
 	if (width == 1)
 		*(volatile u8 *)p = (u8)value;
@@ -84,6 +86,16 @@ void pci_config_write(const struct device *d, u32 offset, u32 width, u32 value)
 		*(volatile u16 *)p = le16_make((u16)value).raw;
 	else
 		*(volatile u32 *)p = le32_make(value).raw;
+}
+
+u32 pci_config_read(const struct device *d, u32 offset, u32 width)
+{
+	return pci_address_read(d->segment, d->bus_nr, d->devfn, offset, width);
+}
+
+void pci_config_write(const struct device *d, u32 offset, u32 width, u32 value)
+{
+	pci_address_write(d->segment, d->bus_nr, d->devfn, offset, width, value);
 }
 
 u32 pci_capability(const struct device *d, u32 id, u32 start)
@@ -106,6 +118,14 @@ void pci_enable(struct device *d, bool on)
 	u32 bits = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 
 	pci_config_write(d, PCI_COMMAND, 2, on ? command | bits : command & ~PCI_COMMAND_MASTER);
+}
+
+void pci_intx_enable(struct device *d, bool on)
+{
+	u32 command = pci_config_read(d, PCI_COMMAND, 2);
+
+	pci_config_write(d, PCI_COMMAND, 2,
+		on ? command & ~PCI_COMMAND_INTX_OFF : command | PCI_COMMAND_INTX_OFF);
 }
 
 static void assign_bar(struct ecam *e, struct device *d, u32 bar, bool wide, u64 size)
@@ -161,7 +181,34 @@ static void read_bars(struct ecam *e, struct device *d, u32 nr_bars)
 	pci_config_write(d, PCI_COMMAND, 2, command);
 }
 
-static void add_function(struct ecam *e, u8 bus, u8 devfn, u32 id, u8 header)
+/* The bridge that leads to a bus; nullptr on a root bus. */
+struct bridge {
+	const struct bridge *above;
+	u8 bus, device;
+};
+
+/* Where firmware says nothing about a bus behind a bridge, pins turn by the device's number
+ * (PCI-to-PCI Bridge 1.2, section 9.1). */
+static void find_line(struct device *d, u8 pin, const struct bridge *above)
+{
+	struct arch_line line;
+	u8 bus = d->bus_nr, device = d->devfn >> 3;
+
+	while (arch_pci_intx_line(d->segment, bus, device, pin, &line)) {
+		if (!above)
+			return;
+		pin = (u8)((pin - 1 + device) % 4 + 1);
+		bus = above->bus;
+		device = above->device;
+		above = above->above;
+	}
+	d->line = line.line;
+	d->line_level = line.level;
+	d->line_active_low = line.active_low;
+}
+
+static void add_function(struct ecam *e, u8 bus, u8 devfn, u32 id, u8 header,
+	const struct bridge *above)
 {
 	char name[32];
 	struct device *d;
@@ -187,16 +234,16 @@ static void add_function(struct ecam *e, u8 bus, u8 devfn, u32 id, u8 header)
 		d->subproduct = (u16)(sub >> 16);
 		read_bars(e, d, 6);
 		pin = pci_config_read(d, PCI_INTERRUPT_PIN, 1);
+		pci_intx_enable(d, false); /* nobody would answer it yet, and lines are shared */
 		if (pin >= 1 && pin <= 4)
-			arch_pci_intx_line(d->segment, bus, devfn >> 3, (u8)pin, &d->line);
-		d->line_level = d->line_active_low = true;
+			find_line(d, (u8)pin, above);
 	}
 	device_add(d);
 	component_bind(d);
 	object_put(&d->obj);
 }
 
-static void scan_bus(struct ecam *e, u8 bus, u32 depth)
+static void scan_bus(struct ecam *e, u8 bus, u32 depth, const struct bridge *above)
 {
 	for (u32 devfn = 0; devfn < 256; devfn++) {
 		const u8 *config = config_address(e->info.segment, bus, (u8)devfn, 0);
@@ -209,19 +256,20 @@ static void scan_bus(struct ecam *e, u8 bus, u32 depth)
 			continue;
 		}
 		header = (u8)read_at(config + PCI_HEADER_TYPE, 1);
-		add_function(e, bus, (u8)devfn, id, header);
+		add_function(e, bus, (u8)devfn, id, header, above);
 		if ((header & 0x7f) == 1) {
 			u8 below = (u8)read_at(config + PCI_SECONDARY_BUS, 1);
 
 			if (below > bus && below <= e->info.bus_last && depth < 8)
-				scan_bus(e, below, depth + 1);
+				scan_bus(e, below, depth + 1,
+					&(struct bridge){above, bus, (u8)(devfn >> 3)});
 		}
 		if (!(devfn & 7) && !(header & 0x80))
 			devfn |= 7;
 	}
 }
 
-void pci_probe(void)
+void pci_boot_init(void)
 {
 	struct arch_pci_ecam found[ARRAY_SIZE(ecams)];
 	u32 nr = arch_pci_ecam(found, ARRAY_SIZE(found));
@@ -240,8 +288,13 @@ void pci_probe(void)
 			continue;
 		}
 		nr_ecams++;
-		scan_bus(e, found[i].bus_first, 0);
 	}
+}
+
+void pci_probe(void)
+{
+	for (u32 i = 0; i < nr_ecams; i++)
+		scan_bus(&ecams[i], ecams[i].info.bus_first, 0, nullptr);
 }
 
 void *device_region_map(struct device *d, u32 n)
@@ -286,7 +339,7 @@ int pci_msix_enable(struct device *d, u32 vector)
 	r = arch_irq_bind_msi((u32)irq, 0, (u32)d->segment << 16 | (u32)d->bus_nr << 8 | d->devfn,
 		&msi);
 	if (r) {
-		irq_free((u32)irq);
+		irq_free((u32)irq, nullptr);
 		return r;
 	}
 	control = pci_config_read(d, cap + 2, 2);

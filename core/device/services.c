@@ -213,25 +213,29 @@ static answer_t service_irq_enable(struct kabi_ctx *ctx, handle_t device, u32 ve
 	if (v->irq >= 0)
 		return -EBUSY;
 	irq = co->device->bus == DEVICE_PCI ? pci_msix_enable(co->device, vector) : -ENOENT;
-	v->level = irq < 0;
+	v->level = false;
 	if (irq < 0) { /* the line, which vector 0 means */
-		if (vector || co->device->line == ~0u)
+		const struct arch_line line = {co->device->line, co->device->line_level,
+			co->device->line_active_low};
+
+		if (vector || line.line == ~0u)
 			return -ENOENT;
-		irq = irq_alloc();
+		irq = irq_alloc_line(&line);
 		if (irq < 0)
 			return irq;
-		v->level = co->device->line_level;
-		r = arch_irq_bind_line((u32)irq, co->device->line, co->device->line_level,
-			co->device->line_active_low);
-		if (r) {
-			irq_free((u32)irq);
-			return r;
-		}
+		v->level = line.level;
 	}
 	v->irq = irq;
 	v->queue = queue;
 	v->event.slot = co->slot;
-	return irq_attach((u32)irq, &v->event, v->level);
+	r = irq_attach((u32)irq, &v->event, v->level);
+	if (r) {
+		irq_free((u32)irq, nullptr);
+		v->irq = -1;
+	} else if (v->level && co->device->bus == DEVICE_PCI) {
+		pci_intx_enable(co->device, true);
+	}
+	return r;
 }
 
 static answer_t service_irq_disable(struct kabi_ctx *ctx, handle_t device, u32 vector)
@@ -243,7 +247,9 @@ static answer_t service_irq_disable(struct kabi_ctx *ctx, handle_t device, u32 v
 	if (vector >= COMPONENT_VECTORS || co->vectors[vector].irq < 0)
 		return -EINVAL;
 	pci_msix_disable(co->device, vector);
-	irq_free((u32)co->vectors[vector].irq);
+	if (co->vectors[vector].level && co->device->bus == DEVICE_PCI)
+		pci_intx_enable(co->device, false);
+	irq_free((u32)co->vectors[vector].irq, &co->vectors[vector].event);
 	co->vectors[vector].irq = -1;
 	return 0;
 }
@@ -256,7 +262,7 @@ static answer_t service_irq_done(struct kabi_ctx *ctx, handle_t device, u32 vect
 		return -EBADF;
 	if (vector >= COMPONENT_VECTORS || co->vectors[vector].irq < 0)
 		return -EINVAL;
-	irq_unmask_line((u32)co->vectors[vector].irq);
+	irq_unmask_line((u32)co->vectors[vector].irq, &co->vectors[vector].event);
 	return 0;
 }
 

@@ -12,12 +12,14 @@
 #include <core/cmdline.h>
 #include <core/cpu.h>
 #include <core/evolve.h>
+#include <core/firmware.h>
 #include <core/fs_call.h>
 #include <core/init.h>
 #include <core/log.h>
 #include <core/log_ring.h>
 #include <core/mm.h>
 #include <core/node.h>
+#include <core/pci.h>
 #include <core/sched.h>
 #include <core/symbols.h>
 #include <core/task.h>
@@ -179,6 +181,8 @@ static void init_thread(void *arg)
 	mount_first_root();
 	init_default_files();
 	unpack_initrd();
+	pci_boot_init();
+	firmware_start();
 	devices_probe();
 	init_open_console();
 	if (boot_parameters.arch_test)

@@ -208,7 +208,7 @@ void vmap_free(void *p, size_t bytes)
 		area_free(&general, area_take(&general, va));
 }
 
-void *vmap_device(paddr_t pa, size_t bytes, enum mmu_prot extra)
+static void *vmap_physical(paddr_t pa, size_t bytes, enum mmu_prot prot)
 {
 	paddr_t first = ALIGN_DOWN(pa, (paddr_t)PAGE_BYTES);
 	size_t span = (size_t)(pa - first) + bytes;
@@ -220,17 +220,25 @@ void *vmap_device(paddr_t pa, size_t bytes, enum mmu_prot extra)
 	a = area_new(&general, span, false);
 	if (!a)
 		return nullptr;
-	if (!(extra & MMU_WRITECOMBINE))
-		extra |= MMU_DEVICE;
 	spin_lock(&vmap_lock);
 	r = arch_map(arch_kernel_space(), a->start + PAGE_BYTES, first, a->bytes / PAGE_BYTES - 1,
-		MMU_READ | MMU_WRITE | extra);
+		MMU_READ | MMU_WRITE | prot);
 	spin_unlock(&vmap_lock);
 	if (r) {
 		area_free(&general, a);
 		return nullptr;
 	}
 	return (void *)(a->start + PAGE_BYTES + (vaddr_t)(pa - first));
+}
+
+void *vmap_device(paddr_t pa, size_t bytes, enum mmu_prot extra)
+{
+	return vmap_physical(pa, bytes, extra & MMU_WRITECOMBINE ? extra : extra | MMU_DEVICE);
+}
+
+void *vmap_memory(paddr_t pa, size_t bytes)
+{
+	return vmap_physical(pa, bytes, 0);
 }
 
 /* --- core stacks: the stock links them through their first words --- */

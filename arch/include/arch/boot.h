@@ -36,6 +36,9 @@ struct boot_info {
 	const char *loader; /* "bzImage/BIOS", "EFI stub", ... for the log */
 };
 
+/* Maps firmware tables for ever, readable, before core has memory; nullptr: no room. Only where
+ * core/firmware has ACPI. */
+const void *arch_firmware_map(paddr_t pa, size_t bytes);
 /* core/init/main.c. Context: boot CPU, interrupts off. Never returns. */
 __noreturn void core_main(struct boot_info *info);
 /* Called by each other CPU when arch bring-up is done; interrupts off, own stack. Never returns. */

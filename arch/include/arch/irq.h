@@ -28,8 +28,15 @@ struct arch_pci_ecam {
 	u64 memory_bytes;
 };
 u32 arch_pci_ecam(struct arch_pci_ecam *out, u32 max);
-/* Legacy line of a PCI function's INTx pin (1-4) when the platform tells; -ENOENT. */
-int arch_pci_intx_line(u16 segment, u8 bus, u8 device, u8 pin, u32 *line);
+struct arch_line {
+	u32 line;
+	bool level, active_low;
+};
+/* Line of a PCI function's INTx pin (1-4) when the platform tells; -ENOENT, also where only the
+ * bridge above says. Thread. */
+int arch_pci_intx_line(u16 segment, u8 bus, u8 device, u8 pin, struct arch_line *out);
+/* Line of an interrupt number in ACPI's FADT; only where core/firmware has ACPI. */
+void arch_firmware_line(u32 number, struct arch_line *out);
 /* Fixed devices that no bus announces: serial ports, RTC. */
 struct arch_platform_device {
 	char compatible[32]; /* "ns16550a", "arm,pl011", "mc146818", "arm,pl031" */

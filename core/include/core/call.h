@@ -363,6 +363,7 @@ enum deferred_op : u8 {
 	DEFERRED_BLOCK_KICK, /* object: struct block_device */
 	DEFERRED_INTERRUPT,  /* object: struct component_instance; argument: vector
 				(core/object/component.c) */
+	DEFERRED_FIRMWARE,   /* the interrupt of ACPI (core/firmware) */
 };
 struct deferred {
 	struct list_node link;

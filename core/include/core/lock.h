@@ -32,7 +32,9 @@ enum lock_level : u8 {
 	LOCK_LEVEL_TASK_LIST = 88, /* families, pid numbers */
 	LOCK_LEVEL_TASK = 90,      /* task, thread group, signals */
 	LOCK_LEVEL_SIGNAL_ACTION = 92,
-	LOCK_LEVEL_USER = 94, /* counts per user */
+	LOCK_LEVEL_USER = 94,      /* counts per user */
+	LOCK_LEVEL_FIRMWARE = 100, /* ACPICA's: in the order in which it makes them */
+	LOCK_LEVEL_FIRMWARE_WORK = 108,
 	LOCK_LEVEL_BLOCK = 115,
 	LOCK_LEVEL_FUTEX = 118,
 	LOCK_LEVEL_WAITABLE = 120,

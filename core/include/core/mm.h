@@ -70,6 +70,8 @@ char *kstrdup(const char *s);
 void *vmap_alloc(size_t bytes, enum mmu_prot prot);
 void vmap_free(void *p, size_t bytes);
 void *vmap_device(paddr_t pa, size_t bytes, enum mmu_prot extra);
+void *vmap_memory(paddr_t pa,
+	size_t bytes); /* cached: memory that is not the kernel's (firmware's) */
 void *kernel_stack_alloc(void);
 void kernel_stack_free(void *p);
 /* Module memory near the kernel: writable until protected. */

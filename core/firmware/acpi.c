@@ -1,0 +1,155 @@
+/*
+ * Firmware (core/firmware): ACPI through ACPICA.
+ *
+ * Purpose: the firmware's tables for the ports, and its byte code (AML) for power off, interrupt
+ * routing and the power button. acpi.c: tables, namespace, power. interrupts.c: _PRT and link
+ * devices. os_*.c: what ACPICA asks of a system.
+ *
+ * Vocabulary: SCI: ACPI's one interrupt line; namespace: the tree of objects and methods that AML
+ * defines; link device: a router input whose line firmware may choose.
+ *
+ * Objects and lifetimes: tables are mapped while somebody holds them; the namespace lives as long
+ * as the kernel.
+ *
+ * Invariants: FW-I1 before firmware_os_ready there is one CPU, nothing is allocated and no lock is
+ * taken: ACPICA's table manager works on a static array. FW-I2 AML runs in threads only, with no
+ * lock of core's held: it may sleep. FW-I3 nothing of this is called under a module's frame:
+ * services for components use what the bus scan has found.
+ *
+ * Locks: ACPICA's spinlocks have levels from LOCK_LEVEL_FIRMWARE on, its semaphores are below all
+ * waits. ACPICA is core code of others: it keeps code addresses in its data (opcode tables,
+ * handlers), which KCFI checks; none of ours is in a table.
+ *
+ * Failure and recovery: a table whose sum, length or AML is wrong is refused with a line in the log
+ * and the rest is used. Without tables, or when the namespace cannot be loaded, the machine runs as
+ * one CPU or without INTx lines; power off takes the port's other ways.
+ *
+ * Replacement: none, it is core. Cost: some milliseconds at boot; afterwards nothing runs unless
+ * the SCI comes.
+ */
+#include "firmware_priv.h"
+#include <core/lock.h>
+#include <core/log.h>
+#include <core/time.h>
+
+#define EARLY_TABLES 128u /* as many as Linux looks at early */
+
+static struct acpi_table_desc early_tables[EARLY_TABLES];
+static bool tables_found;
+bool firmware_namespace_loaded;
+
+static bool failed(acpi_status status, const char *what)
+{
+	if (ACPI_SUCCESS(status))
+		return false;
+	log_err("ACPI: %s: %s\n", what, acpi_format_exception(status));
+	return true;
+}
+
+/* --- tables --- */
+bool firmware_tables_init(paddr_t rsdp)
+{
+	acpi_physical_address found = 0;
+
+	firmware_rsdp = rsdp;
+	if (!rsdp && ACPI_SUCCESS(acpi_find_root_pointer(&found)))
+		firmware_rsdp = found;
+	if (!firmware_rsdp) {
+		log_warn("no ACPI tables\n");
+		return false;
+	}
+	tables_found = !failed(acpi_initialize_tables(early_tables, EARLY_TABLES, FALSE),
+		"tables are damaged");
+	return tables_found;
+}
+
+const u8 *firmware_table(const char signature[static 4], u32 instance, u32 *bytes)
+{
+	struct acpi_table_header *table = nullptr;
+	char name[5] = {signature[0], signature[1], signature[2], signature[3]};
+
+	if (!tables_found || ACPI_FAILURE(acpi_get_table(name, instance, &table)))
+		return nullptr;
+	*bytes = table->length;
+	return (const u8 *)table;
+}
+
+void firmware_table_put(const u8 *table)
+{
+	acpi_put_table((struct acpi_table_header *)table);
+}
+
+u16 firmware_pm_timer_port(void)
+{
+	const struct acpi_generic_address *t = &acpi_gbl_FADT.xpm_timer_block;
+
+	return tables_found && t->space_id == ACPI_ADR_SPACE_SYSTEM_IO && t->address <= 0xffff
+		       ? (u16)t->address
+		       : 0;
+}
+
+/* --- namespace --- */
+/* Only told: like a Linux on which no program reads the button's input events. */
+static u32 power_button(void *context)
+{
+	(void)context;
+	log_info("ACPI: power button pressed\n");
+	return ACPI_INTERRUPT_HANDLED;
+}
+
+/* ACPI 6.5, 5.8.1: interrupts go through I/O APICs (1) and not through 8259s. */
+static void tell_interrupt_model(void)
+{
+	union acpi_object model = {.integer = {.type = ACPI_TYPE_INTEGER, .value = 1}};
+	struct acpi_object_list arguments = {.count = 1, .pointer = &model};
+	acpi_status status = acpi_evaluate_object(nullptr, "\\_PIC", &arguments, nullptr);
+
+	if (status != AE_NOT_FOUND)
+		failed(status, "\\_PIC");
+}
+
+static bool load_namespace(void)
+{
+	if (failed(acpi_reallocate_root_table(), "table list") ||
+		failed(acpi_initialize_subsystem(), "start") ||
+		failed(acpi_load_tables(), "loading the namespace"))
+		return false;
+	firmware_map_registers();
+	if (failed(acpi_enable_subsystem(ACPI_FULL_INITIALIZATION), "enabling ACPI mode"))
+		return false;
+	return !failed(acpi_initialize_objects(ACPI_FULL_INITIALIZATION), "initialising devices");
+}
+
+void firmware_start(void)
+{
+	ktime_t begin = time_monotonic_ns();
+
+	if (!tables_found)
+		return;
+	firmware_os_start();
+	firmware_namespace_loaded = load_namespace();
+	if (!firmware_namespace_loaded)
+		return;
+	tell_interrupt_model();
+	acpi_install_fixed_event_handler(ACPI_EVENT_POWER_BUTTON, power_button, nullptr);
+	log_info("ACPI: namespace loaded in %lld us\n",
+		(long long)((time_monotonic_ns() - begin) / NSEC_PER_USEC));
+}
+
+/* --- power --- */
+void firmware_power_off(void)
+{
+	if (!firmware_namespace_loaded || !arch_irq_enabled() || *arch_preempt_count_ptr())
+		return;
+	if (failed(acpi_enter_sleep_state_prep(ACPI_STATE_S5), "preparing to power off"))
+		return;
+	arch_irq_disable();
+	failed(acpi_enter_sleep_state(ACPI_STATE_S5), "power off");
+	arch_irq_enable();
+}
+
+void firmware_reset(void)
+{
+	if (tables_found)
+		acpi_reset();
+}

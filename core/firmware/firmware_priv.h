@@ -1,0 +1,11 @@
+#pragma once
+/* What the files of core/firmware share. */
+#include <acpi/acpi.h>
+#include <core/firmware.h>
+/* Before it: one CPU, no allocator, no sleeping; mappings are the port's and stay for ever. */
+extern bool firmware_os_ready;
+void firmware_os_start(void);
+extern bool firmware_namespace_loaded;
+extern paddr_t firmware_rsdp;
+/* Registers that the FADT places in memory are reached from contexts that cannot map. */
+void firmware_map_registers(void);
