@@ -286,25 +286,31 @@ answer_t sys_pause(struct call *c)
 	return call_interrupted(c) ? -ERESTARTNOHAND : call_wait(c);
 }
 
+static answer_t sigtimedwait_arguments(struct call *c, struct do_signal_wait *w)
+{
+	struct user_timespec ts;
+
+	abi_try(call_copy_in(c, &w->set, c->args[0], SIGSET_BYTES));
+	w->set &= ~UNBLOCKABLE;
+	if (!c->args[2])
+		return 0;
+	abi_try(abi_copy_in(c, &ts, c->args[2]));
+	if (!abi_timespec_valid(&ts))
+		return -EINVAL;
+	call_wait_deadline(c, abi_ns_add(time_monotonic_ns(), abi_timespec_ns(&ts)));
+	return 0;
+}
+
 answer_t sys_rt_sigtimedwait(struct call *c)
 {
 	struct do_signal_wait *w;
-	struct user_timespec ts;
 	struct user_siginfo u;
 
 	if (c->args[3] != SIGSET_BYTES)
 		return -EINVAL;
 	abi_memory(c, w, sizeof(*w));
 	if (!c->op_done) {
-		abi_try(call_copy_in(c, &w->set, c->args[0], SIGSET_BYTES));
-		w->set &= ~UNBLOCKABLE;
-		if (c->args[2]) {
-			abi_try(abi_copy_in(c, &ts, c->args[2]));
-			if (!abi_timespec_valid(&ts))
-				return -EINVAL;
-			call_wait_deadline(c,
-				abi_ns_add(time_monotonic_ns(), abi_timespec_ns(&ts)));
-		}
+		abi_try(sigtimedwait_arguments(c, w));
 		abi_op3(c, (word_t)w, 0, 0);
 		return call_do(c, DO_SIGNAL_WAIT, true);
 	}

@@ -160,70 +160,72 @@ static void x86_brand(char text[49])
 }
 
 /* Flag names as Linux prints them, by CPUID register and bit; those that programs look for. */
+static const struct {
+	char name[12];
+	u8 where; /* 0: 1.d, 1: 1.c, 2: 7.b, 3: 0x80000001.d, 4: 0x80000001.c */
+	u8 bit;
+} cpu_flags[] = {
+	{"fpu", 0, 0},
+	{"tsc", 0, 4},
+	{"msr", 0, 5},
+	{"pae", 0, 6},
+	{"cx8", 0, 8},
+	{"apic", 0, 9},
+	{"cmov", 0, 15},
+	{"pat", 0, 16},
+	{"clflush", 0, 19},
+	{"mmx", 0, 23},
+	{"fxsr", 0, 24},
+	{"sse", 0, 25},
+	{"sse2", 0, 26},
+	{"syscall", 3, 11},
+	{"nx", 3, 20},
+	{"pdpe1gb", 3, 26},
+	{"rdtscp", 3, 27},
+	{"lm", 3, 29},
+	{"pni", 1, 0},
+	{"pclmulqdq", 1, 1},
+	{"ssse3", 1, 9},
+	{"fma", 1, 12},
+	{"cx16", 1, 13},
+	{"sse4_1", 1, 19},
+	{"sse4_2", 1, 20},
+	{"x2apic", 1, 21},
+	{"movbe", 1, 22},
+	{"popcnt", 1, 23},
+	{"aes", 1, 25},
+	{"xsave", 1, 26},
+	{"avx", 1, 28},
+	{"f16c", 1, 29},
+	{"rdrand", 1, 30},
+	{"hypervisor", 1, 31},
+	{"lahf_lm", 4, 0},
+	{"abm", 4, 5},
+	{"sse4a", 4, 6},
+	{"fsgsbase", 2, 0},
+	{"bmi1", 2, 3},
+	{"avx2", 2, 5},
+	{"smep", 2, 7},
+	{"bmi2", 2, 8},
+	{"erms", 2, 9},
+	{"rdseed", 2, 18},
+	{"adx", 2, 19},
+	{"smap", 2, 20},
+};
+
 static int x86_flag_text(char *buf, size_t size)
 {
-	static const struct {
-		char name[12];
-		u8 where; /* 0: 1.d, 1: 1.c, 2: 7.b, 3: 0x80000001.d, 4: 0x80000001.c */
-		u8 bit;
-	} flags[] = {
-		{"fpu", 0, 0},
-		{"tsc", 0, 4},
-		{"msr", 0, 5},
-		{"pae", 0, 6},
-		{"cx8", 0, 8},
-		{"apic", 0, 9},
-		{"cmov", 0, 15},
-		{"pat", 0, 16},
-		{"clflush", 0, 19},
-		{"mmx", 0, 23},
-		{"fxsr", 0, 24},
-		{"sse", 0, 25},
-		{"sse2", 0, 26},
-		{"syscall", 3, 11},
-		{"nx", 3, 20},
-		{"pdpe1gb", 3, 26},
-		{"rdtscp", 3, 27},
-		{"lm", 3, 29},
-		{"pni", 1, 0},
-		{"pclmulqdq", 1, 1},
-		{"ssse3", 1, 9},
-		{"fma", 1, 12},
-		{"cx16", 1, 13},
-		{"sse4_1", 1, 19},
-		{"sse4_2", 1, 20},
-		{"x2apic", 1, 21},
-		{"movbe", 1, 22},
-		{"popcnt", 1, 23},
-		{"aes", 1, 25},
-		{"xsave", 1, 26},
-		{"avx", 1, 28},
-		{"f16c", 1, 29},
-		{"rdrand", 1, 30},
-		{"hypervisor", 1, 31},
-		{"lahf_lm", 4, 0},
-		{"abm", 4, 5},
-		{"sse4a", 4, 6},
-		{"fsgsbase", 2, 0},
-		{"bmi1", 2, 3},
-		{"avx2", 2, 5},
-		{"smep", 2, 7},
-		{"bmi2", 2, 8},
-		{"erms", 2, 9},
-		{"rdseed", 2, 18},
-		{"adx", 2, 19},
-		{"smap", 2, 20},
-	};
 	u32 regs[5] = {x86_cpuid(1, 0).d, x86_cpuid(1, 0).c, 0, x86_cpuid(0x80000001, 0).d,
 		x86_cpuid(0x80000001, 0).c};
 	size_t at = 0;
 
 	if (x86_features.max_leaf >= 7)
 		regs[2] = x86_cpuid(7, 0).b;
-	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
-		if (regs[flags[i].where] >> flags[i].bit & 1)
+	for (size_t i = 0; i < ARRAY_SIZE(cpu_flags); i++)
+		if (regs[cpu_flags[i].where] >> cpu_flags[i].bit & 1)
 			at += (size_t)snprintf(at < size ? buf + at : nullptr,
-				at < size ? size - at : 0, "%s%s", at ? " " : "", flags[i].name);
+				at < size ? size - at : 0, "%s%s", at ? " " : "",
+				cpu_flags[i].name);
 	return (int)at;
 }
 

@@ -56,44 +56,67 @@ static const char *state_name(enum task_state s)
 	return "?";
 }
 
-int call_describe_wait(struct task *t, char *buf, size_t size)
-{
-	const struct call *c = READ_ONCE(t->call_now);
-	enum task_state state = READ_ONCE(t->state);
-	int len = snprintf(buf, size, "%s: %s", t->comm, state_name(state));
-	u32 nr_waits;
+/* What is written, and how long it would be with room for all. */
+struct line {
+	char *buf;
+	size_t size;
+	int len;
+};
 
-#define ADD(...)                                                                                   \
-	(len += snprintf(buf + MIN((size_t)len, size), size - MIN((size_t)len, size), __VA_ARGS__))
-	if (state == TASK_RUNNABLE || !c) {
-		ADD("\n");
-		return len;
-	}
-	if (c->nr != ~0u)
-		ADD(", system call %u", c->nr);
-	nr_waits = READ_ONCE(c->nr_waits);
-	if (nr_waits)
-		ADD(", for any of %u events", nr_waits);
+static __printf(2, 3) void add(struct line *l, const char *format, ...)
+{
+	size_t at = MIN((size_t)l->len, l->size);
+	va_list args;
+
+	va_start(args, format);
+	l->len += vsnprintf(l->buf + at, l->size - at, format, args);
+	va_end(args);
+}
+
+static void add_pins(struct line *l, const struct call *c)
+{
 	for (u32 i = 0; i < MIN(READ_ONCE(c->nr_pins), (u8)CALL_PINS_MAX); i++) {
 		const struct object *o = READ_ONCE(c->pins[i].object);
 		u32 key = c->pins[i].key;
 
 		if (!o)
 			continue;
-		ADD("%s %s %llu", i ? "," : ", on",
+		add(l, "%s %s %llu", i ? "," : ", on",
 			o->type < OBJECT_NR_TYPES ? object_names[o->type] : "?",
 			(unsigned long long)o->id);
 		if (key != CALL_PIN_OBJECT)
-			ADD(" (descriptor %u)", key);
+			add(l, " (descriptor %u)", key);
 	}
+}
+
+static void add_holds(struct line *l, const struct call *c)
+{
 	for (u32 i = 0; i < MIN(READ_ONCE(c->nr_holds), (u8)CALL_HOLDS_MAX); i++)
 		if (!c->holds[i].held)
-			ADD(", wants exclusion class %u of object %llu", c->holds[i].class,
+			add(l, ", wants exclusion class %u of object %llu", c->holds[i].class,
 				(unsigned long long)c->holds[i].object_id);
-	if (c->deadline_ns != KTIME_MAX)
-		ADD(", until %lld.%09lld", (long long)(c->deadline_ns / NSEC_PER_SEC),
-			(long long)(c->deadline_ns % NSEC_PER_SEC));
-	ADD("\n");
-#undef ADD
-	return len;
+}
+
+int call_describe_wait(struct task *t, char *buf, size_t size)
+{
+	const struct call *c = READ_ONCE(t->call_now);
+	enum task_state state = READ_ONCE(t->state);
+	struct line l = {buf, size, 0};
+	u32 nr_waits;
+
+	add(&l, "%s: %s", t->comm, state_name(state));
+	if (state != TASK_RUNNABLE && c) {
+		if (c->nr != ~0u)
+			add(&l, ", system call %u", c->nr);
+		nr_waits = READ_ONCE(c->nr_waits);
+		if (nr_waits)
+			add(&l, ", for any of %u events", nr_waits);
+		add_pins(&l, c);
+		add_holds(&l, c);
+		if (c->deadline_ns != KTIME_MAX)
+			add(&l, ", until %lld.%09lld", (long long)(c->deadline_ns / NSEC_PER_SEC),
+				(long long)(c->deadline_ns % NSEC_PER_SEC));
+	}
+	add(&l, "\n");
+	return l.len;
 }

@@ -219,6 +219,48 @@ static answer_t do_space(struct call *c)
 	}
 }
 
+/* Descriptors, files and mounts. */
+static answer_t do_files(struct call *c)
+{
+	const word_t *a = c->op_args;
+	answer_t r;
+
+	switch ((u32)c->op) {
+	case DO_SYNC_FILE:
+		return file_sync((struct file *)a[0], a[1]);
+	case DO_SYNC_ALL:
+		return do_sync_all();
+	case DO_MOUNT:
+		return fs_mount_perform((struct mount_request *)a[0]);
+	case DO_UMOUNT:
+		return mount_unmount((struct mount *)a[0], a[1]);
+	case DO_SWITCH_FILES:
+		return do_unshare(DO_UNSHARE_FILES);
+	case DO_RELEASE_FILE:
+		r = do_release_file((struct file *)a[0]);
+		return r < 0 ? r : (answer_t)a[1];
+	case DO_CLOSE_RANGE:
+		return do_close_range((u32)a[0], (u32)a[1]);
+	default:
+		return do_unshare((u32)a[0]);
+	}
+}
+
+static ktime_t deadline_of(const struct call *c)
+{
+	return c->deadline_set ? c->deadline_ns : KTIME_MAX;
+}
+
+static answer_t do_signal_wait(const struct call *c, struct do_signal_wait *w)
+{
+	return signal_timedwait(w->set, &w->info, deadline_of(c));
+}
+
+static answer_t do_futex_waitv(const struct call *c, const struct do_futex_waitv *w)
+{
+	return futex_waitv(w->entries, w->nr, deadline_of(c));
+}
+
 static answer_t perform(struct call *c)
 {
 	const word_t *a = c->op_args;
@@ -236,12 +278,8 @@ static answer_t perform(struct call *c)
 		return do_wait((struct do_wait *)a[0]);
 	case DO_SIGNAL_RETURN:
 		return do_signal_return(c);
-	case DO_SIGNAL_WAIT: {
-		struct do_signal_wait *w = (struct do_signal_wait *)a[0];
-
-		return signal_timedwait(w->set, &w->info,
-			c->deadline_set ? c->deadline_ns : KTIME_MAX);
-	}
+	case DO_SIGNAL_WAIT:
+		return do_signal_wait(c, (struct do_signal_wait *)a[0]);
 	case DO_MMAP:
 	case DO_MUNMAP:
 	case DO_MPROTECT:
@@ -254,11 +292,17 @@ static answer_t perform(struct call *c)
 		return do_space(c);
 	case DO_FUTEX:
 		return do_futex(c);
-	case DO_FUTEX_WAITV: {
-		const struct do_futex_waitv *w = (const struct do_futex_waitv *)a[0];
-
-		return futex_waitv(w->entries, w->nr, c->deadline_set ? c->deadline_ns : KTIME_MAX);
-	}
+	case DO_FUTEX_WAITV:
+		return do_futex_waitv(c, (const struct do_futex_waitv *)a[0]);
+	case DO_SYNC_FILE:
+	case DO_SYNC_ALL:
+	case DO_MOUNT:
+	case DO_UMOUNT:
+	case DO_SWITCH_FILES:
+	case DO_RELEASE_FILE:
+	case DO_CLOSE_RANGE:
+	case DO_UNSHARE:
+		return do_files(c);
 	case DO_YIELD:
 		sched_yield_current();
 		return 0;
@@ -266,25 +310,8 @@ static answer_t perform(struct call *c)
 		return do_membarrier();
 	case DO_REBOOT:
 		return do_reboot((enum do_reboot)a[0]);
-	case DO_RELEASE_FILE: {
-		answer_t r = do_release_file((struct file *)a[0]);
-
-		return r < 0 ? r : (answer_t)a[1];
-	}
-	case DO_CLOSE_RANGE:
-		return do_close_range((u32)a[0], (u32)a[1]);
-	case DO_UNSHARE:
-		return do_unshare((u32)a[0]);
-	case DO_SWITCH_FILES:
-		return do_unshare(DO_UNSHARE_FILES);
-	case DO_SYNC_ALL:
-		return do_sync_all();
-	case DO_SYNC_FILE:
-		return file_sync((struct file *)a[0], a[1]);
-	case DO_MOUNT:
-		return fs_mount_perform((struct mount_request *)a[0]);
-	case DO_UMOUNT:
-		return mount_unmount((struct mount *)a[0], a[1]);
+	case DO_DESCRIBE:
+		return describe_perform(c, (enum describe)a[0], (struct task *)a[1]);
 	case DO_NONE:
 	case DO_PTRACE:
 	case DO_SLEEP:
@@ -292,9 +319,6 @@ static answer_t perform(struct call *c)
 	case DO_PIVOT_ROOT:
 	case DO_TRUNCATE:
 	case DO_SET_CONTEXT:
-	case DO_DESCRIBE:
-		return describe_perform(c, (enum describe)c->op_args[0],
-			(struct task *)c->op_args[1]);
 	case DO_PAGE_OUT:
 	case DO_NR:
 		break;

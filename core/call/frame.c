@@ -155,19 +155,8 @@ answer_t call_install(struct call *c, struct file *file, u32 flags)
 	return fd;
 }
 
-void call_finish(struct call *c, answer_t a)
+static void end_frames(struct call *c)
 {
-#if UMKA_DEBUG
-	if (!answer_is_kind(a))
-		for (u32 i = 0; i < CALL_LEVELS_MAX; i++)
-			c->frames[i].effect = 0;
-#endif
-	c->dirty = false;
-	if (unlikely(c->exclusive_fired)) {
-		if (answer_is_error(a))
-			waitable_wake(c->exclusive_fired, EV_ANY, 1);
-		c->exclusive_fired = nullptr;
-	}
 	for (u32 i = 0; i < CALL_LEVELS_MAX; i++) {
 		c->frames[i].live = 0;
 		if (c->frames[i].ref) {
@@ -176,22 +165,30 @@ void call_finish(struct call *c, answer_t a)
 		}
 	}
 	c->level = 0;
-	if (c->nr_holds)
-		call_release_holds(c, 0);
-	for (u32 i = 0; i < c->nr_pins; i++)
-		if (c->pins[i].owned) {
-			if (c->pins[i].key != CALL_PIN_OBJECT)
-				file_put(container_of(c->pins[i].object, struct file, obj));
-			else
-				object_put(c->pins[i].object);
-		}
+}
+
+static void put_pins(struct call *c)
+{
+	for (u32 i = 0; i < c->nr_pins; i++) {
+		if (!c->pins[i].owned)
+			continue;
+		if (c->pins[i].key != CALL_PIN_OBJECT)
+			file_put(container_of(c->pins[i].object, struct file, obj));
+		else
+			object_put(c->pins[i].object);
+	}
 	c->nr_pins = 0;
-	c->inline_paths = 0;
 	call_unpin_pages(c);
 	if (c->ctx_pinned) {
 		object_put((struct object *)&c->ctx->obj);
 		c->ctx_pinned = false;
 	}
+}
+
+/* Paths, what handlers asked for, and the longer wait set. */
+static void put_memory(struct call *c)
+{
+	c->inline_paths = 0;
 	for (u32 i = 0; i < ARRAY_SIZE(c->paths); i++) {
 		kfree(c->paths[i]);
 		c->paths[i] = nullptr;
@@ -206,6 +203,26 @@ void call_finish(struct call *c, answer_t a)
 	kfree(c->waits_more);
 	c->waits_more = nullptr;
 	c->waits_more_cap = 0;
+}
+
+void call_finish(struct call *c, answer_t a)
+{
+#if UMKA_DEBUG
+	if (!answer_is_kind(a))
+		for (u32 i = 0; i < CALL_LEVELS_MAX; i++)
+			c->frames[i].effect = 0;
+#endif
+	c->dirty = false;
+	if (unlikely(c->exclusive_fired)) {
+		if (answer_is_error(a))
+			waitable_wake(c->exclusive_fired, EV_ANY, 1);
+		c->exclusive_fired = nullptr;
+	}
+	end_frames(c);
+	if (c->nr_holds)
+		call_release_holds(c, 0);
+	put_pins(c);
+	put_memory(c);
 	c->nr_waits = 0;
 	c->nr_needs = 0;
 	c->needs_stale = false;

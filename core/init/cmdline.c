@@ -136,50 +136,62 @@ static bool known_elsewhere(const char *name)
 	return strchr(name, '.') != nullptr; /* module parameters */
 }
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\n' || c == '\t';
+}
+
+/* The next word of *at, ended where it stands; blanks between quotes belong to it. nullptr: none.
+ */
+static char *next_word(char **at)
+{
+	char *p = *at, *word;
+	bool quoted = false;
+
+	while (is_blank(*p))
+		p++;
+	word = p;
+	for (; *p && (quoted || !is_blank(*p)); p++)
+		if (*p == '"')
+			quoted = !quoted;
+	if (*p)
+		*p++ = 0;
+	*at = p;
+	return *word ? word : nullptr;
+}
+
+static void init_argument(struct boot_parameters *b, char *word)
+{
+	if (b->nr_user < ARRAY_SIZE(b->user))
+		b->user[b->nr_user++] = word;
+}
+
+/* NAME=VALUE: ours, known not to be init's, or part of init's environment. */
+static void assignment(struct boot_parameters *b, char *word)
+{
+	char *value = strchr(word, '=');
+
+	*value = 0;
+	if (parse_text_word(word, value + 1) || parse_number_word(word, value + 1) ||
+		known_elsewhere(word))
+		return;
+	*value = '=';
+	if (b->nr_user_env < ARRAY_SIZE(b->user_env))
+		b->user_env[b->nr_user_env++] = word;
+}
+
 void cmdline_parse(const char *line)
 {
 	struct boot_parameters *b = &boot_parameters;
-	char *p = words;
-	bool for_init = false;
+	char *p = words, *word;
 
 	strlcpy(boot_command_line, line, sizeof(boot_command_line));
 	strlcpy(words, line, sizeof(words));
-	while (*p) {
-		char *word, *value;
-
-		while (*p == ' ' || *p == '\n' || *p == '\t')
-			*p++ = 0;
-		if (!*p)
-			break;
-		word = p;
-		for (bool quoted = false; *p && (quoted || (*p != ' ' && *p != '\n' && *p != '\t'));
-			p++)
-			if (*p == '"')
-				quoted = !quoted;
-		if (*p)
-			*p++ = 0;
-		if (for_init) {
-			if (b->nr_user < ARRAY_SIZE(b->user))
-				b->user[b->nr_user++] = word;
-			continue;
-		}
-		if (!strcmp(word, "--")) {
-			for_init = true;
-			continue;
-		}
-		value = strchr(word, '=');
-		if (!value) {
-			if (!parse_flag_word(word) && !known_elsewhere(word) &&
-				b->nr_user < ARRAY_SIZE(b->user))
-				b->user[b->nr_user++] = word;
-			continue;
-		}
-		*value = 0;
-		if (parse_text_word(word, value + 1) || parse_number_word(word, value + 1) ||
-			known_elsewhere(word))
-			continue;
-		*value = '=';
-		if (b->nr_user_env < ARRAY_SIZE(b->user_env))
-			b->user_env[b->nr_user_env++] = word;
-	}
+	while ((word = next_word(&p)) && strcmp(word, "--"))
+		if (strchr(word, '='))
+			assignment(b, word);
+		else if (!parse_flag_word(word) && !known_elsewhere(word))
+			init_argument(b, word);
+	while ((word = next_word(&p)))
+		init_argument(b, word);
 }

@@ -206,6 +206,15 @@ static answer_t make_file(struct unpack *u, const struct entry *e, bool fresh)
 	return a;
 }
 
+static answer_t make_symlink(struct unpack *u, const struct entry *e)
+{
+	if (e->bytes >= PATH_BYTES)
+		return -ENAMETOOLONG;
+	memset(other, 0, PATH_BYTES);
+	memcpy(other, e->data, e->bytes);
+	return RUN(u, vfs_symlink(SLOT(VFS), c, (u64)(vaddr_t)other, AT_CWD, (u64)(vaddr_t)path));
+}
+
 static answer_t make_node(struct unpack *u, const struct entry *e)
 {
 	u64 p = (u64)(vaddr_t)path;
@@ -218,11 +227,7 @@ static answer_t make_node(struct unpack *u, const struct entry *e)
 		a = RUN(u, vfs_mkdir(SLOT(VFS), c, AT_CWD, p, e->mode & 07777));
 		return a == -EEXIST ? 0 : a;
 	case S_IFLNK:
-		if (e->bytes >= PATH_BYTES)
-			return -ENAMETOOLONG;
-		memset(other, 0, PATH_BYTES);
-		memcpy(other, e->data, e->bytes);
-		return RUN(u, vfs_symlink(SLOT(VFS), c, (u64)(vaddr_t)other, AT_CWD, p));
+		return make_symlink(u, e);
 	case S_IFCHR:
 	case S_IFBLK:
 	case S_IFIFO:
@@ -245,16 +250,30 @@ static void clean_path(struct unpack *u, const struct entry *e)
 		(void)RUN(u, vfs_unlink(SLOT(VFS), c, AT_CWD, p, 0x200));
 }
 
+#define SYMLINK_NOFOLLOW 0x100 /* AT_SYMLINK_NOFOLLOW, as the personality passes it on */
+
+static void set_owner(struct unpack *u, const struct entry *e)
+{
+	(void)RUN(u, vfs_chown(SLOT(VFS), c, AT_CWD, (u64)(vaddr_t)path, e->uid, e->gid,
+			     SYMLINK_NOFOLLOW));
+}
+
+static void set_times(struct unpack *u, const struct entry *e)
+{
+	s64 seconds = (s64)e->mtime;
+
+	(void)RUN(u, vfs_utimes_set(SLOT(VFS), c, AT_CWD, (u64)(vaddr_t)path, seconds, 0, seconds,
+			     0, SYMLINK_NOFOLLOW));
+}
+
 static void set_attributes(struct unpack *u, const struct entry *e)
 {
-	u64 p = (u64)(vaddr_t)path;
-
 	if (e->uid || e->gid)
-		(void)RUN(u, vfs_chown(SLOT(VFS), c, AT_CWD, p, e->uid, e->gid, 0x100));
+		set_owner(u, e);
 	if (S_TYPE(e->mode) != S_IFLNK)
-		(void)RUN(u, vfs_chmod(SLOT(VFS), c, AT_CWD, p, e->mode & 07777, 0));
-	(void)RUN(u,
-		vfs_utimes_set(SLOT(VFS), c, AT_CWD, p, (s64)e->mtime, 0, (s64)e->mtime, 0, 0x100));
+		(void)RUN(u,
+			vfs_chmod(SLOT(VFS), c, AT_CWD, (u64)(vaddr_t)path, e->mode & 07777, 0));
+	set_times(u, e);
 }
 
 static answer_t entry_make(struct unpack *u, const struct entry *e)

@@ -323,6 +323,28 @@ static int fault_copy_object(struct fault *f, struct frame *page)
 	return r;
 }
 
+/* The object's page itself: a read, or a write to a shared mapping. */
+static int fault_map_object(struct fault *f, struct memory_object *o, u64 index, struct frame *page)
+{
+	bool write = f->access & TRAP_WRITE, shared = f->region->flags & VM_SHARED;
+	bool writable = shared && (write || !o->evictable);
+	int r;
+
+	spin_lock(&f->as->page_lock);
+	if (write)
+		memory_page_mark_dirty(o, page);
+	if (!shared && anon_get(f->as->anon.root, vpn_of(f->va)).word)
+		r = -EAGAIN; /* another thread has made its private copy */
+	else
+		r = map_object_page(f, f->va, o, index, page, writable);
+	if (!r && !write)
+		map_object_around(f, o);
+	spin_unlock(&f->as->page_lock);
+	if (!r && write && o->inode && o->kind == MEMORY_FILE)
+		inode_touch(o->inode, INODE_MTIME | INODE_CTIME);
+	return r;
+}
+
 static int fault_object(struct fault *f)
 {
 	struct region *region = f->region;
@@ -347,24 +369,10 @@ static int fault_object(struct fault *f)
 	r = object_page(f, o, index, write && shared && o->evictable, &page);
 	if (r)
 		return r;
-	if (write && !shared) {
+	if (write && !shared)
 		r = fault_copy_object(f, page);
-	} else {
-		bool writable = shared && (write || !o->evictable);
-
-		spin_lock(&f->as->page_lock);
-		if (write)
-			memory_page_mark_dirty(o, page);
-		if (!shared && anon_get(f->as->anon.root, vpn_of(f->va)).word)
-			r = -EAGAIN; /* another thread has made its private copy */
-		else
-			r = map_object_page(f, f->va, o, index, page, writable);
-		if (!r && !write)
-			map_object_around(f, o);
-		spin_unlock(&f->as->page_lock);
-		if (!r && write && o->inode && o->kind == MEMORY_FILE)
-			inode_touch(o->inode, INODE_MTIME | INODE_CTIME);
-	}
+	else
+		r = fault_map_object(f, o, index, page);
 	frame_unpin(page);
 	return r;
 }

@@ -388,10 +388,41 @@ int space_mlock(struct address_space *as, vaddr_t addr, size_t bytes, u32 flags,
 	return error;
 }
 
+static void lock_all_regions(struct address_space *as, bool lock) __requires(as->lock)
+{
+	for (struct region *r = region_find(&as->regions, 0); r; r = region_next(r)) {
+		if (r->flags & VM_DEVICE)
+			continue;
+		space_account_region(as, r, -1);
+		r->flags = lock ? r->flags | VM_LOCKED : r->flags & ~VM_LOCKED;
+		space_account_region(as, r, 1);
+	}
+}
+
+/* Errors are ignored, as on Linux. */
+static void populate_all(struct address_space *as)
+{
+	vaddr_t start, end = 0;
+
+	for (;;) {
+		struct region *r;
+
+		space_lock(&as->lock);
+		r = region_find(&as->regions, end);
+		if (r) {
+			start = r->start;
+			end = r->end;
+		}
+		space_unlock(&as->lock);
+		if (!r)
+			return;
+		space_populate_range(as, start, end);
+	}
+}
+
 int space_mlockall(struct address_space *as, u32 flags)
 {
 	u64 limit = task_rlimit(current, RLIMIT_MEMLOCK);
-	struct region *r;
 
 	if (flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) || flags == MCL_ONFAULT)
 		return -EINVAL;
@@ -404,33 +435,11 @@ int space_mlockall(struct address_space *as, u32 flags)
 	}
 	space_lock(&as->lock);
 	as->lock_future = flags & MCL_FUTURE;
-	if (!flags || flags & MCL_CURRENT) {
-		for (r = region_find(&as->regions, 0); r; r = region_next(r)) {
-			if (r->flags & VM_DEVICE)
-				continue;
-			space_account_region(as, r, -1);
-			r->flags = flags ? r->flags | VM_LOCKED : r->flags & ~VM_LOCKED;
-			space_account_region(as, r, 1);
-		}
-	}
+	if (!flags || flags & MCL_CURRENT)
+		lock_all_regions(as, flags);
 	space_unlock(&as->lock);
-	if (flags & MCL_CURRENT && !(flags & MCL_ONFAULT)) {
-		for (vaddr_t at = 0;;) {
-			vaddr_t start = 0, end = 0;
-
-			space_lock(&as->lock);
-			r = region_find(&as->regions, at);
-			if (r) {
-				start = r->start;
-				end = r->end;
-			}
-			space_unlock(&as->lock);
-			if (!r)
-				break;
-			space_populate_range(as, start, end); /* errors are ignored, as on Linux */
-			at = end;
-		}
-	}
+	if (flags & MCL_CURRENT && !(flags & MCL_ONFAULT))
+		populate_all(as);
 	return 0;
 }
 

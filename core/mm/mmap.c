@@ -360,6 +360,14 @@ static int protect_region(struct region *r, u32 access)
 	return 0;
 }
 
+static bool region_may(const struct region *r, u32 access)
+{
+	u32 may = (r->flags & VM_MAYREAD ? VM_READ : 0) | (r->flags & VM_MAYWRITE ? VM_WRITE : 0) |
+		  (r->flags & VM_MAYEXEC ? VM_EXEC : 0);
+
+	return !(access & VM_ACCESS & ~may);
+}
+
 static int protect_range(struct address_space *as, vaddr_t start, vaddr_t end, u32 access)
 	__requires(as->lock)
 {
@@ -372,9 +380,7 @@ static int protect_range(struct address_space *as, vaddr_t start, vaddr_t end, u
 
 		if (!r || r->start > at)
 			return -ENOMEM;
-		if ((access & VM_READ && !(r->flags & VM_MAYREAD)) ||
-			(access & VM_WRITE && !(r->flags & VM_MAYWRITE)) ||
-			(access & VM_EXEC && !(r->flags & VM_MAYEXEC)))
+		if (!region_may(r, access))
 			return -EACCES;
 		stop = MIN(end, r->end);
 		if ((r->flags & VM_ACCESS) != access) {

@@ -137,9 +137,20 @@ static sword_t remap_target(struct address_space *as, const struct remap *m) __r
 	return at ? (sword_t)at : -ENOMEM;
 }
 
+static int remap_may_expand(struct address_space *as, const struct region *r, const struct remap *m)
+	__requires(as->lock)
+{
+	if (m->flags & MREMAP_DONTUNMAP)
+		return space_may_expand(as, m->new_bytes >> PAGE_SHIFT, r->flags);
+	if (m->new_bytes > m->old_bytes)
+		return space_may_expand(as, (m->new_bytes - m->old_bytes) >> PAGE_SHIFT, r->flags);
+	return 0;
+}
+
 static sword_t remap_locked(struct address_space *as, struct remap *m) __requires(as->lock)
 {
 	struct region *r = region_find(&as->regions, m->old);
+	bool elsewhere = m->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
 	sword_t to;
 	int error;
 
@@ -148,7 +159,7 @@ static sword_t remap_locked(struct address_space *as, struct remap *m) __require
 	if (!r || r->start > m->old)
 		return -EFAULT;
 	/* Shrinking does not care how many regions it crosses. */
-	if (m->old_bytes > m->new_bytes && !(m->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))) {
+	if (m->old_bytes > m->new_bytes && !elsewhere) {
 		error = space_unmap_locked(as, m->old + m->new_bytes, m->old + m->old_bytes);
 		return error ? error : (sword_t)m->old;
 	}
@@ -158,19 +169,12 @@ static sword_t remap_locked(struct address_space *as, struct remap *m) __require
 		return -EINVAL;
 	if (m->old_bytes > r->end - m->old)
 		return -EFAULT;
-	if (m->new_bytes == m->old_bytes && !(m->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)))
+	if (m->new_bytes == m->old_bytes && !elsewhere)
 		return (sword_t)m->old;
-	if (m->new_bytes > m->old_bytes || m->flags & MREMAP_DONTUNMAP) {
-		u64 more = (m->flags & MREMAP_DONTUNMAP ? m->new_bytes
-							: m->new_bytes - m->old_bytes) >>
-			   PAGE_SHIFT;
-
-		error = space_may_expand(as, more, r->flags);
-		if (error)
-			return error;
-	}
-	if (!(m->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) && m->old_bytes &&
-		grow_in_place(as, r, m))
+	error = remap_may_expand(as, r, m);
+	if (error)
+		return error;
+	if (!elsewhere && m->old_bytes && grow_in_place(as, r, m))
 		return (sword_t)m->old;
 	if (!(m->flags & MREMAP_MAYMOVE))
 		return -ENOMEM;

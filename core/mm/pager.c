@@ -253,6 +253,39 @@ static int run_extent(struct io_builder *b, struct page_run *run, u64 from, u64 
 	return 0;
 }
 
+/* What these extents say of [*start, end); *start moves behind what they covered. */
+static int run_extents(struct io_builder *b, struct page_run *run, const struct fs_extent *extents,
+	u32 nr, u64 *start, u64 end)
+{
+	u32 bs = b->object->inode->sb->block_bytes;
+
+	for (u32 i = 0; i < nr; i++) {
+		const struct fs_extent *x = &extents[i];
+		u64 from = x->file_block * bs, to = (x->file_block + x->nr_blocks) * bs;
+		bool hole = x->flags & FS_EXTENT_HOLE ||
+			    (x->flags & FS_EXTENT_UNWRITTEN && b->op == BLOCK_READ);
+		int r;
+
+		if (from > *start || to <= *start)
+			continue;
+		to = MIN(to, end);
+		r = run_extent(b, run, *start, to, hole, x->disk_block * bs + (*start - from));
+		if (r)
+			return r;
+		*start = to;
+	}
+	return 0;
+}
+
+/* The end of the block in which the file ends. */
+static u64 io_end(const struct memory_object *o)
+{
+	u32 bs = o->kind == MEMORY_BLOCK ? SECTOR_BYTES
+					 : MAX(o->inode->sb->block_bytes, SECTOR_BYTES);
+
+	return ALIGN_UP(READ_ONCE(o->size_bytes), (u64)bs);
+}
+
 /* All blocks of the run inside the file, by the extents that fs_map answers. */
 int pager_run_io(struct memory_object *o, struct page_run *run, enum block_op op,
 	enum fs_map_intent intent)
@@ -260,14 +293,11 @@ int pager_run_io(struct memory_object *o, struct page_run *run, enum block_op op
 	struct io_builder b = {o, op, op == BLOCK_READ ? BLOCK_END_PAGE_READ : BLOCK_END_PAGE_WRITE,
 		nullptr};
 	struct fs_extent extents[EXTENTS_MAX];
-	u64 start = run->first << PAGE_SHIFT, end = (run->first + run->nr) << PAGE_SHIFT,
-	    size = READ_ONCE(o->size_bytes);
+	u64 start = run->first << PAGE_SHIFT,
+	    end = MIN(start + ((u64)run->nr << PAGE_SHIFT), io_end(o));
 	u32 bs;
 	int r = 0;
 
-	end = MIN(end, ALIGN_UP(size, o->kind == MEMORY_BLOCK
-					      ? (u64)SECTOR_BYTES
-					      : (u64)MAX(o->inode->sb->block_bytes, SECTOR_BYTES)));
 	if (o->kind == MEMORY_BLOCK) {
 		r = start < end ? run_extent(&b, run, start, end, false, start) : 0;
 		builder_submit(&b);
@@ -277,28 +307,11 @@ int pager_run_io(struct memory_object *o, struct page_run *run, enum block_op op
 	if (bs < SECTOR_BYTES || bs > PAGE_BYTES)
 		return -EINVAL;
 	while (!r && start < end) {
+		u64 before = start;
 		int nr = pager_map(o->inode, start / bs, (end - start + bs - 1) / bs, intent,
 			extents, EXTENTS_MAX);
-		u64 before = start;
 
-		if (nr < 0) {
-			r = nr;
-			break;
-		}
-		for (int i = 0; i < nr && !r; i++) {
-			struct fs_extent *x = &extents[i];
-			u64 from = x->file_block * bs, to = (x->file_block + x->nr_blocks) * bs;
-			bool hole = x->flags & FS_EXTENT_HOLE ||
-				    (x->flags & FS_EXTENT_UNWRITTEN && op == BLOCK_READ);
-
-			if (from > start || to <= start)
-				continue;
-			to = MIN(to, end);
-			r = run_extent(&b, run, start, to, hole,
-				x->disk_block * bs + (start - from));
-			if (!r)
-				start = to;
-		}
+		r = nr < 0 ? nr : run_extents(&b, run, extents, (u32)nr, &start, end);
 		if (start == before && !r)
 			r = -EIO; /* extents that do not cover what was asked for */
 	}

@@ -146,6 +146,30 @@ static bool mount_info_valid(const struct fs_mount_info *info)
 	       info->free_blocks <= info->total_blocks && info->free_inodes <= info->total_inodes;
 }
 
+static answer_t mount_with_blocks(struct call *c, struct superblock *sb, const char *options,
+	u32 block_bytes, struct fs_mount_info *info, struct fs_inode *root)
+{
+	struct fs_invoke v;
+	answer_t a;
+
+	if (sb->bdev) {
+		block_cache_destroy(sb);
+		if (!block_cache_create(sb, block_bytes))
+			return -ENOMEM;
+		sb->block_bytes = block_bytes;
+		sb->total_blocks = sb->device_bytes / block_bytes;
+	}
+	a = call_run(c,
+		(a = fs_invoke_begin(&v, c, sb))
+			? a
+			: fs_invoke_end(&v, filesystem_mount(sb->fs, &v.ctx, options,
+						    (u32)strlen(options), sb->flags & 15u,
+						    sb->device_bytes, block_bytes, info, root)));
+	if (!a && (!mount_info_valid(info) || S_TYPE(root->mode) != S_IFDIR))
+		return -EINVAL;
+	return a;
+}
+
 /* The mount is a core operation: it waits for the component's blocks here, with a record of its own
  * inside c's caller. A file system on a device finds its block size in a superblock that it reads
  * by kilobytes, and is called once more with blocks of that size. */
@@ -153,31 +177,15 @@ static answer_t component_mount(struct call *c, struct superblock *sb, const cha
 	struct fs_mount_info *info, struct fs_inode *root)
 {
 	u32 block_bytes = sb->bdev ? 1024 : sb->block_bytes;
-	struct fs_invoke v;
-	answer_t a = 0;
 
-	for (u32 round = 0; round < 2 && !a; round++) {
-		if (sb->bdev) {
-			block_cache_destroy(sb);
-			if (!block_cache_create(sb, block_bytes))
-				return -ENOMEM;
-			sb->block_bytes = block_bytes;
-			sb->total_blocks = sb->device_bytes / block_bytes;
-		}
-		a = call_run(c,
-			(a = fs_invoke_begin(&v, c, sb))
-				? a
-				: fs_invoke_end(&v,
-					  filesystem_mount(sb->fs, &v.ctx, options,
-						  (u32)strlen(options), sb->flags & 15u,
-						  sb->device_bytes, block_bytes, info, root)));
-		if (!a && (!mount_info_valid(info) || S_TYPE(root->mode) != S_IFDIR))
-			a = -EINVAL;
+	for (u32 round = 0; round < 2; round++) {
+		answer_t a = mount_with_blocks(c, sb, options, block_bytes, info, root);
+
 		if (a || !sb->bdev || info->block_bytes == block_bytes)
 			return a;
 		block_bytes = info->block_bytes;
 	}
-	return a ? a : -EINVAL;
+	return -EINVAL;
 }
 
 answer_t fs_mount(struct call *c, const char *type, const char *source, u32 sb_flags,

@@ -54,34 +54,50 @@ static int queue_all(const struct futex_wait_entry *e, const struct futex_key *k
 	return 0;
 }
 
+static bool is_past(ktime_t deadline)
+{
+	return deadline != KTIME_MAX && time_monotonic_ns() >= deadline;
+}
+
+static void sleep_unless_woken(const struct many *m, ktime_t deadline)
+{
+	u32 index;
+
+	if (!any_woken(m, &index) && !task_signal_pending(current) && !is_past(deadline))
+		schedule_deadline(deadline);
+	task_set_state(TASK_RUNNABLE);
+}
+
+static int fault_in_all(const struct futex_wait_entry *e, u32 nr)
+{
+	for (u32 i = 0; i < nr; i++)
+		if (futex_fault_in(e[i].uaddr, false))
+			return -EFAULT;
+	return 0;
+}
+
 static sword_t wait_many(const struct futex_wait_entry *e, const struct futex_key *keys, u32 nr,
 	struct many *m, ktime_t deadline)
 {
 	for (;;) {
-		u32 index;
 		s32 woken;
 		int error = queue_all(e, keys, nr, m);
 
-		if (!error) {
-			if (!any_woken(m, &index) && !task_signal_pending(current) &&
-				(deadline == KTIME_MAX || time_monotonic_ns() < deadline))
-				schedule_deadline(deadline);
-			task_set_state(TASK_RUNNABLE);
-		}
+		if (!error)
+			sleep_unless_woken(m, deadline);
 		woken = unqueue_all(m);
 		if (woken >= 0)
 			return woken;
 		if (error == -EFAULT) {
-			for (u32 i = 0; i < nr; i++)
-				if (futex_fault_in(e[i].uaddr, false))
-					return -EFAULT;
-			continue;
+			error = fault_in_all(e, nr);
+			if (!error)
+				continue;
 		}
 		if (error)
 			return error;
 		if (task_signal_pending(current))
 			return -ERESTARTSYS;
-		if (deadline != KTIME_MAX && time_monotonic_ns() >= deadline)
+		if (is_past(deadline))
 			return -ETIMEDOUT;
 	}
 }

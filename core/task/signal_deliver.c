@@ -149,46 +149,50 @@ static void default_stop(struct thread_group *g, s32 signo)
 	spin_unlock_irqrestore(&g->obj.lock, irq);
 }
 
+/* A signal out of the queues, with its action; 0: none. Does not return from a kill. */
+static s32 take_signal(struct task *t, struct signal_info *info, struct signal_action *action)
+{
+	struct thread_group *g = t->group;
+	word_t irq = SIGNAL_IRQ_LOCK(g);
+	bool kill = g->group_exit || t->work & TASK_WORK_KILL;
+	s32 signo = kill ? 0 : signal_take_locked(~t->blocked, info);
+
+	if (signo) {
+		spin_lock(&g->handlers->lock);
+		*action = g->handlers->action[signo - 1];
+		if (action->handler > SIG_IGN && action->flags & SA_RESETHAND)
+			g->handlers->action[signo - 1].handler = SIG_DFL;
+		spin_unlock(&g->handlers->lock);
+	} else if (!kill) {
+		signal_recalc(t);
+	}
+	spin_unlock_irqrestore(&g->obj.lock, irq);
+	if (kill)
+		task_exit(g->exec_task ? 0 : g->exit_code);
+	return signo;
+}
+
 /* Next signal with a handler; false: none (any more). Does all default actions on the way. */
 static bool next_signal(struct task *t, struct signal_info *info, struct signal_action *action)
 {
 	struct thread_group *g = t->group;
 
 	for (;;) {
-		word_t irq;
 		s32 signo;
-		bool kill, init;
 
 		if (READ_ONCE(t->work) & TASK_WORK_STOP)
 			stop_here(t);
 		signal_notify_stops(g);
-		irq = SIGNAL_IRQ_LOCK(g);
-		kill = g->group_exit || t->work & TASK_WORK_KILL;
-		signo = kill ? 0 : signal_take_locked(~t->blocked, info);
-		init = g->is_init;
-		if (signo) {
-			spin_lock(&g->handlers->lock);
-			*action = g->handlers->action[signo - 1];
-			if (action->handler > SIG_IGN && action->flags & SA_RESETHAND)
-				g->handlers->action[signo - 1].handler = SIG_DFL;
-			spin_unlock(&g->handlers->lock);
-		} else if (!kill) {
-			signal_recalc(t);
-		}
-		spin_unlock_irqrestore(&g->obj.lock, irq);
-		if (kill)
-			task_exit(g->exec_task ? 0 : g->exit_code);
+		signo = take_signal(t, info, action);
 		if (!signo)
 			return false;
 		if (action->handler > SIG_IGN)
 			return true;
 		if (action->handler == SIG_IGN || signal_default_ignores(signo))
 			continue;
-		if (signal_is_stop(signo)) {
+		if (signal_is_stop(signo))
 			default_stop(g, signo);
-			continue;
-		}
-		if (!init || signo == SIGKILL)
+		else if (!g->is_init || signo == SIGKILL)
 			die_of(signo);
 	}
 }

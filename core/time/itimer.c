@@ -72,6 +72,39 @@ int itimer_get(u32 which, struct itimer_value *out)
 	return 0;
 }
 
+/* The timer has been cancelled: its deadline says what was left. */
+static void real_set(struct thread_group *g, const struct itimer_value *new,
+	struct itimer_value *old)
+{
+	ktime_t was = g->real_timer.deadline_ns;
+
+	if (old) {
+		old->interval_ns = g->real_interval_ns;
+		old->value_ns = was == KTIME_MAX || was == 0
+					? 0
+					: MAX(was - time_monotonic_ns(), (ktime_t)0);
+	}
+	g->real_interval_ns = new->value_ns ? new->interval_ns : 0;
+	g->real_timer.deadline_ns = 0;
+	if (new->value_ns)
+		timer_start(&g->real_timer,
+			time_monotonic_ns() + MIN(new->value_ns, KTIME_MAX / 4));
+}
+
+static void cpu_set(struct thread_group *g, u32 which, ktime_t now, const struct itimer_value *new,
+	struct itimer_value *old)
+{
+	if (old)
+		cpu_read(g, which, now, old);
+	g->cpu_itimer[which - 1].interval_ns = new->interval_ns;
+	g->cpu_itimer[which - 1].value_ns = new->value_ns ? now + new->value_ns : 0;
+	if (!new->value_ns)
+		return;
+	g->cpu_timers_armed = true;
+	/* The running slice may have no end: the next one has, while something counts the time. */
+	__atomic_fetch_or(&current->work, TASK_WORK_RESCHED, __ATOMIC_SEQ_CST);
+}
+
 int itimer_set(u32 which, const struct itimer_value *new, struct itimer_value *old)
 {
 	struct thread_group *g = current->group;
@@ -85,35 +118,10 @@ int itimer_set(u32 which, const struct itimer_value *new, struct itimer_value *o
 	else
 		timer_cancel(&g->real_timer); /* not under the lock that its action takes */
 	irq = SIGNAL_IRQ_LOCK(g);
-	if (which == ITIMER_REAL) {
-		if (old) {
-			ktime_t left = g->real_timer.deadline_ns - time_monotonic_ns();
-
-			old->interval_ns = g->real_interval_ns;
-			old->value_ns = g->real_timer.deadline_ns == KTIME_MAX ||
-							g->real_timer.deadline_ns == 0
-						? 0
-						: MAX(left, (ktime_t)0);
-		}
-		g->real_interval_ns = new->value_ns ? new->interval_ns : 0;
-		g->real_timer.deadline_ns = 0;
-		if (new->value_ns) {
-			ktime_t in = MIN(new->value_ns, KTIME_MAX / 4);
-
-			timer_start(&g->real_timer, time_monotonic_ns() + in);
-		}
-	} else {
-		if (old)
-			cpu_read(g, which, now, old);
-		g->cpu_itimer[which - 1].interval_ns = new->interval_ns;
-		g->cpu_itimer[which - 1].value_ns = new->value_ns ? now + new->value_ns : 0;
-		if (new->value_ns) {
-			g->cpu_timers_armed = true;
-			/* The running slice may have no end: the next one has, while something
-			 * counts the time. */
-			__atomic_fetch_or(&current->work, TASK_WORK_RESCHED, __ATOMIC_SEQ_CST);
-		}
-	}
+	if (which == ITIMER_REAL)
+		real_set(g, new, old);
+	else
+		cpu_set(g, which, now, new, old);
 	spin_unlock_irqrestore(&g->obj.lock, irq);
 	return 0;
 }

@@ -265,30 +265,41 @@ static bool group_room(struct ext4 *e, u32 group, struct group_room *r)
 	return true;
 }
 
+#define GROUPS_SCANNED 256u
+
+/* The group with the fewest directories among those with room; none: *out is their number. */
+static bool emptiest_group(struct ext4 *e, u32 *out)
+{
+	u32 scan = MIN(e->nr_groups, GROUPS_SCANNED), fewest = 0;
+	u64 average = e->facts.free_inodes / e->nr_groups;
+	struct group_room r;
+
+	*out = e->nr_groups;
+	for (u32 i = 0; i < scan; i++) {
+		if (!group_room(e, i, &r))
+			return false;
+		if (!r.free_inodes || r.free_inodes < average / 2 || !r.free_blocks)
+			continue;
+		if (*out == e->nr_groups || r.dirs < fewest) {
+			*out = i;
+			fewest = r.dirs;
+		}
+	}
+	return true;
+}
+
 /* Orlov's rule: top-level directories spread over the groups, others and files stay near their
  * parent. */
 static answer_t choose_group(struct ext4 *e, u64 parent, bool directory, u32 *out)
 {
-	u32 home = (u32)(parent - 1) / e->inodes_per_group, scan = MIN(e->nr_groups, 256u),
-	    best = e->nr_groups;
-	struct group_room r, best_room = {};
-	u64 average = e->facts.free_inodes / e->nr_groups;
+	u32 home = (u32)(parent - 1) / e->inodes_per_group;
+	struct group_room r;
 
 	if (directory && parent == EXT4_ROOT_INO) {
-		for (u32 i = 0; i < scan; i++) {
-			if (!group_room(e, i, &r))
-				return ext4_error(e);
-			if (!r.free_inodes || r.free_inodes < average / 2 || !r.free_blocks)
-				continue;
-			if (best == e->nr_groups || r.dirs < best_room.dirs) {
-				best = i;
-				best_room = r;
-			}
-		}
-		if (best != e->nr_groups) {
-			*out = best;
+		if (!emptiest_group(e, out))
+			return ext4_error(e);
+		if (*out != e->nr_groups)
 			return 0;
-		}
 	}
 	for (u32 pass = 0; pass < 2; pass++)
 		for (u32 i = 0; i < e->nr_groups; i++) {

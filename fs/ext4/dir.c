@@ -103,15 +103,28 @@ bool ext4_dir_check(struct ext4 *e, struct ext4_inode_ref *dir, const u8 *data, 
 	return true;
 }
 
+#define READ_AHEAD_MAX 16u
+
+/* The blocks behind the one that is needed will be wanted too: one rerun for a cold directory, not
+ * one per block. */
+static void read_ahead(struct ext4 *e, u64 nr)
+{
+	struct kabi_ctx *ctx = e->ctx;
+
+	if (sdk_fs_head(ctx)->error == ANSWER_NEED && ctx->nr_needs && nr > 1)
+		ctx->needs[ctx->nr_needs - 1].nr = MIN(nr, (u64)READ_AHEAD_MAX);
+}
+
 /* A block of a directory, checked. Leaf: of entries; else an index node, which htree.c checks. */
 answer_t ext4_dir_block(struct ext4 *e, struct ext4_inode_ref *dir, u64 logical, bool leaf,
 	const u8 **data, u64 *physical)
 {
+	u64 nr_blocks = dir->f.size / e->block_bytes;
 	struct ext4_run run;
 	bool unverified;
 	answer_t a;
 
-	if (logical >= dir->f.size / e->block_bytes)
+	if (logical >= nr_blocks)
 		return ext4_corrupt(e, "directory of inode", dir->ino);
 	a = ext4_map_block(e, dir, logical, 32, &run);
 	if (a)
@@ -121,14 +134,7 @@ answer_t ext4_dir_block(struct ext4 *e, struct ext4_inode_ref *dir, u64 logical,
 	*physical = run.physical;
 	*data = sdk_fs_block(e->ctx, run.physical, e->block_bytes, &unverified);
 	if (!*data) {
-		/* The blocks behind it will be wanted too: one rerun for a cold directory, not one
-		 * per block. */
-		if (sdk_fs_head(e->ctx)->error == ANSWER_NEED && e->ctx->nr_needs && run.nr > 1) {
-			u64 left = dir->f.size / e->block_bytes - logical;
-
-			e->ctx->needs[e->ctx->nr_needs - 1].nr =
-				MIN(MIN((u64)run.nr, left), (u64)16);
-		}
+		read_ahead(e, MIN((u64)run.nr, nr_blocks - logical));
 		return ext4_error(e);
 	}
 	if (leaf) {

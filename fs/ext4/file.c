@@ -192,6 +192,23 @@ answer_t ext4_fallocate(struct kabi_ctx *ctx, const struct fs_inode *inode, u32 
 	return a ? a : block < end ? ANSWER_MORE : 0;
 }
 
+/* What a directory or a symbolic link holds are metadata blocks: the cache must let go of them. */
+static answer_t forget_contents(struct ext4 *e, struct ext4_inode_ref *r)
+{
+	u64 nr = MIN((r->f.size + e->block_bytes - 1) / e->block_bytes, (u64)UINT32_MAX);
+	struct ext4_run run;
+
+	for (u64 i = 0; i < nr; i += run.nr) {
+		answer_t a = ext4_map_block(e, r, i, UINT32_MAX, &run);
+
+		if (a)
+			return a;
+		if (!run.hole && !sdk_fs_forget(e->ctx, run.physical, run.nr))
+			return ext4_error(e);
+	}
+	return 0;
+}
+
 answer_t ext4_evict(struct kabi_ctx *ctx, const struct fs_inode *inode)
 {
 	bool directory = MODE_TYPE(inode->mode) == MODE_DIR;
@@ -209,22 +226,12 @@ answer_t ext4_evict(struct kabi_ctx *ctx, const struct fs_inode *inode)
 		return ext4_error(&e);
 	if (r.f.nlink)
 		return -EINVAL;
-	if (r.b.flags & FL_EXTENTS && (directory || MODE_TYPE(r.f.mode) == MODE_LNK)) {
-		/* Contents are metadata blocks: the cache must let go of them. */
-		struct ext4_run run;
-
-		for (u64 i = 0;
-			i < MIN((r.f.size + e.block_bytes - 1) / e.block_bytes, (u64)UINT32_MAX);
-			i += run.nr) {
-			a = ext4_map_block(&e, &r, i, UINT32_MAX, &run);
-			if (a)
-				return a;
-			if (!run.hole && !sdk_fs_forget(ctx, run.physical, run.nr))
-				return ext4_error(&e);
-		}
-	}
-	if (r.b.flags & FL_EXTENTS)
+	if (r.b.flags & FL_EXTENTS) {
+		a = directory || MODE_TYPE(r.f.mode) == MODE_LNK ? forget_contents(&e, &r) : 0;
+		if (a)
+			return a;
 		more = ext4_extent_remove(&e, &r, 0, UINT32_MAX);
+	}
 	if (more < 0)
 		return more;
 	if (!more) {

@@ -82,30 +82,39 @@ static answer_t exchange(struct ext4 *e, struct move *m, const struct ext4_found
 	return a;
 }
 
+/* The entry of what is replaced names the moved inode from now on. */
+static answer_t take_over(struct ext4 *e, struct move *m, const struct ext4_found *to)
+{
+	answer_t a;
+
+	if (MODE_TYPE(m->replaced.f.mode) == MODE_DIR) {
+		a = ext4_dir_empty(e, &m->replaced);
+		if (a != 1)
+			return a ? a : -ENOTEMPTY;
+		ext4_links_less(m->to);
+	}
+	a = entry_point(e, m->to, to, &m->inode);
+	return a ? a : ext4_link_drop(e, &m->replaced);
+}
+
+static answer_t add_new_name(struct ext4 *e, struct move *m, struct ext4_found *from)
+{
+	answer_t a = ext4_dir_add(e, m->to, m->new_name, m->new_len, m->inode.ino, m->inode.f.mode);
+
+	/* A split may have moved the old entry within the same directory. */
+	if (!a && m->one_dir) {
+		a = ext4_dir_find(e, &m->old_dir, m->old_name, m->old_len, from);
+		a = a == 1 ? 0 : a ? a : -ENOENT;
+	}
+	return a;
+}
+
 static answer_t replace(struct ext4 *e, struct move *m, struct ext4_found *from,
 	const struct ext4_found *to)
 {
 	bool directory = MODE_TYPE(m->inode.f.mode) == MODE_DIR;
-	answer_t a;
+	answer_t a = m->has_replaced ? take_over(e, m, to) : add_new_name(e, m, from);
 
-	if (m->has_replaced) {
-		if (MODE_TYPE(m->replaced.f.mode) == MODE_DIR) {
-			a = ext4_dir_empty(e, &m->replaced);
-			if (a != 1)
-				return a ? a : -ENOTEMPTY;
-			ext4_links_less(m->to);
-		}
-		a = entry_point(e, m->to, to, &m->inode);
-		if (!a)
-			a = ext4_link_drop(e, &m->replaced);
-	} else {
-		a = ext4_dir_add(e, m->to, m->new_name, m->new_len, m->inode.ino, m->inode.f.mode);
-		/* A split may have moved the old entry within the same directory. */
-		if (!a && m->one_dir) {
-			a = ext4_dir_find(e, &m->old_dir, m->old_name, m->old_len, from);
-			a = a == 1 ? 0 : a ? a : -ENOENT;
-		}
-	}
 	if (!a)
 		a = ext4_entry_remove(e, &m->old_dir, from);
 	if (!a && directory && !m->one_dir) {

@@ -81,6 +81,31 @@ static const char *context_type(const struct contract *c)
 	return "?";
 }
 
+/* Up to the name, which may follow at once. */
+static void emit_param_type(FILE *out, const struct param *p)
+{
+	switch (p->mode) {
+	case MODE_OBJECT:
+		fprintf(out, "struct %s *", p->type.name);
+		return;
+	case MODE_USER:
+		fputs("void __user *", out);
+		return;
+	case MODE_VALUE:
+		emit_type(out, &p->type);
+		fputc(' ', out);
+		return;
+	case MODE_VIEW:
+		fputs("const ", out);
+		break;
+	case MODE_OUT:
+	case MODE_INOUT:
+		break;
+	}
+	emit_type(out, &p->type);
+	fputs(" *", out);
+}
+
 /* The context and the parameters, after whatever stands in the list already. */
 void emit_params(FILE *out, const struct contract *c, const struct decl *m, bool types)
 {
@@ -89,20 +114,8 @@ void emit_params(FILE *out, const struct contract *c, const struct decl *m, bool
 		const struct param *p = &m->params[i];
 
 		fputs(", ", out);
-		if (types) {
-			if (p->mode == MODE_VIEW)
-				fputs("const ", out);
-			if (p->mode == MODE_OBJECT)
-				fprintf(out, "struct %s *", p->type.name);
-			else if (p->mode == MODE_USER)
-				fputs("void __user *", out);
-			else
-				emit_type(out, &p->type);
-			if (p->mode == MODE_VIEW || p->mode == MODE_OUT || p->mode == MODE_INOUT)
-				fputs(" *", out);
-			else if (p->mode == MODE_VALUE)
-				fputc(' ', out);
-		}
+		if (types)
+			emit_param_type(out, p);
 		fputs(p->name, out);
 		if (p->mode == MODE_USER)
 			fprintf(out, ", %s%s_len", types ? "word_t " : "", p->name);

@@ -124,51 +124,79 @@ static void check_file_name(const struct contract *c, const char *path)
 		complain(&c->place, "contract '%s' must be in a file %s.kabi", c->name, c->name);
 }
 
+/* What the command line asks for: contracts that have been read, and files to write. */
+struct order {
+	struct options options;
+	const char *header, *parked, *slots, *index;
+	struct contract **contracts;
+	int nr;
+};
+
+static const char **output_of(struct order *o, const char *option)
+{
+	return !strcmp(option, "--header")   ? &o->header
+	       : !strcmp(option, "--parked") ? &o->parked
+	       : !strcmp(option, "--slots")  ? &o->slots
+	       : !strcmp(option, "--index")  ? &o->index
+					     : nullptr;
+}
+
+static bool read_contract(struct order *o, const char *path)
+{
+	const struct source *source = source_load(path);
+	struct contract *c;
+
+	if (!source) {
+		fprintf(stderr, "kabic: cannot read %s\n", path);
+		return false;
+	}
+	c = o->contracts[o->nr++] = parse_file(&o->options, source);
+	check_file_name(c, path);
+	check_contract(c);
+	return true;
+}
+
+/* One argument, with its value; the exit status when it is the last word, else -1. */
+static int parse_argument(struct order *o, int argc, char **argv, int *at)
+{
+	const char *word = argv[*at], **output = output_of(o, word);
+	const bool more = *at + 1 < argc;
+
+	if (!strcmp(word, "--help")) {
+		usage(stdout);
+		return 0;
+	}
+	if (output && more) {
+		*output = argv[++*at];
+	} else if (!strcmp(word, "-I") && more && o->options.nr_include_dirs < 16) {
+		o->options.include_dirs[o->options.nr_include_dirs++] = argv[++*at];
+	} else if (word[0] == '-') {
+		usage(stderr);
+		return 2;
+	} else if (!read_contract(o, word)) {
+		return 1;
+	}
+	return -1;
+}
+
 int main(int argc, char **argv)
 {
-	struct options options = {};
-	const char *header = nullptr, *parked = nullptr, *slots = nullptr, *index = nullptr;
-	struct contract **contracts = arena((size_t)argc * sizeof(*contracts));
-	int nr = 0;
+	struct order order = {.contracts = arena((size_t)argc * sizeof(*order.contracts))};
+	int status = -1;
 
-	for (int i = 1; i < argc; i++) {
-		const char **value = !strcmp(argv[i], "--header")   ? &header
-				     : !strcmp(argv[i], "--parked") ? &parked
-				     : !strcmp(argv[i], "--slots")  ? &slots
-				     : !strcmp(argv[i], "--index")  ? &index
-								    : nullptr;
-
-		if (!strcmp(argv[i], "--help")) {
-			usage(stdout);
-			return 0;
-		} else if (value && i + 1 < argc) {
-			*value = argv[++i];
-		} else if (!strcmp(argv[i], "-I") && i + 1 < argc && options.nr_include_dirs < 16) {
-			options.include_dirs[options.nr_include_dirs++] = argv[++i];
-		} else if (argv[i][0] == '-') {
-			usage(stderr);
-			return 2;
-		} else {
-			const struct source *source = source_load(argv[i]);
-
-			if (!source) {
-				fprintf(stderr, "kabic: cannot read %s\n", argv[i]);
-				return 1;
-			}
-			contracts[nr] = parse_file(&options, source);
-			check_file_name(contracts[nr], argv[i]);
-			check_contract(contracts[nr++]);
-		}
-	}
-	if (!nr || ((header || parked) && nr != 1)) {
+	for (int i = 1; i < argc && status < 0; i++)
+		status = parse_argument(&order, argc, argv, &i);
+	if (status >= 0)
+		return status;
+	if (!order.nr || ((order.header || order.parked) && order.nr != 1)) {
 		usage(stderr);
 		return 2;
 	}
 	if (nr_errors)
 		return 1;
-	write_file(header, contracts, nr, emit_header, nullptr);
-	write_file(parked, contracts, nr, emit_parked, nullptr);
-	write_file(slots, contracts, nr, nullptr, emit_slots);
-	write_file(index, contracts, nr, nullptr, emit_index);
+	write_file(order.header, order.contracts, order.nr, emit_header, nullptr);
+	write_file(order.parked, order.contracts, order.nr, emit_parked, nullptr);
+	write_file(order.slots, order.contracts, order.nr, nullptr, emit_slots);
+	write_file(order.index, order.contracts, order.nr, nullptr, emit_index);
 	return 0;
 }

@@ -471,6 +471,37 @@ static void parse_state(struct parser *p, struct decl *d)
 	d->members = parse_fields(p);
 }
 
+/* What follows a declaration's name. */
+static void parse_body(struct parser *p, struct decl *d)
+{
+	switch (d->kind) {
+	case DECL_CONST:
+		expect_punct(p, '=');
+		d->value = parse_value(p, &d->negative);
+		expect_punct(p, ';');
+		break;
+	case DECL_ENUM:
+	case DECL_FLAGS:
+		parse_enum(p, d);
+		break;
+	case DECL_STRUCT:
+		d->members = parse_fields(p);
+		break;
+	case DECL_STATE:
+		parse_state(p, d);
+		break;
+	case DECL_OBJECT:
+		expect_punct(p, ';');
+		break;
+	case DECL_METHOD:
+		parse_method(p, d);
+		break;
+	case DECL_TUNABLE:
+		parse_tunable(p, d);
+		break;
+	}
+}
+
 static void parse_item(struct parser *p)
 {
 	static const char *const words[] = {"const", "enum", "flags", "struct", "state", "object",
@@ -506,32 +537,7 @@ static void parse_item(struct parser *p)
 	d->lent = lent;
 	d->place = token(p)->place;
 	d->name = expect_name(p, "a name");
-	switch (d->kind) {
-	case DECL_CONST:
-		expect_punct(p, '=');
-		d->value = parse_value(p, &d->negative);
-		expect_punct(p, ';');
-		break;
-	case DECL_ENUM:
-	case DECL_FLAGS:
-		parse_enum(p, d);
-		break;
-	case DECL_STRUCT:
-		d->members = parse_fields(p);
-		break;
-	case DECL_STATE:
-		parse_state(p, d);
-		break;
-	case DECL_OBJECT:
-		expect_punct(p, ';');
-		break;
-	case DECL_METHOD:
-		parse_method(p, d);
-		break;
-	case DECL_TUNABLE:
-		parse_tunable(p, d);
-		break;
-	}
+	parse_body(p, d);
 	*p->contract->decls_tail = d;
 	p->contract->decls_tail = &d->next;
 }

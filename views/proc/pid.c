@@ -154,6 +154,27 @@ static void stat_memory(struct task *t, u64 *bytes, u64 *rss, const struct addre
 	*out = as;
 }
 
+/* Addresses in the space, for those who may look. */
+struct layout {
+	unsigned long code_start, code_end, stack_start, data_start, data_end, brk_start, arg_start,
+		arg_end, env_start, env_end;
+};
+
+static void layout_read(struct layout *l, const struct address_space *as)
+{
+	*l = (struct layout){as->code_start, as->code_end, as->stack_start, as->data_start,
+		as->data_end, as->brk_start, as->arg_start, as->arg_end, as->env_start,
+		as->env_end};
+}
+
+/* proc_pid_stat(5): the minor number is in two parts. */
+static u32 tty_nr(const struct tty *tty)
+{
+	u32 minor = DEV_MINOR(tty->rdev);
+
+	return DEV_MAJOR(tty->rdev) << 8 | (minor & 0xff) | (minor & ~0xffu) << 12;
+}
+
 static void stat(struct call *c, struct task *t, bool thread, struct text *out)
 {
 	struct thread_group *g = t->group;
@@ -161,6 +182,7 @@ static void stat(struct call *c, struct task *t, bool thread, struct text *out)
 	const struct address_space *as;
 	struct signal_sets s;
 	struct tty *tty = tty_of_task(t);
+	struct layout l = {.code_start = 1, .code_end = 1};
 	u64 bytes, rss;
 	bool see = proc_may_look(c, t);
 
@@ -170,12 +192,11 @@ static void stat(struct call *c, struct task *t, bool thread, struct text *out)
 	signal_sets(t, &s);
 	grace_read_begin();
 	stat_memory(t, &bytes, &rss, &as);
+	if (as && see)
+		layout_read(&l, as);
 	text_printf(out, "%d (%s) %c %d %d %d %u %d %u ", thread ? task_pid_nr(t) : group_pid_nr(g),
 		t->comm, state_letter(t, thread), g->parent ? group_pid_nr(g->parent) : 0,
-		g->pgrp->number, g->session->number,
-		tty ? (DEV_MAJOR(tty->rdev) << 8 | (DEV_MINOR(tty->rdev) & 0xff) |
-			      (DEV_MINOR(tty->rdev) & ~0xffu) << 12)
-		    : 0,
+		g->pgrp->number, g->session->number, tty ? tty_nr(tty) : 0,
 		tty && tty->pgrp ? tty->pgrp->number : -1,
 		t->kernel_thread ? 0x200000u : 0x400000u);
 	text_printf(out, "%llu %llu %llu %llu %llu %llu %lld %lld %d %d %u 0 %llu ",
@@ -189,23 +210,14 @@ static void stat(struct call *c, struct task *t, bool thread, struct text *out)
 	text_printf(out,
 		"%llu %llu %llu %lu %lu %lu 0 0 %llu %llu %llu %llu 0 0 0 %d %u %u %u 0 0 0 ",
 		(unsigned long long)bytes, (unsigned long long)rss,
-		(unsigned long long)g->rlimit[RLIMIT_RSS].soft,
-		as && see ? (unsigned long)as->code_start : 1,
-		as && see ? (unsigned long)as->code_end : 1,
-		as && see ? (unsigned long)as->stack_start : 0,
-		(unsigned long long)(s.pending & 0x7fffffff),
+		(unsigned long long)g->rlimit[RLIMIT_RSS].soft, l.code_start, l.code_end,
+		l.stack_start, (unsigned long long)(s.pending & 0x7fffffff),
 		(unsigned long long)(s.blocked & 0x7fffffff),
 		(unsigned long long)(s.ignored & 0x7fffffff),
 		(unsigned long long)(s.caught & 0x7fffffff), thread ? -1 : g->exit_signal,
 		t->se.cpu, t->se.rt_priority, t->se.policy);
-	text_printf(out, "%lu %lu %lu %lu %lu %lu %lu %d\n",
-		as && see ? (unsigned long)as->data_start : 0,
-		as && see ? (unsigned long)as->data_end : 0,
-		as && see ? (unsigned long)as->brk_start : 0,
-		as && see ? (unsigned long)as->arg_start : 0,
-		as && see ? (unsigned long)as->arg_end : 0,
-		as && see ? (unsigned long)as->env_start : 0,
-		as && see ? (unsigned long)as->env_end : 0, see ? g->exit_code : 0);
+	text_printf(out, "%lu %lu %lu %lu %lu %lu %lu %d\n", l.data_start, l.data_end, l.brk_start,
+		l.arg_start, l.arg_end, l.env_start, l.env_end, see ? g->exit_code : 0);
 	grace_read_end();
 	if (tty)
 		object_put(&tty->obj);

@@ -62,5 +62,5 @@ bool proc_may_look(struct call *c, struct task *task); /* ptrace-like access: en
 /* sys.c: /proc/sys */
 answer_t proc_sys_lookup(u32 dir, const char *name, u32 len, struct view_entry *e);
 answer_t proc_sys_list(u32 dir, u64 cursor, struct view_entry *e, struct view_name *name);
-answer_t proc_sys_render(struct call *c, u32 which, struct text *t);
-answer_t proc_sys_store(struct call *c, u32 which, const char *data, u32 len);
+answer_t proc_sys_render(struct call *c, u32 row, struct text *t);
+answer_t proc_sys_store(struct call *c, u32 row, const char *data, u32 len);

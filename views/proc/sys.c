@@ -15,68 +15,42 @@ static const struct {
 } dirs[SYS_NR_DIRS] = {{"", SYS_TOP}, {"kernel", SYS_TOP}, {"vm", SYS_TOP}, {"fs", SYS_TOP},
 	{"random", SYS_KERNEL}, {"pty", SYS_KERNEL}};
 
-enum sys_file {
-	OSTYPE,
-	OSRELEASE,
-	VERSION,
-	HOSTNAME,
-	DOMAINNAME,
-	PID_MAX,
-	THREADS_MAX,
-	LAST_CAP,
-	NGROUPS_MAX,
-	RANDOMIZE,
-	CORE_PATTERN,
-	RR_SLICE,
-	TAINTED,
-	OVERCOMMIT,
-	MAX_MAP_COUNT,
-	SWAPPINESS,
-	MMAP_MIN,
-	FILE_MAX,
-	NR_OPEN,
-	PIPE_MAX,
-	MOUNT_MAX,
-	UUID,
-	BOOT_ID,
-	ENTROPY_AVAIL,
-	POOLSIZE,
-	PTY_MAX,
-	PTY_NR,
-};
+/* What has to be asked for; all other files always say the same. */
+enum sys_file { CONSTANT, HOSTNAME, DOMAINNAME, THREADS_MAX, UUID, BOOT_ID };
 static const struct {
 	const char *name;
 	enum sys_dir dir;
 	u32 mode;
 	enum sys_file which;
+	const char *text; /* of a constant */
 } files[] = {
-	{"ostype", SYS_KERNEL, 0444, OSTYPE},
-	{"osrelease", SYS_KERNEL, 0444, OSRELEASE},
-	{"version", SYS_KERNEL, 0444, VERSION},
-	{"hostname", SYS_KERNEL, 0644, HOSTNAME},
-	{"domainname", SYS_KERNEL, 0644, DOMAINNAME},
-	{"pid_max", SYS_KERNEL, 0444, PID_MAX},
-	{"threads-max", SYS_KERNEL, 0444, THREADS_MAX},
-	{"cap_last_cap", SYS_KERNEL, 0444, LAST_CAP},
-	{"ngroups_max", SYS_KERNEL, 0444, NGROUPS_MAX},
-	{"randomize_va_space", SYS_KERNEL, 0444, RANDOMIZE},
-	{"core_pattern", SYS_KERNEL, 0444, CORE_PATTERN},
-	{"sched_rr_timeslice_ms", SYS_KERNEL, 0444, RR_SLICE},
-	{"tainted", SYS_KERNEL, 0444, TAINTED},
-	{"overcommit_memory", SYS_VM, 0444, OVERCOMMIT},
-	{"max_map_count", SYS_VM, 0444, MAX_MAP_COUNT},
-	{"swappiness", SYS_VM, 0444, SWAPPINESS},
-	{"mmap_min_addr", SYS_VM, 0444, MMAP_MIN},
-	{"file-max", SYS_FS, 0444, FILE_MAX},
-	{"nr_open", SYS_FS, 0444, NR_OPEN},
-	{"pipe-max-size", SYS_FS, 0444, PIPE_MAX},
-	{"mount-max", SYS_FS, 0444, MOUNT_MAX},
-	{"uuid", SYS_RANDOM, 0444, UUID},
-	{"boot_id", SYS_RANDOM, 0444, BOOT_ID},
-	{"entropy_avail", SYS_RANDOM, 0444, ENTROPY_AVAIL},
-	{"poolsize", SYS_RANDOM, 0444, POOLSIZE},
-	{"max", SYS_PTY, 0444, PTY_MAX},
-	{"nr", SYS_PTY, 0444, PTY_NR},
+	{"ostype", SYS_KERNEL, 0444, CONSTANT, KERNEL_OSTYPE},
+	{"osrelease", SYS_KERNEL, 0444, CONSTANT, KERNEL_RELEASE},
+	{"version", SYS_KERNEL, 0444, CONSTANT, KERNEL_VERSION},
+	{"hostname", SYS_KERNEL, 0644, HOSTNAME, nullptr},
+	{"domainname", SYS_KERNEL, 0644, DOMAINNAME, nullptr},
+	{"pid_max", SYS_KERNEL, 0444, CONSTANT, "4194304"},
+	{"threads-max", SYS_KERNEL, 0444, THREADS_MAX, nullptr},
+	{"cap_last_cap", SYS_KERNEL, 0444, CONSTANT, "40"}, /* CAP_CHECKPOINT_RESTORE */
+	{"ngroups_max", SYS_KERNEL, 0444, CONSTANT, "65536"},
+	{"randomize_va_space", SYS_KERNEL, 0444, CONSTANT, "2"},
+	{"core_pattern", SYS_KERNEL, 0444, CONSTANT, "core"},
+	{"sched_rr_timeslice_ms", SYS_KERNEL, 0444, CONSTANT, "100"},
+	{"tainted", SYS_KERNEL, 0444, CONSTANT, "0"},
+	{"overcommit_memory", SYS_VM, 0444, CONSTANT, "0"},
+	{"max_map_count", SYS_VM, 0444, CONSTANT, "65530"},
+	{"swappiness", SYS_VM, 0444, CONSTANT, "60"},
+	{"mmap_min_addr", SYS_VM, 0444, CONSTANT, "65536"},
+	{"file-max", SYS_FS, 0444, CONSTANT, "9223372036854775807"},
+	{"nr_open", SYS_FS, 0444, CONSTANT, "1048576"},
+	{"pipe-max-size", SYS_FS, 0444, CONSTANT, "1048576"},
+	{"mount-max", SYS_FS, 0444, CONSTANT, "100000"},
+	{"uuid", SYS_RANDOM, 0444, UUID, nullptr},
+	{"boot_id", SYS_RANDOM, 0444, BOOT_ID, nullptr},
+	{"entropy_avail", SYS_RANDOM, 0444, CONSTANT, "256"},
+	{"poolsize", SYS_RANDOM, 0444, CONSTANT, "256"},
+	{"max", SYS_PTY, 0444, CONSTANT, "4096"},
+	{"nr", SYS_PTY, 0444, CONSTANT, "0"},
 };
 
 static void dir_entry(struct view_entry *e, u32 dir)
@@ -89,7 +63,7 @@ static void dir_entry(struct view_entry *e, u32 dir)
 static void file_entry(struct view_entry *e, u32 row)
 {
 	*e = (struct view_entry){.kind = PROC_SYS_FILE,
-		.id = files[row].which,
+		.id = row,
 		.mode = S_IFREG | files[row].mode,
 		.nlink = 1};
 }
@@ -143,72 +117,24 @@ static void uuid(struct text *t, u8 b[16])
 	text_putc(t, '\n');
 }
 
-answer_t proc_sys_render(struct call *c, u32 which, struct text *t)
+answer_t proc_sys_render(struct call *c, u32 row, struct text *t)
 {
 	u8 bytes[16];
 
-	switch ((enum sys_file)which) {
-	case OSTYPE:
-		text_printf(t, "%s\n", KERNEL_OSTYPE);
-		break;
-	case OSRELEASE:
-		text_printf(t, "%s\n", KERNEL_RELEASE);
-		break;
-	case VERSION:
-		text_printf(t, "%s\n", KERNEL_VERSION);
+	switch (files[row].which) {
+	case CONSTANT:
+		text_printf(t, "%s\n", files[row].text);
 		break;
 	case HOSTNAME:
 	case DOMAINNAME:
 		spin_lock(&c->ctx->uts_ns->obj.lock);
 		text_printf(t, "%s\n",
-			which == HOSTNAME ? c->ctx->uts_ns->node_name
-					  : c->ctx->uts_ns->domain_name);
+			files[row].which == HOSTNAME ? c->ctx->uts_ns->node_name
+						     : c->ctx->uts_ns->domain_name);
 		spin_unlock(&c->ctx->uts_ns->obj.lock);
-		break;
-	case PID_MAX:
-		text_printf(t, "4194304\n");
 		break;
 	case THREADS_MAX:
 		text_printf(t, "%llu\n", (unsigned long long)task_rlimit(c->task, RLIMIT_NPROC));
-		break;
-	case LAST_CAP:
-		text_printf(t, "%u\n", 40u); /* CAP_CHECKPOINT_RESTORE, linux/capability.h */
-		break;
-	case NGROUPS_MAX:
-		text_printf(t, "65536\n");
-		break;
-	case RANDOMIZE:
-		text_printf(t, "2\n");
-		break;
-	case CORE_PATTERN:
-		text_printf(t, "core\n");
-		break;
-	case RR_SLICE:
-		text_printf(t, "100\n");
-		break;
-	case TAINTED:
-	case OVERCOMMIT:
-	case PTY_NR:
-		text_printf(t, "0\n");
-		break;
-	case MAX_MAP_COUNT:
-		text_printf(t, "65530\n");
-		break;
-	case SWAPPINESS:
-		text_printf(t, "60\n");
-		break;
-	case MMAP_MIN:
-		text_printf(t, "65536\n");
-		break;
-	case FILE_MAX:
-		text_printf(t, "9223372036854775807\n");
-		break;
-	case NR_OPEN:
-	case PIPE_MAX:
-		text_printf(t, "1048576\n");
-		break;
-	case MOUNT_MAX:
-		text_printf(t, "100000\n");
 		break;
 	case UUID:
 		random_bytes(bytes, sizeof(bytes));
@@ -218,19 +144,13 @@ answer_t proc_sys_render(struct call *c, u32 which, struct text *t)
 		random_boot_id(bytes);
 		uuid(t, bytes);
 		break;
-	case ENTROPY_AVAIL:
-	case POOLSIZE:
-		text_printf(t, "256\n");
-		break;
-	case PTY_MAX:
-		text_printf(t, "4096\n");
-		break;
 	}
 	return 0;
 }
 
-answer_t proc_sys_store(struct call *c, u32 which, const char *data, u32 len)
+answer_t proc_sys_store(struct call *c, u32 row, const char *data, u32 len)
 {
+	enum sys_file which = files[row].which;
 	char *name = which == HOSTNAME ? c->ctx->uts_ns->node_name : c->ctx->uts_ns->domain_name;
 	u32 n = MIN(len, 64u);
 

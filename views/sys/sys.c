@@ -127,6 +127,47 @@ static bool appears(const struct inode *dir, const struct device *d, char name[3
 	return false;
 }
 
+/* Each of these: the n-th of its entries, or false with n less by their number. */
+static bool nth_fixed(u64 parent, u64 *n, char name[32], struct view_entry *e)
+{
+	for (u32 i = 1; i < D_NR; i++)
+		if (fixed[i].parent == parent && (*n)-- == 0) {
+			strlcpy(name, fixed[i].name, 32);
+			entry(e, SYS_DIR, i, S_IFDIR | 0755);
+			return true;
+		}
+	return false;
+}
+
+static bool nth_class(u64 parent, u64 *n, char name[32], struct view_entry *e)
+{
+	if (*n >= ARRAY_SIZE(classes)) {
+		*n -= ARRAY_SIZE(classes);
+		return false;
+	}
+	strlcpy(name, classes[*n], 32);
+	entry(e, parent == D_CLASS ? SYS_CLASS : SYS_VIRTUAL_CLASS, *n, S_IFDIR | 0755);
+	return true;
+}
+
+static bool nth_cpu(u64 *n, char name[32], struct view_entry *e)
+{
+	u64 nr = ARRAY_SIZE(cpu_files) + cpu_nr_present();
+
+	if (*n >= nr) {
+		*n -= nr;
+		return false;
+	}
+	if (*n < ARRAY_SIZE(cpu_files)) {
+		strlcpy(name, cpu_files[*n], 32);
+		entry(e, SYS_CPU_FILE, *n, S_IFREG | 0444);
+	} else {
+		snprintf(name, 32, "cpu%u", (u32)(*n - ARRAY_SIZE(cpu_files)));
+		entry(e, SYS_CPU, *n, S_IFDIR | 0755);
+	}
+	return true;
+}
+
 /* Entry number n of a directory: fixed ones first, then devices in the table's order. */
 static bool nth(const struct inode *dir, u64 n, char name[32], struct view_entry *e)
 {
@@ -134,36 +175,21 @@ static bool nth(const struct inode *dir, u64 n, char name[32], struct view_entry
 	struct device *d = nullptr;
 
 	if (dir->view_kind == SYS_ROOT || dir->view_kind == SYS_DIR) {
-		for (u32 i = 1; i < D_NR; i++)
-			if (fixed[i].parent == id && n-- == 0) {
-				strlcpy(name, fixed[i].name, 32);
-				entry(e, SYS_DIR, i, S_IFDIR | 0755);
-				return true;
-			}
-		for (u32 i = 0; (id == D_CLASS || id == D_VIRTUAL) && i < ARRAY_SIZE(classes); i++)
-			if (n-- == 0) {
-				strlcpy(name, classes[i], 32);
-				entry(e, id == D_CLASS ? SYS_CLASS : SYS_VIRTUAL_CLASS, i,
-					S_IFDIR | 0755);
-				return true;
-			}
-		for (u32 i = 0; id == D_CPU && i < ARRAY_SIZE(cpu_files) + cpu_nr_present(); i++)
-			if (n-- == 0) {
-				bool file = i < ARRAY_SIZE(cpu_files);
-
-				snprintf(name, 32, file ? "%s" : "%scpu%u",
-					file ? cpu_files[i] : "", i - (u32)ARRAY_SIZE(cpu_files));
-				entry(e, file ? SYS_CPU_FILE : SYS_CPU, i,
-					file ? S_IFREG | 0444 : S_IFDIR | 0755);
-				return true;
-			}
+		if (nth_fixed(id, &n, name, e))
+			return true;
+		if ((id == D_CLASS || id == D_VIRTUAL) && nth_class(id, &n, name, e))
+			return true;
+		if (id == D_CPU && nth_cpu(&n, name, e))
+			return true;
 	}
-	for (u32 i = 0; dir->view_kind == SYS_DEVICE && i < ARRAY_SIZE(device_files); i++)
-		if (n-- == 0) {
-			strlcpy(name, device_files[i], 32);
-			entry(e, SYS_DEVICE_FILE, dir->view_id << 4 | i, S_IFREG | 0444);
+	if (dir->view_kind == SYS_DEVICE) {
+		if (n < ARRAY_SIZE(device_files)) {
+			strlcpy(name, device_files[n], 32);
+			entry(e, SYS_DEVICE_FILE, dir->view_id << 4 | n, S_IFREG | 0444);
 			return true;
 		}
+		n -= ARRAY_SIZE(device_files);
+	}
 	while ((d = device_next(d)))
 		if (appears(dir, d, name, e) && n-- == 0) {
 			object_put(&d->obj);
