@@ -1,8 +1,11 @@
 /*
- * Character devices that need no component (node slot `char`): the memory devices (major 1). Other
- * numbers have no driver: ENXIO at open. /dev/mem, /dev/kmem and /dev/port are absent on purpose.
+ * Character devices that need no component of their own (node slot `char`): the memory devices
+ * (major 1), and /dev/hwrng, whose bytes core has from the entropy drivers. Other numbers have no
+ * driver: ENXIO at open. /dev/mem, /dev/kmem and /dev/port are absent on purpose.
  */
 #include <arch/mmu.h>
+#include <core/device.h>
+#include <core/hwrng.h>
 #include <core/log_ring.h>
 #include <core/random.h>
 #include <core/task.h>
@@ -15,6 +18,8 @@
 #define MEM_RANDOM  8u
 #define MEM_URANDOM 9u
 #define MEM_KMSG    11u
+#define HWRNG       0x100u /* no minor number of major 1 */
+#define MISC_MAJOR  10u
 #define CHUNK_BYTES 4096u
 #define STEP_BYTES  65536u
 
@@ -25,7 +30,20 @@ struct char_progress {
 };
 static inline u32 minor_of(const struct file *f)
 {
+	if (f->inode->rdev == HWRNG_RDEV)
+		return HWRNG;
 	return DEV_MAJOR(f->inode->rdev) == 1 ? DEV_MINOR(f->inode->rdev) : ~0u;
+}
+
+/* For reading only, and only where a driver of the class is loaded. */
+static answer_t hwrng_open(struct file *f)
+{
+	struct device *d = device_by_node(S_IFCHR, HWRNG_RDEV);
+
+	if (!d)
+		return -ENODEV;
+	object_put(&d->obj);
+	return (f->flags & O_ACCMODE) == O_RDONLY ? 0 : -EINVAL;
 }
 
 answer_t char_node_open(struct call *c, struct file *f)
@@ -41,8 +59,10 @@ answer_t char_node_open(struct call *c, struct file *f)
 	case MEM_KMSG:
 		f->cursor = 0;
 		return 0;
-	default:
-		return -ENXIO;
+	case HWRNG:
+		return hwrng_open(f);
+	default: /* misc devices share their major number, which has a driver */
+		return DEV_MAJOR(f->inode->rdev) == MISC_MAJOR ? -ENODEV : -ENXIO;
 	}
 }
 
@@ -82,6 +102,7 @@ static answer_t fill_random(struct call *c, struct uio *io)
 
 	if (unlikely(call_frame(c)->live))
 		done = call_progress(c, struct char_progress)->done;
+	hwrng_feed_if_due();
 	while (done < io->total) {
 		size_t bytes = MIN(io->total - done, sizeof(buffer)), n;
 
@@ -93,6 +114,38 @@ static answer_t fill_random(struct call *c, struct uio *io)
 			return fill_pause(c, io, done, n < bytes);
 	}
 	memset(buffer, 0, sizeof(buffer)); /* nobody finds on the stack what was given away */
+	return (answer_t)done;
+}
+
+/* As Linux's: reads until all is there, or a signal comes; a program that will not wait gets what
+ * is there. */
+static answer_t hwrng_read(struct call *c, struct file *f, struct uio *io)
+{
+	size_t done = call_progress(c, struct char_progress)->done, step = 0;
+	u8 buffer[64];
+
+	while (done < io->total) {
+		u32 seq = waitable_seq(&hwrng_waitable);
+		answer_t n = hwrng_take(buffer, MIN(io->total - done, sizeof(buffer)));
+		size_t copied;
+
+		if (n < 0)
+			return done ? (answer_t)done : n;
+		if (!n) {
+			if (f->flags & O_NONBLOCK)
+				return done ? (answer_t)done : -EAGAIN;
+			if (call_interrupted(c))
+				return done ? (answer_t)done : -ERESTARTSYS;
+			call_progress(c, struct char_progress)->done = done;
+			return call_wait1(c, &hwrng_waitable, EV_IN, seq);
+		}
+		copied = uio_copy_out(c, io, done, buffer, (size_t)n);
+		memset(buffer, 0, sizeof(buffer));
+		done += copied;
+		step += copied;
+		if (copied < (size_t)n || (step >= STEP_BYTES && done < io->total))
+			return fill_pause(c, io, done, copied < (size_t)n);
+	}
 	return (answer_t)done;
 }
 
@@ -178,6 +231,8 @@ answer_t char_node_read(struct call *c, struct file *f, struct uio *io)
 		return fill_random(c, io);
 	case MEM_KMSG:
 		return kmsg_read(c, f, io);
+	case HWRNG:
+		return hwrng_read(c, f, io);
 	default:
 		return -ENXIO;
 	}

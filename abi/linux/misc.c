@@ -1,4 +1,5 @@
 /* The system as a whole: names, memory and load figures, random bytes, prctl, reboot, host name. */
+#include <core/hwrng.h>
 #include <core/log_ring.h>
 #include <core/random.h>
 #include <core/version.h>
@@ -110,6 +111,7 @@ answer_t sys_getrandom(struct call *c)
 		return -EFAULT;
 	if (call_interrupted(c))
 		return p->done_bytes ? (answer_t)p->done_bytes : -ERESTARTSYS;
+	hwrng_feed_if_due();
 	for (u32 steps = 0; p->done_bytes < bytes && steps < 65536 / RANDOM_PIECE; steps++) {
 		size_t now = MIN(bytes - (size_t)p->done_bytes, sizeof(piece));
 

@@ -4,6 +4,7 @@
 #include <core/call.h>
 #include <core/component.h>
 #include <core/firmware.h>
+#include <core/hwrng.h>
 #include <core/log.h>
 #include <core/task.h>
 #include <kabi/slots.h>
@@ -63,6 +64,9 @@ static void deferred_run(struct deferred *d)
 		break;
 	case DEFERRED_TTY_HANGUP:
 		a = call_run(&c, tty_hangup(d->slot, &c, (struct tty *)d->object));
+		break;
+	case DEFERRED_HWRNG:
+		hwrng_request(container_of(d->object, struct component, obj));
 		break;
 	case DEFERRED_BLOCK_KICK:
 		block_kick_deferred(d->object);

@@ -1,10 +1,10 @@
 /* Component instances: binding, contexts, interrupt events, per-class start. Theory in device.c. */
 #include <core/component.h>
+#include <core/hwrng.h>
 #include <core/irq.h>
 #include <core/log.h>
 #include <core/mm.h>
 #include <core/pci.h>
-#include <core/random.h>
 #include <core/time.h>
 #include <kabi/block_driver.h>
 #include <kabi/char_driver.h>
@@ -17,7 +17,6 @@
 #define DEVICE_MEMORY_BYTES                                                                        \
 	65536u /* lifetime `device`; contracts state what attach may use (need memory) */
 #define SCRATCH_BYTES 4096u
-#define ENTROPY_BYTES 64u
 
 static struct spinlock components_lock = SPINLOCK_INIT(LOCK_LEVEL_NAMESPACE + 2);
 static struct list_node components = LIST_INIT(components);
@@ -80,20 +79,6 @@ struct component *component_find(const char *name)
 }
 
 /* --- interrupts --- */
-static void entropy_interrupt(struct component *co, struct kabi_ctx *ctx, u32 queue)
-{
-	u8 data[ENTROPY_BYTES];
-	answer_t n = entropy_driver_interrupt(co->slot, ctx, component_device_handle(co), queue);
-
-	if (n != 1)
-		return;
-	component_ctx(co, ctx);
-	n = entropy_driver_read(co->slot, ctx, component_device_handle(co), data, sizeof(data));
-	if (n > 0)
-		random_mix(data, MIN((size_t)n, sizeof(data)),
-			(u32)MIN((size_t)n, sizeof(data)) * 8);
-}
-
 #define CHAR_CAUSES_MAX 64u
 /* Until the device names no more causes: on an edge-triggered line a cause that arose while another
  * still held the line makes no new edge. */
@@ -131,7 +116,7 @@ void component_interrupt(struct call *c, struct deferred *d)
 		char_interrupt(co, &ctx, v->queue);
 		break;
 	case COMPONENT_ENTROPY:
-		entropy_interrupt(co, &ctx, v->queue);
+		hwrng_interrupt(co, v->queue);
 		break;
 	case COMPONENT_RTC:
 	case COMPONENT_OTHER:
@@ -167,11 +152,8 @@ static int start_class(struct component *co)
 		break;
 	case COMPONENT_ENTROPY:
 		a = entropy_driver_attach(co->slot, &ctx, device, &entropy);
-		if (a)
-			break;
-		component_ctx(co, &ctx);
-		if (entropy_driver_request(co->slot, &ctx, device, ENTROPY_BYTES))
-			log_debug("%s: no entropy at start\n", co->name);
+		if (!a)
+			a = hwrng_added(co, &entropy);
 		break;
 	case COMPONENT_RTC:
 		a = rtc_driver_attach(co->slot, &ctx, device);

@@ -21,6 +21,7 @@
 #include <core/block.h>
 #include <core/device.h>
 #include <core/devnodes.h>
+#include <core/hwrng.h>
 #include <core/init.h>
 #include <core/log.h>
 #include <core/mm.h>
@@ -178,6 +179,7 @@ void devices_probe(void)
 {
 	waitable_init(&device_changed);
 	add_memory_devices();
+	hwrng_boot_init();
 	tty_boot_init();
 	add_platform_devices();
 	pci_probe();

@@ -14,6 +14,7 @@
 #include <core/cpu.h>
 #include <core/device.h>
 #include <core/fs_call.h>
+#include <core/hwrng.h>
 #include <kabi/view.h>
 #include <lib/fmt.h>
 #include <lib/string.h>
@@ -66,7 +67,15 @@ static const struct {
 	[D_KERNEL] = {"kernel", D_ROOT},
 };
 static const char *const classes[] = {"block", "mem", "misc", "tty"};
-static const char *const device_files[] = {"dev", "uevent", "size"};
+/* What a device's directory may hold; file_of says which of them a device has. */
+enum attribute : u32 { F_DEV, F_UEVENT, F_SIZE, F_RNG_AVAILABLE, F_RNG_CURRENT, F_NR };
+static const char *const device_files[F_NR] = {
+	[F_DEV] = "dev",
+	[F_UEVENT] = "uevent",
+	[F_SIZE] = "size",
+	[F_RNG_AVAILABLE] = "rng_available",
+	[F_RNG_CURRENT] = "rng_current",
+};
 static const char *const cpu_files[] = {"online", "possible", "present"};
 #define LINK_SHIFT 56
 enum link : u32 { LINK_CLASS, LINK_BLOCK, LINK_DEV };
@@ -96,6 +105,37 @@ static struct device *by_id(u64 id)
 	return nullptr;
 }
 
+static bool has_file(const struct device *d, enum attribute f)
+{
+	switch (f) {
+	case F_DEV:
+	case F_UEVENT:
+		return true;
+	case F_SIZE:
+		return S_TYPE(d->node_mode) == S_IFBLK;
+	case F_RNG_AVAILABLE:
+	case F_RNG_CURRENT:
+		return d->node_dev == HWRNG_RDEV && S_TYPE(d->node_mode) == S_IFCHR;
+	case F_NR:
+		break;
+	}
+	return false;
+}
+
+/* Number n of a device's files; F_NR: it has fewer. */
+static enum attribute nth_file(u64 device, u64 n)
+{
+	struct device *d = by_id(device);
+	enum attribute f = F_DEV;
+
+	if (!d)
+		return F_NR;
+	while (f < F_NR && (!has_file(d, f) || n--))
+		f++;
+	object_put(&d->obj);
+	return f;
+}
+
 /* Does this device appear in directory (kind, id), and under which name? */
 static bool appears(const struct inode *dir, const struct device *d, char name[32],
 	struct view_entry *e)
@@ -104,7 +144,7 @@ static bool appears(const struct inode *dir, const struct device *d, char name[3
 
 	if (!d->node_mode)
 		return false;
-	strlcpy(name, d->node_name, 32);
+	strlcpy(name, d->name, 32);
 	if (dir->view_kind == SYS_CLASS && in_class(d, classes[dir->view_id])) {
 		entry(e, SYS_LINK, d->obj.id | (u64)LINK_CLASS << LINK_SHIFT, S_IFLNK | 0777);
 		return true;
@@ -183,12 +223,13 @@ static bool nth(const struct inode *dir, u64 n, char name[32], struct view_entry
 			return true;
 	}
 	if (dir->view_kind == SYS_DEVICE) {
-		if (n < ARRAY_SIZE(device_files)) {
-			strlcpy(name, device_files[n], 32);
-			entry(e, SYS_DEVICE_FILE, dir->view_id << 4 | n, S_IFREG | 0444);
-			return true;
-		}
-		n -= ARRAY_SIZE(device_files);
+		enum attribute f = nth_file(dir->view_id, n);
+
+		if (f == F_NR)
+			return false;
+		strlcpy(name, device_files[f], 32);
+		entry(e, SYS_DEVICE_FILE, dir->view_id << 4 | f, S_IFREG | 0444);
+		return true;
 	}
 	while ((d = device_next(d)))
 		if (appears(dir, d, name, e) && n-- == 0) {
@@ -230,6 +271,7 @@ static answer_t sys_list(struct call *c, struct inode *dir, u64 cursor, struct v
 static answer_t sys_render(struct call *c, struct inode *i, struct text *t)
 {
 	struct device *d;
+	char name[32];
 
 	if (i->view_kind == SYS_CPU_FILE) {
 		u32 nr = i->view_id == 0 ? cpu_nr_online() : cpu_nr_present();
@@ -242,16 +284,26 @@ static answer_t sys_render(struct call *c, struct inode *i, struct text *t)
 	d = by_id(i->view_id >> 4);
 	if (!d)
 		return -ENODEV;
-	switch (i->view_id & 15) {
-	case 0:
+	switch ((enum attribute)(i->view_id & 15)) {
+	case F_DEV:
 		text_printf(t, "%u:%u\n", DEV_MAJOR(d->node_dev), DEV_MINOR(d->node_dev));
 		break;
-	case 1:
+	case F_UEVENT:
 		text_printf(t, "MAJOR=%u\nMINOR=%u\nDEVNAME=%s\n", DEV_MAJOR(d->node_dev),
 			DEV_MINOR(d->node_dev), d->node_name);
 		break;
-	default:
+	case F_SIZE:
 		text_printf(t, "%llu\n", (unsigned long long)(d->size_bytes / 512));
+		break;
+	case F_RNG_AVAILABLE:
+		for (u32 n = 0; hwrng_name(n, name, sizeof(name)); n++)
+			text_printf(t, n ? " %s" : "%s", name);
+		text_printf(t, "\n");
+		break;
+	case F_RNG_CURRENT:
+		text_printf(t, "%s\n", hwrng_name(0, name, sizeof(name)) ? name : "none");
+		break;
+	case F_NR:
 		break;
 	}
 	object_put(&d->obj);
@@ -269,7 +321,7 @@ static answer_t sys_link(struct call *c, struct inode *i, struct text *t, struct
 	if (!d)
 		return -ENOENT;
 	up = i->view_id >> LINK_SHIFT == LINK_BLOCK ? "../" : "../../";
-	text_printf(t, "%sdevices/virtual/%s/%s", up, d->class_name, d->node_name);
+	text_printf(t, "%sdevices/virtual/%s/%s", up, d->class_name, d->name);
 	object_put(&d->obj);
 	return 0;
 }

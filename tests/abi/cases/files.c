@@ -457,6 +457,54 @@ CASE(memfd, "memfd_create:MFD_CLOEXEC", "memfd_create:MFD_ALLOW_SEALING", "memfd
 	ERR(SYS(memfd_create, (void *)-4096L, 0), EFAULT);
 }
 
+/* Every machine of the suite has a virtio entropy device. */
+CASE(hwrng, "openat:/dev/hwrng", "read:/dev/hwrng", "pread64:/dev/hwrng", "lseek:/dev/hwrng",
+	"fstat:/dev/hwrng", "poll:/dev/hwrng", "ioctl:ENOTTY /dev/hwrng", "mmap:ENODEV /dev/hwrng",
+	"read:EFAULT /dev/hwrng")
+{
+	static unsigned char one[3000], two[3000];
+	struct stat st;
+	struct pollfd p = {.events = POLLIN | POLLOUT};
+	size_t same = 0;
+	long fd;
+
+	ERR(SYS(openat, AT_FDCWD, "/dev/hwrng", O_WRONLY), EINVAL);
+	ERR(SYS(openat, AT_FDCWD, "/dev/hwrng", O_RDWR), EINVAL);
+	fd = OK(SYS(openat, AT_FDCWD, "/dev/hwrng", O_RDONLY));
+	OK(SYS(fstat, fd, &st));
+	T(S_ISCHR(st.st_mode) && st.st_rdev == makedev(10, 183) && (st.st_mode & 07777) == 0600);
+	EQ(SYS(read, fd, one, sizeof(one)), (long)sizeof(one));
+	EQ(SYS(pread64, fd, two, sizeof(two), 5), (long)sizeof(two));
+	for (size_t i = 0; i < sizeof(one); i++)
+		same += one[i] == two[i];
+	T(same < 200); /* 12 on average */
+	EQ(SYS(read, fd, one, 0), 0);
+	EQ(SYS(lseek, fd, 7, SEEK_SET), 0);
+	p.fd = (int)fd;
+	EQ(poll(&p, 1, 0), 1);
+	EQ(p.revents, POLLIN | POLLOUT);
+	ERR(SYS(write, fd, one, 1), EBADF);
+	ERR(SYS(ioctl, fd, 0x5401, &st), ENOTTY);
+	ERR(SYS(mmap, NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0), ENODEV);
+	ERR(SYS(read, fd, (void *)8, 16), EFAULT);
+}
+
+/* The names of the source and of the node that uevents would make. */
+CASE(hwrng_sysfs, "sys:/sys/class/misc/hw_random")
+{
+	char text[128] = "";
+	long fd = OK(SYS(openat, AT_FDCWD, "/sys/class/misc/hw_random/rng_current", O_RDONLY));
+	long n = OK(SYS(read, fd, text, sizeof(text)));
+
+	T(n > 3 && !strncmp(text, "virtio_rng.", 11) && text[n - 1] == '\n');
+	fd = OK(SYS(openat, AT_FDCWD, "/sys/class/misc/hw_random/rng_available", O_RDONLY));
+	T(SYS(read, fd, text, sizeof(text)) > 0 && strstr(text, "virtio_rng."));
+	fd = OK(SYS(openat, AT_FDCWD, "/sys/class/misc/hw_random/uevent", O_RDONLY));
+	memset(text, 0, sizeof(text));
+	T(SYS(read, fd, text, sizeof(text) - 1) > 0 &&
+		strstr(text, "MAJOR=10\nMINOR=183\nDEVNAME=hwrng\n"));
+}
+
 CASE(file_limit, "prlimit64:RLIMIT_FSIZE", "write:EFBIG", "ftruncate:EFBIG", "write:SIGXFSZ",
 	"write:short at limit")
 {
