@@ -31,9 +31,11 @@ static struct block_device *find_device(struct call *c, const char *source, answ
 	return b;
 }
 
-answer_t fs_device_open(struct call *c, const char *source, u32 sb_flags, struct superblock *sb)
+answer_t fs_device_open(struct call *c, const char *source, u32 sb_flags, struct superblock *sb,
+	struct superblock **other)
 {
 	answer_t error = -ENOENT;
+	bool again;
 	struct block_device *b = find_device(c, source, &error);
 
 	if (!b)
@@ -41,10 +43,15 @@ answer_t fs_device_open(struct call *c, const char *source, u32 sb_flags, struct
 	if (!(sb_flags & SB_RDONLY) && b->whole->geometry.features & BLOCK_FEATURES_READ_ONLY)
 		error = -EACCES;
 	else
-		error = block_claim(b, &sb->obj);
+		do {
+			again = false;
+			error = block_claim(b, &sb->obj);
+			if (error)
+				*other = superblock_of_device(b, &again);
+		} while (again);
 	if (error) {
 		object_put(&b->obj);
-		return error;
+		return *other ? 0 : error;
 	}
 	sb->bdev = b;
 	sb->dev = b->rdev;

@@ -186,7 +186,7 @@ static answer_t do_sync_all(void)
 			(void)fs_sync(&inner, sb, true);
 			call_end(&inner);
 		}
-		object_put(&sb->obj);
+		superblock_leave(sb);
 	}
 	return 0;
 }

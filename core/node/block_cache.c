@@ -319,7 +319,6 @@ void block_cache_destroy(struct superblock *sb)
 
 	if (!cache)
 		return;
-	commit_thread_leave(cache);
 	sb->block_cache = nullptr;
 	while (!list_empty(&cache->lru)) {
 		struct block_entry *e = list_first_entry(&cache->lru, struct block_entry, lru);

@@ -8,11 +8,11 @@
 #include <core/time.h>
 #include <lib/string.h>
 #include "delta.h"
+#include "node_priv.h"
 
-#define TAGS_AT_ONCE     16u
-#define RUN_BLOCKS       32u
-#define COMMIT_PERIOD_NS (5 * NSEC_PER_SEC) /* ext4(5): commit=5 */
-#define CLEAN_ROUNDS     8u
+#define TAGS_AT_ONCE 16u
+#define RUN_BLOCKS   32u
+#define CLEAN_ROUNDS 8u
 
 /* Takes up to `max` tags out of the open transaction. */
 static u32 tags_take(struct block_cache *cache, u32 *tags, u32 max)
@@ -328,59 +328,68 @@ answer_t transaction_commit(struct superblock *sb, bool last)
 static struct waitable commit_work;
 static bool commit_running;
 
-static bool any_dirty(u64 *after, struct superblock **out)
+/* Something became dirty: the thread notes when it is due. */
+void commit_kick(struct superblock *sb)
 {
-	struct superblock *sb;
+	if (commit_running && !READ_ONCE(sb->commit_due_ns))
+		waitable_wake(&commit_work, EV_ANY, 0);
+}
 
-	while ((sb = superblock_next(*after))) {
-		struct block_cache *cache = sb->block_cache;
+static void commit_one(struct superblock *sb)
+{
+	struct call *c = kmalloc(sizeof(*c));
 
-		*after = sb->obj.id;
-		if (sb->fs && cache && !(sb->flags & SB_RDONLY) &&
-			(anything(cache) || !list_empty(&sb->dirty_inodes))) {
-			*out = sb;
-			return true;
-		}
-		object_put(&sb->obj);
+	if (!c)
+		return;
+	call_begin(c, CALLF_KERNEL | CALLF_UNINTERRUPTIBLE);
+	fs_sync(c, sb, true);
+	call_end(c);
+	kfree(c);
+}
+
+/* When the superblock is to be looked at again; KTIME_MAX: when it is kicked. */
+static ktime_t commit_if_due(struct superblock *sb)
+{
+	struct block_cache *cache = sb->block_cache;
+	ktime_t now = time_monotonic_ns();
+
+	if (!sb->fs || !cache || sb->flags & SB_RDONLY)
+		return KTIME_MAX;
+	if (sb->commit_due_ns && now >= sb->commit_due_ns) {
+		commit_one(sb);
+		WRITE_ONCE(sb->commit_due_ns, 0); /* before the look: what comes after it kicks */
 	}
-	return false;
+	if (!anything(cache) && list_empty(&sb->dirty_inodes))
+		return sb->commit_due_ns ? sb->commit_due_ns : KTIME_MAX;
+	if (!sb->commit_due_ns)
+		WRITE_ONCE(sb->commit_due_ns, now + (ktime_t)sb->commit_period_ns);
+	return sb->commit_due_ns;
 }
 
 static void commit_thread(void *arg)
 {
 	(void)arg;
 	for (;;) {
+		u32 seq = waitable_seq(&commit_work);
+		ktime_t next = KTIME_MAX;
 		struct superblock *sb;
 		u64 after = 0;
 
-		wait_sleep(&commit_work, EV_ANY, waitable_seq(&commit_work),
-			time_monotonic_ns() + COMMIT_PERIOD_NS, 0);
-		while (any_dirty(&after, &sb)) {
-			struct call *c = kmalloc(sizeof(*c));
-
-			if (c) {
-				call_begin(c, CALLF_KERNEL | CALLF_UNINTERRUPTIBLE);
-				fs_sync(c, sb, true);
-				call_end(c);
-				kfree(c);
-			}
-			object_put(&sb->obj);
+		while ((sb = superblock_next(after))) {
+			after = sb->obj.id;
+			next = MIN(next, commit_if_due(sb));
+			superblock_leave(sb);
 		}
+		wait_sleep(&commit_work, EV_ANY, seq, next, 0);
 	}
 }
 
-void commit_thread_join(struct block_cache *cache)
+void commit_thread_join(void)
 {
 	if (commit_running)
 		return;
-	commit_running = true;
 	waitable_init(&commit_work);
+	commit_running = true;
 	if (!task_kernel_thread(commit_thread, nullptr, "fs-commit"))
 		log_warn("no memory for the commit thread: only sync writes metadata\n");
-}
-
-void commit_thread_leave(struct block_cache *cache)
-{
-	(void)cache; /* it holds a reference on the superblock it works on: nothing of a cache that
-			goes */
 }

@@ -11,6 +11,7 @@
 #include <kabi/kernel_services.h>
 #include <lib/string.h>
 #include "delta.h"
+#include "node_priv.h"
 
 #define WORKS_KEPT   8u
 #define STALE_MAX    2u /* then the next run bars others (calls.md "Deltas") */
@@ -641,6 +642,7 @@ static enum outcome apply(struct superblock *sb, struct fs_work *w, struct call 
 
 	for (u32 round = 0; round < APPLY_ROUNDS && r == OUT_AGAIN; round++) {
 		struct block_entry *gone = nullptr;
+		bool changed = false;
 
 		r = prepare(sb, w, ops, used, now, absent);
 		if (r == OUT_OK) {
@@ -652,8 +654,11 @@ static enum outcome apply(struct superblock *sb, struct fs_work *w, struct call 
 			if (r == OUT_OK && has_effect(w)) {
 				exchange(sb, cache, w);
 				gone = forget(cache, w);
+				changed = true;
 			}
 			spin_unlock(&cache->lock);
+			if (changed)
+				commit_kick(sb);
 		}
 		while (gone) {
 			struct block_entry *next = gone->hash_next;

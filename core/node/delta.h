@@ -45,6 +45,5 @@ struct fs_work {
 	u32 tags[64];
 };
 void fs_work_free(struct fs_work *w);
-/* The commit thread looks after this mount from now on, or no more. */
-void commit_thread_join(struct block_cache *cache);
-void commit_thread_leave(struct block_cache *cache);
+/* There is a mount for the commit thread. */
+void commit_thread_join(void);

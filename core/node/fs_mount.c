@@ -10,6 +10,8 @@
 #include "delta.h"
 #include "node_priv.h"
 
+#define COMMIT_SECONDS 5u /* ext4(5): commit=5 */
+
 /* Views: name in /proc/filesystems and its slot. */
 static const struct view_type {
 	const char *name;
@@ -53,7 +55,7 @@ bool fs_type_at(u32 n, const char **name, bool *nodev)
 }
 
 __attribute__((weak)) answer_t fs_device_open(struct call *c, const char *source, u32 sb_flags,
-	struct superblock *sb)
+	struct superblock *sb, struct superblock **other)
 {
 	return -ENOTBLK;
 }
@@ -81,9 +83,10 @@ static answer_t view_mount_type(struct call *c, const struct view_type *t, u32 s
 	strlcpy(sb->options, options, sizeof(sb->options));
 	a = fs_view_mount(c, sb);
 	if (a) {
-		object_put(&sb->obj);
+		superblock_put(sb);
 		return a;
 	}
+	superblock_born(sb);
 	*out = sb;
 	return 0;
 }
@@ -104,7 +107,7 @@ static struct superblock *component_superblock(struct module *m, const char *typ
 		return nullptr;
 	sb->fs = instance_slot_create(vt->contract, m->unit);
 	if (!sb->fs || !slot_open(sb->fs, vt->vtable)) {
-		object_put(&sb->obj);
+		superblock_put(sb);
 		return nullptr;
 	}
 	sb->handle = sb->obj.id;
@@ -125,6 +128,11 @@ static void take_mount_info(struct superblock *sb, const struct fs_mount_info *i
 	sb->total_inodes = info->total_inodes;
 	sb->free_inodes = info->free_inodes;
 	sb->overhead_blocks = MIN(info->overhead_blocks, info->total_blocks);
+	sb->held_blocks = info->held_blocks;
+	sb->reserved_uid = KUID(info->reserved_uid);
+	sb->reserved_gid = KGID(info->reserved_gid);
+	sb->commit_period_ns =
+		(u64)(info->commit_seconds ? info->commit_seconds : COMMIT_SECONDS) * NSEC_PER_SEC;
 	/* tmpfs(5): without size= and nr_inodes= half of the machine's pages. */
 	if (sb->flags & SB_NAMES_RESIDENT && (!sb->total_blocks || !sb->total_inodes)) {
 		struct memory_stats m;
@@ -188,6 +196,21 @@ static answer_t component_mount(struct call *c, struct superblock *sb, const cha
 	return -EINVAL;
 }
 
+/* One more mount of a mounted device, as Linux's get_tree_bdev has it: the same type, and writable
+ * or not as it is. The options are parsed, and change nothing. */
+static answer_t mount_shared(struct call *c, struct superblock *sb, const char *type, u32 sb_flags,
+	const char *options)
+{
+	struct fs_invoke v;
+
+	if (strcmp(sb->type_name, type) || (sb->flags ^ sb_flags) & SB_RDONLY)
+		return -EBUSY;
+	return call_run(c,
+		fs_invoke_begin(&v, c, sb)
+			?: fs_invoke_end(&v, filesystem_remount(sb->fs, &v.ctx, options,
+						     (u32)strlen(options), sb->flags & 15u)));
+}
+
 answer_t fs_mount(struct call *c, const char *type, const char *source, u32 sb_flags,
 	const char *options, struct superblock **out)
 {
@@ -197,7 +220,7 @@ answer_t fs_mount(struct call *c, const char *type, const char *source, u32 sb_f
 	const struct module_vtable *vt = m ? module_vtable_find(m, "filesystem") : nullptr;
 	struct fs_mount_info info = {};
 	struct fs_inode root = {};
-	struct superblock *sb;
+	struct superblock *sb, *other = nullptr;
 	answer_t a;
 
 	if (view)
@@ -209,8 +232,8 @@ answer_t fs_mount(struct call *c, const char *type, const char *source, u32 sb_f
 		return -ENOMEM;
 	for (u32 i = 0; i < m->nr_matches; i++)
 		if (m->matches[i].class_mask & KABI_FILESYSTEM_ON_DEVICE) {
-			a = fs_device_open(c, source, sb_flags, sb);
-			if (a)
+			a = fs_device_open(c, source, sb_flags, sb, &other);
+			if (a || other)
 				goto fail;
 			sb->answer_bytes = MAX(m->memory.answer_bytes, (u32)PAGE_BYTES);
 			break;
@@ -229,13 +252,21 @@ answer_t fs_mount(struct call *c, const char *type, const char *source, u32 sb_f
 		goto fail;
 	}
 	if (sb->block_cache)
-		commit_thread_join(sb->block_cache);
+		commit_thread_join();
+	superblock_born(sb);
 	*out = sb;
 	return 0;
 fail:
 	block_cache_destroy(sb);
 	fs_device_close(sb);
-	object_put(&sb->obj);
+	superblock_put_wait(sb);
+	if (!other)
+		return a;
+	a = mount_shared(c, other, type, sb_flags, options);
+	if (a)
+		superblock_put_wait(other);
+	else
+		*out = other;
 	return a;
 }
 
@@ -267,8 +298,13 @@ answer_t fs_mount_perform(struct mount_request *r)
 		m = root ? mount_new(sb, root, r->mount_flags, r->source) : nullptr;
 		if (root)
 			name_put(root);
-		object_put(&sb->obj); /* the mount's now, or nobody's */
-		a = m ? mount_attach(m, &r->at) : -ENOMEM;
+		superblock_put(sb); /* the mount's now, or nobody's */
+		if (!m)
+			a = -ENOMEM;
+		else if (r->at.mount->sb == sb && r->at.name == r->at.mount->root)
+			a = -EBUSY; /* the same on itself: mount(2) */
+		else
+			a = mount_attach(m, &r->at);
 		if (m)
 			mount_put(m);
 	}
@@ -313,7 +349,8 @@ answer_t fs_statfs(struct call *c, struct superblock *sb, struct fs_statfs *out)
 		out->files_free += (u64)MAX(cache->open.deferred_inodes, (s64)0);
 		spin_unlock(&sb->obj.lock);
 		out->blocks_available =
-			out->blocks_free - MIN(sb->reserved_blocks, out->blocks_free);
+			out->blocks_free -
+			MIN(sb->reserved_blocks + sb->held_blocks, out->blocks_free);
 	}
 	if (u.total_blocks) {
 		out->blocks = u.total_blocks;
@@ -418,8 +455,7 @@ void fs_unmount(struct superblock *sb)
 	do {
 		reaper_drain();
 		a = fs_sync(&c, sb, true);
-		reaper_drain();
-	} while (!a && inodes_dirty(sb));
+	} while (superblock_wait_inodes(sb) && !a && inodes_dirty(sb));
 	if (!sb_names_resident(sb) && !(sb->flags & SB_RDONLY))
 		a = call_run(&c, (a = fs_invoke_begin(&v, &c, sb))
 					 ? a

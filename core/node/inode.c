@@ -130,6 +130,7 @@ static void inode_unhash(struct inode *i)
 		i->dirty = false;
 	}
 	spin_unlock(&i->sb->obj.lock);
+	superblock_inode_gone(i->sb);
 }
 
 static void inode_free(struct inode *i)
@@ -218,6 +219,7 @@ void inode_mark_dirty(struct inode *i)
 		list_add_tail(&sb->dirty_inodes, &i->dirty_link);
 	}
 	spin_unlock(&sb->obj.lock);
+	commit_kick(sb);
 }
 
 struct inode *inode_take_dirty(struct superblock *sb)

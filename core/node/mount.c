@@ -1,12 +1,12 @@
 /*
- * Mounts, mount namespaces, superblocks, path texts.
+ * Mounts, mount namespaces, path texts.
  *
  * Purpose: the mount tree of each namespace. Propagation is private everywhere, so a change
  * concerns one tree.
  *
  * Objects and lifetimes: an attached mount is owned by its parent's list (one reference), the top
- * one by its namespace; it holds its parent, its point, its root and its superblock. The superblock
- * ends when its last mount goes: its names are dropped, then fs_unmount.
+ * one by its namespace; it holds its parent, its point, its root and its superblock, which ends
+ * with its last mount (superblock.c).
  *
  * Invariants: MNT-I1 a mount is in the hash exactly while it is attached below a parent;
  * point->nr_mounts counts those. MNT-I2 parent, point and attachment change under tree_lock;
@@ -25,79 +25,10 @@
 static struct mount *buckets[MOUNT_BUCKETS];
 static struct spinlock tree_lock = SPINLOCK_INIT(LOCK_LEVEL_NAMESPACE);
 static u32 next_mount_id = 1;
-static atomic32_t next_dev;
-static struct list_node superblocks = LIST_INIT(superblocks);
 atomic32_t mount_seq;
 struct slab_cache *slab_mount;
 struct mount *anon_mount;
 struct inode *anon_inode;
-
-u32 superblock_anonymous_dev(void)
-{
-	return DEV_MAKE(0, atomic32_fetch_add(&next_dev, 1) + 1);
-}
-
-struct superblock *superblock_new(const char *type, u32 flags)
-{
-	struct superblock *sb = kzalloc(sizeof(*sb));
-
-	if (!sb)
-		return nullptr;
-	object_init(&sb->obj, OBJECT_SUPERBLOCK, LOCK_LEVEL_NAME_HASH, &account_root);
-	sb->type_name = type;
-	sb->flags = flags;
-	sb->dev = superblock_anonymous_dev();
-	sb->block_bytes = 4096;
-	sb->max_file_bytes = INT64_MAX;
-	sb->name_max = 255;
-	sb->next_ino = 1;
-	exclusion_init(&sb->rename_excl, &sb->obj);
-	list_init(&sb->inodes);
-	list_init(&sb->dirty_inodes);
-	spin_lock(&tree_lock);
-	list_add_tail(&superblocks, &sb->all);
-	spin_unlock(&tree_lock);
-	return sb;
-}
-
-struct superblock *superblock_next(u64 after_id)
-{
-	struct superblock *sb, *found = nullptr;
-
-	spin_lock(&tree_lock);
-	list_for_each_entry (sb, &superblocks, all)
-		if (sb->obj.id > after_id && object_get_live(&sb->obj)) {
-			found = sb;
-			break;
-		}
-	spin_unlock(&tree_lock);
-	return found;
-}
-
-void superblock_release(struct superblock *sb)
-{
-	reaper_queue(&sb->obj);
-}
-/* Context: thread. */
-void superblock_shutdown(struct superblock *sb)
-{
-	refcount_set(&sb->obj.refs, 1); /* fs_unmount's own calls take references again */
-	if (sb->root)
-		names_drop(sb);
-	fs_unmount(sb);
-	if (sb->root)
-		inode_put(sb->root);
-	spin_lock(&tree_lock);
-	list_del(&sb->all);
-	spin_unlock(&tree_lock);
-	/* Inodes that somebody still holds (an open file keeps its mount, so only a leak) would
-	 * point here. */
-	if (!list_empty(&sb->inodes)) {
-		log_err("%s: inodes in use after unmount\n", sb->type_name);
-		return;
-	}
-	kfree(sb);
-}
 
 /* --- the tree --- */
 static u32 mount_hash(const struct mount *m, const struct name *n)
@@ -140,7 +71,7 @@ struct mount *mount_new(struct superblock *sb, struct name *root, u32 flags, con
 		slab_free(slab_mount, m);
 		return nullptr;
 	}
-	object_get(&sb->obj);
+	superblock_use(sb);
 	name_get(root);
 	m->sb = sb;
 	m->root = root;
@@ -163,7 +94,7 @@ void mount_release(struct mount *m)
 		name_put(m->point);
 	if (m->parent != m)
 		mount_put(m->parent);
-	object_put(&m->sb->obj);
+	superblock_put(m->sb);
 	kfree(m->source);
 	grace_defer(&m->obj.grace, GRACE_SLAB_FREE, m);
 }
@@ -399,53 +330,20 @@ int mount_pivot(struct mount_ns *ns, const struct path_ref *new_root,
 	return 0;
 }
 
-struct name *superblock_root_name(struct superblock *sb)
-{
-	struct inode *root = sb->root;
-	struct name *n = nullptr;
-
-	spin_lock(&root->obj.lock);
-	if (!list_empty(&root->names)) {
-		n = list_first_entry(&root->names, struct name, alias);
-		if (!object_get_live(&n->obj))
-			n = nullptr;
-	}
-	spin_unlock(&root->obj.lock);
-	return n ? n : name_new_root(root);
-}
-
-bool superblock_written(struct superblock *sb)
-{
-	struct inode *i;
-	bool found = false;
-
-	spin_lock(&sb->obj.lock);
-	list_for_each_entry (i, &sb->inodes, sb_link)
-		if (READ_ONCE(i->writers) > 0 || !READ_ONCE(i->nlink)) {
-			found = true;
-			break;
-		}
-	spin_unlock(&sb->obj.lock);
-	return found;
-}
-
 int mount_unmount(struct mount *m, bool lazy)
 {
 	struct superblock *sb = m->sb;
 	int error = mount_detach(m, lazy);
-	bool last;
 
 	if (error) {
 		mount_put(m);
 		return error;
 	}
-	/* The superblock's last reference but ours, and its end is waited for here: umount(8) then
-	 * power-off must find a clean disk. */
-	object_get(&sb->obj);
+	/* The end of the file system is waited for here: umount(8) then power-off must find a clean
+	 * disk. */
+	superblock_use(sb);
 	mount_put(m);
-	last = refcount_dec_and_test(&sb->obj.refs);
-	if (last)
-		superblock_shutdown(sb);
+	superblock_put_wait(sb);
 	return 0;
 }
 
@@ -711,7 +609,7 @@ struct mount *memory_mount_set(struct superblock *sb)
 
 	if (root)
 		name_put(root);
-	object_put(&sb->obj);
+	superblock_put(sb);
 	if (!m)
 		return nullptr;
 	spin_lock(&tree_lock);

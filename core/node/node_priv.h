@@ -15,7 +15,13 @@ void reaper_start(void);
 void reaper_drain(void);
 /* reaper.c calls these, thread context. */
 void inode_evict(struct inode *i);
-void superblock_shutdown(struct superblock *sb);
+/* commit.c. Context: any. */
+void commit_kick(struct superblock *sb);
+/* superblock.c */
+void superblock_boot_init(void);
+void superblock_inode_gone(struct superblock *sb); /* out of sb's list */
+/* At its end: nobody holds an inode but the root. False: somebody went on holding one. */
+bool superblock_wait_inodes(struct superblock *sb);
 void file_destroy(struct file *f);
 
 void name_boot_init(void);

@@ -1,7 +1,7 @@
 /*
  * The reaper: a core thread that ends objects whose end may sleep (inodes with blocks to free,
- * superblocks). Theory: core/node/name.c. An object in the queue has no references; the queue is
- * linked through its grace head, which nobody else uses until it is freed.
+ * files). Theory: core/node/name.c. An object in the queue has no references; the queue is linked
+ * through its grace head, which nobody else uses until it is freed.
  */
 #include <core/log.h>
 #include <core/task.h>
@@ -44,9 +44,6 @@ static void reap(struct object *o)
 	case OBJECT_INODE:
 		inode_evict(container_of(o, struct inode, obj));
 		break;
-	case OBJECT_SUPERBLOCK:
-		superblock_shutdown(container_of(o, struct superblock, obj));
-		break;
 	case OBJECT_FILE:
 		file_destroy(container_of(o, struct file, obj));
 		break;
@@ -84,9 +81,8 @@ static void draining_add(u32 nr)
 	waitable_wake(&ended, EV_ANY, 0);
 }
 
-/* What was queued before has ended when it returns, but for what this task is ending itself (a
- * superblock's end drains its inodes) and what waits here in the same way. Context: thread, may
- * sleep. */
+/* What was queued before has ended when it returns, but for what this task is ending itself (an
+ * inode's end that makes space) and what waits here in the same way. Context: thread, may sleep. */
 void reaper_drain(void)
 {
 	u32 mine = current->reaping;
@@ -165,6 +161,7 @@ void node_boot_init(void)
 	waitable_init(&ended);
 	name_boot_init();
 	inode_boot_init();
+	superblock_boot_init();
 	mount_boot_init();
 	file_boot_init();
 	reaper_start();

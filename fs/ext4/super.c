@@ -159,38 +159,71 @@ const struct ext4_desc *ext4_desc(struct ext4 *e, u32 group)
 	return (const struct ext4_desc *)(p + offset);
 }
 
-static bool option_known(const char *p, u32 len, bool *noload)
+struct options {
+	bool noload;
+	u32 commit, resuid, resgid;
+};
+
+/* "name=NUMBER" */
+static bool option_number(const char *p, u32 len, const char *name, u32 *out)
+{
+	u32 at = (u32)strlen(name);
+	u64 value = 0;
+
+	if (len <= at || memcmp(p, name, at))
+		return false;
+	for (; at < len; at++) {
+		if (p[at] < '0' || p[at] > '9')
+			return false;
+		value = value * 10 + (u64)(p[at] - '0');
+		if (value > INT32_MAX)
+			return false;
+	}
+	*out = (u32)value;
+	return true;
+}
+
+static bool option_take(const char *p, u32 len, struct options *o)
 {
 	static const char known[][20] = {"defaults", "rw", "ro", "relatime", "errors=remount-ro",
 		"errors=continue", "user_xattr", "nouser_xattr", "acl", "noacl", "barrier",
 		"nobarrier", "barrier=0", "barrier=1", "delalloc", "nodelalloc", "data=ordered",
-		"data=writeback", "nodiscard", "noload", "norecovery", "init_itable",
-		"noinit_itable", "lazytime", "nolazytime", "discard"};
+		"data=writeback", "nodiscard", "init_itable", "noinit_itable", "lazytime",
+		"nolazytime", "discard"};
 
+	if ((len == 6 && !memcmp(p, "noload", 6)) || (len == 10 && !memcmp(p, "norecovery", 10))) {
+		o->noload = true;
+		return true;
+	}
 	for (u32 i = 0; i < ARRAY_SIZE(known); i++)
-		if (strlen(known[i]) == len && !memcmp(known[i], p, len)) {
-			if (!strncmp(known[i], "no", 2) && (len == 6 || len == 10) &&
-				(known[i][2] == 'l' || known[i][2] == 'r'))
-				*noload = true;
+		if (strlen(known[i]) == len && !memcmp(known[i], p, len))
 			return true;
-		}
-	return (len > 7 && !memcmp(p, "commit=", 7)) || (len > 11 && !memcmp(p, "resuid=", 7)) ||
-	       !len;
+	return !len || option_number(p, len, "commit=", &o->commit) ||
+	       option_number(p, len, "resuid=", &o->resuid) ||
+	       option_number(p, len, "resgid=", &o->resgid);
 }
 
-static bool parse_options(struct ext4 *e, const char *p, u32 total, bool *noload)
+static bool parse_options(struct ext4 *e, const char *p, u32 total, struct options *o)
 {
+	*o = (struct options){.resuid = le16_get(e->sb->s_def_resuid),
+		.resgid = le16_get(e->sb->s_def_resgid)};
 	for (u32 at = 0; at < total;) {
 		const char *comma = memchr(p + at, ',', total - at);
 		u32 len = comma ? (u32)(comma - (p + at)) : total - at;
 
-		if (!option_known(p + at, len, noload)) {
+		if (!option_take(p + at, len, o)) {
 			sdk_log(e->ctx, SEVERITY_ERROR,
 				"EXT4-fs: Unrecognized mount option \"%.*s\" or missing value",
 				(int)MIN(len, 60u), p + at);
 			return false;
 		}
 		at += len + 1;
+	}
+	/* Linux: options about the journal need one. */
+	if (o->commit && o->commit != 5 && !(e->compat & COMPAT_HAS_JOURNAL)) {
+		sdk_log(e->ctx, SEVERITY_ERROR,
+			"EXT4-fs: can't mount with commit=%u, fs mounted w/o journal", o->commit);
+		return false;
 	}
 	return true;
 }
@@ -245,6 +278,9 @@ static void fill_info(struct ext4 *e, struct fs_mount_info *info)
 		.free_inodes = le32_get(s->s_free_inodes_count),
 		.name_max = EXT4_NAME_MAX,
 		.overhead_blocks = le32_get(s->s_overhead_blocks),
+		.held_blocks = e->incompat & INCOMPAT_EXTENTS
+				       ? MIN(e->blocks_count / 50, (u64)4096)
+				       : 0, /* statfs must show Linux's numbers */
 	};
 	info->free_blocks = MIN(info->free_blocks, info->total_blocks);
 	info->free_inodes = MIN(info->free_inodes, info->total_inodes);
@@ -318,7 +354,8 @@ static answer_t mount_root(struct ext4 *e, struct fs_inode *root)
 answer_t ext4_mount(struct kabi_ctx *ctx, const void *options, u32 options_len, u32 flags,
 	u64 device_bytes, u32 block_bytes, struct fs_mount_info *info, struct fs_inode *root)
 {
-	bool noload = false, writable = !(flags & 1);
+	bool writable = !(flags & 1);
+	struct options o;
 	struct ext4 e;
 	answer_t a = ext4_begin(&e, ctx);
 
@@ -331,8 +368,11 @@ answer_t ext4_mount(struct kabi_ctx *ctx, const void *options, u32 options_len, 
 		*root = (struct fs_inode){.ino = EXT4_ROOT_INO, .mode = MODE_DIR};
 		return 0; /* core calls again, with blocks of our size */
 	}
-	if (!parse_options(&e, options, options_len, &noload))
+	if (!parse_options(&e, options, options_len, &o))
 		return -EINVAL;
+	info->commit_seconds = o.commit;
+	info->reserved_uid = o.resuid;
+	info->reserved_gid = o.resgid;
 	if (device_bytes / e.block_bytes < e.blocks_count) {
 		sdk_log(ctx, SEVERITY_ERROR,
 			"EXT4-fs: bad geometry: block count %llu exceeds size of device (%llu "
@@ -350,7 +390,7 @@ answer_t ext4_mount(struct kabi_ctx *ctx, const void *options, u32 options_len, 
 			"Run e2fsck?");
 		return -EBADMSG;
 	}
-	a = check_features(&e, writable, noload);
+	a = check_features(&e, writable, o.noload);
 	if (!a)
 		a = count_free(&e, info);
 	if (!a)
@@ -372,14 +412,15 @@ answer_t ext4_unmount(struct kabi_ctx *ctx)
 
 answer_t ext4_remount(struct kabi_ctx *ctx, const void *options, u32 options_len, u32 flags)
 {
-	bool noload = false, was_writable, writable = !(flags & 1);
+	bool was_writable, writable = !(flags & 1);
+	struct options o;
 	struct ext4 e;
 	answer_t a = ext4_begin(&e, ctx);
 
 	if (a)
 		return a;
 	was_writable = !(e.facts.mount_flags & 1);
-	if (!parse_options(&e, options, options_len, &noload))
+	if (!parse_options(&e, options, options_len, &o))
 		return -EINVAL;
 	if (writable == was_writable || !writable)
 		return 0; /* to read-only: core has synced and sealed */

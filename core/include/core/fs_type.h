@@ -38,8 +38,10 @@ answer_t fs_view_create(struct call *c, struct inode *dir, const char *name, u32
 	const struct fs_create_args *a, struct inode **out);
 
 /* The device of a mount (weak defaults until block/ exists): finds `source`, claims it, sets
- * sb->bdev, sb->dev, sb->device_bytes. -ENOENT, -ENOTBLK, -EBUSY, -EACCES. May sleep. */
-answer_t fs_device_open(struct call *c, const char *source, u32 sb_flags, struct superblock *sb);
+ * sb->bdev, sb->dev, sb->device_bytes. Where it is mounted already, *other is that superblock, as
+ * one more user, and sb has no device. -ENOENT, -ENOTBLK, -EBUSY, -EACCES. May sleep. */
+answer_t fs_device_open(struct call *c, const char *source, u32 sb_flags, struct superblock *sb,
+	struct superblock **other);
 void fs_device_close(struct superblock *sb);
 /* Flushes what the device caches. May sleep. */
 answer_t fs_device_flush(struct superblock *sb);

@@ -39,7 +39,11 @@ struct timespec64 {
 
 struct block_device;
 struct superblock {
-	struct object obj;       /* body: the component's mount state */
+	struct object obj; /* body: the component's mount state */
+	refcount_t users;  /* mounts, and who makes one: 0 ends it (core/node/superblock.c) */
+	u32 nr_visitors;   /* who works on it without using it; superblocks_lock */
+	bool born;         /* can be found; superblocks_lock */
+	struct superblock *next_ending;
 	const char *type_name;   /* "ext4", "proc": static */
 	const struct slot *fs;   /* contract filesystem, or nullptr for a view */
 	const struct slot *view; /* contract view, or nullptr */
@@ -68,8 +72,13 @@ struct superblock {
 	char options[128];
 	u32 write_errors;
 	u64 overhead_blocks; /* not counted by statfs */
-	u64 delayed_blocks;  /* dirty pages' reservations (core/node/fs_attr.c), obj.lock */
-	u32 answer_bytes;    /* of a component's answer page */
+	u64 held_blocks;     /* not available by statfs */
+	kuid_t reserved_uid; /* whose reserved_blocks are, beside CAP_SYS_RESOURCE */
+	kgid_t reserved_gid;
+	u64 commit_period_ns;
+	ktime_t commit_due_ns; /* the commit thread's: 0 while nothing is dirty */
+	u64 delayed_blocks;    /* dirty pages' reservations (core/node/fs_attr.c), obj.lock */
+	u32 answer_bytes;      /* of a component's answer page */
 };
 #define SB_RDONLY 1u
 #define SB_NOSUID 2u
@@ -298,8 +307,21 @@ int mount_root(struct superblock *sb, struct mount_ns **ns);
 /* Mounts sb over the first root and makes it current's (and every later task's) root and cwd. */
 int mount_root_switch(struct superblock *sb);
 struct superblock *superblock_new(const char *type,
-	u32 flags);                               /* refs 1, own anonymous device number; nullptr */
-struct superblock *superblock_next(u64 after_id); /* all superblocks, by id; referenced */
+	u32 flags); /* users 1, own anonymous device number, not yet found; nullptr */
+void superblock_born(struct superblock
+		*sb); /* mounted: superblock_next and second mounts find it from now on */
+void superblock_use(struct superblock *sb); /* one more user; the caller is one */
+/* One user less; the last one ends the file system, in a thread of its own or (wait) before it
+ * returns: then the device is free, and the disk clean. wait: thread, may sleep. */
+void superblock_put(struct superblock *sb);
+void superblock_put_wait(struct superblock *sb);
+/* All superblocks, by id, as a visitor: it does not keep the file system mounted, but its end waits
+ * for superblock_leave. */
+struct superblock *superblock_next(u64 after_id);
+void superblock_leave(struct superblock *sb);
+/* The one whose mount has claimed b, as one more user; nullptr: somebody else has, or nobody any
+ * more (*again). Waits for one that is being mounted or ends. Thread, may sleep. */
+struct superblock *superblock_of_device(const struct block_device *b, bool *again);
 u32 superblock_anonymous_dev(void);
 /* Pages of memory-only files count against their superblock. False: full. Context: any. */
 bool memory_charge_page(struct memory_object *o);

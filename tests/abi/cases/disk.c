@@ -326,12 +326,51 @@ CASE(links, "linkat:ext4", "symlinkat:fast and slow", "readlinkat:slow link",
 	unmount_disk();
 }
 
-/* Last: where it fails it leaves the disk mounted for the cases behind it. */
-CASE(second_mount, "mount:the same device at a second place")
+CASE(second_mount, "mount:the same device at a second place", "mount:MS_RDONLY on a mounted device")
 {
+	struct stat first, second;
+	const char *name;
+	char buf[8];
+
 	mount_disk(0);
+	name = fresh("f");
 	OK(SYS(mkdirat, AT_FDCWD, "n", 0755));
 	OK(SYS(mount, disk, "n", "ext4", 0, NULL));
+	ERR(SYS(mount, disk, "n", "ext4", 0, NULL), EBUSY);
+	ERR(SYS(mount, disk, "n", "ext4", MS_RDONLY, NULL),
+		EBUSY); /* MS_RDONLY on a mounted device */
+	OK(SYS(newfstatat, AT_FDCWD, "m", &first, 0));
+	OK(SYS(newfstatat, AT_FDCWD, "n", &second, 0));
+	T(first.st_dev == second.st_dev && first.st_ino == second.st_ino);
+	abi_file(name, "both");
+	unmount_disk(); /* the other keeps it */
+	ERR(SYS(openat, AT_FDCWD, disk, O_RDONLY | O_EXCL), EBUSY);
+	OK(SYS(mount, disk, "m", "ext4", 0, NULL));
+	EQ(OK(abi_slurp(name, buf, sizeof(buf))), 4);
+	OK(SYS(unlinkat, AT_FDCWD, name, 0));
 	OK(SYS(umount2, "n", 0));
 	unmount_disk();
+	OK(SYS(close, OK(SYS(openat, AT_FDCWD, disk, O_RDONLY | O_EXCL))));
+}
+
+CASE(claimed_device, "mount:EBUSY of a device open with O_EXCL", "umount2:frees the device at once")
+{
+	const char *name;
+	long fd;
+
+	need_disk();
+	OK(SYS(mkdirat, AT_FDCWD, "m", 0755));
+	fd = OK(SYS(openat, AT_FDCWD, disk, O_RDONLY | O_EXCL));
+	ERR(SYS(mount, disk, "m", "ext4", 0, NULL), EBUSY); /* EBUSY of a device open with O_EXCL */
+	OK(SYS(close, fd));
+	/* Write-back threads come by every few seconds: none may keep what is unmounted. */
+	for (int i = 0; i < 60; i++) {
+		OK(SYS(mount, disk, "m", "ext4", 0, NULL));
+		name = fresh("f");
+		abi_file(name, "x");
+		abi_sleep_ms(100);
+		OK(SYS(unlinkat, AT_FDCWD, name, 0));
+		unmount_disk(); /* frees the device at once */
+		OK(SYS(close, OK(SYS(openat, AT_FDCWD, disk, O_RDONLY | O_EXCL))));
+	}
 }
