@@ -274,6 +274,27 @@ static answer_t wait_input(struct call *c, struct tty *t, struct io_progress *p,
 	return call_wait1(c, &t->wait, EV_IN | EV_HUP, seq);
 }
 
+/* Bytes that were moved count more than why it ended. */
+static answer_t done_or(const struct io_progress *p, answer_t a)
+{
+	return p->done ? (answer_t)p->done : a;
+}
+
+/* Nothing to take, or no room for it: the read is over, or waits. */
+static answer_t read_blocked(struct call *c, struct file *file, struct tty *t, const struct uio *io,
+	struct io_progress *p, bool canonical, u32 seq)
+{
+	if (canonical ? p->done > 0 : raw_complete(c, t, io, p))
+		return (answer_t)p->done;
+	if (t->hung_up || (t->kind == TTY_PTY && !t->master_open))
+		return (answer_t)p->done; /* a line that was hung up reads as ended */
+	if (file->flags & O_NONBLOCK)
+		return done_or(p, -EAGAIN);
+	if (call_interrupted(c))
+		return done_or(p, -ERESTARTSYS);
+	return wait_input(c, t, p, canonical, seq);
+}
+
 static answer_t read_slave(struct call *c, struct file *file, struct tty *t, struct uio *io,
 	struct io_progress *p)
 {
@@ -281,29 +302,19 @@ static answer_t read_slave(struct call *c, struct file *file, struct tty *t, str
 	answer_t a = tty_check_background(c, t, SIGTTIN);
 
 	if (a)
-		return p->done ? (answer_t)p->done : a;
+		return done_or(p, a);
 	for (;;) {
 		u32 seq = waitable_seq(&t->wait);
 		u32 n = readable_now(t, &canonical);
 
-		if (n && p->done < io->total) {
-			a = canonical ? take_canonical(c, t, io, p, &ended) : take_raw(c, t, io, p);
-			if (a)
-				return answer_is_kind(a) || !p->done ? a : (answer_t)p->done;
-			run_discipline(t); /* there is room in `read` again */
-			if (canonical && (ended || p->done == io->total))
-				return (answer_t)p->done;
-			continue;
-		}
-		if (canonical ? p->done > 0 : raw_complete(c, t, io, p))
+		if (!n || p->done == io->total)
+			return read_blocked(c, file, t, io, p, canonical, seq);
+		a = canonical ? take_canonical(c, t, io, p, &ended) : take_raw(c, t, io, p);
+		if (a)
+			return answer_is_kind(a) ? a : done_or(p, a);
+		run_discipline(t); /* there is room in `read` again */
+		if (canonical && (ended || p->done == io->total))
 			return (answer_t)p->done;
-		if (t->hung_up || (t->kind == TTY_PTY && !t->master_open))
-			return (answer_t)p->done; /* a line that was hung up reads as ended */
-		if (file->flags & O_NONBLOCK)
-			return p->done ? (answer_t)p->done : -EAGAIN;
-		if (call_interrupted(c))
-			return p->done ? (answer_t)p->done : -ERESTARTSYS;
-		return wait_input(c, t, p, canonical, seq);
 	}
 }
 
@@ -423,36 +434,47 @@ static answer_t tty_node_write(struct call *c, struct file *file, struct uio *io
 	return (answer_t)p->done;
 }
 
+static u32 master_ready_locked(const struct tty *t)
+{
+	bool told = t->packet && t->packet_status;
+	u32 ready = 0;
+
+	if (told || (tty_ring_used(&t->output) && !t->output_stopped))
+		ready |= EV_IN | EV_RDNORM;
+	if (told)
+		ready |= EV_PRI;
+	if (tty_ring_room(&t->raw) && tty_ring_room(&t->read) > 1)
+		ready |= EV_OUT | EV_WRNORM;
+	if (!t->nr_open && t->slave_seen)
+		ready |= EV_HUP;
+	return ready;
+}
+
+static u32 slave_ready_locked(struct tty *t)
+{
+	u32 ready = 0, min = 1;
+
+	if (t->hung_up)
+		return EV_IN | EV_OUT | EV_HUP | EV_ERR | EV_RDNORM | EV_WRNORM;
+	if (!l_flag(t, TTY_ICANON) && !t->termios.cc[TTY_VTIME])
+		min = MAX(1u, (u32)t->termios.cc[TTY_VMIN]);
+	if (ldisc_readable_locked(t) >= min)
+		ready |= EV_IN | EV_RDNORM;
+	if (tty_ring_room(&t->output) >= 256 && !(t->kind == TTY_PTY && t->output_stopped))
+		ready |= EV_OUT | EV_WRNORM;
+	return ready;
+}
+
 /* --- poll --- */
 static answer_t tty_node_poll(struct call *c, struct file *file, struct poll_ask *ask)
 {
 	struct tty *t = line_of(file);
 	bool master = is_master(file);
-	u32 ready = 0;
+	u32 ready;
 
 	poll_ask_add(ask, master ? &t->master_wait : &t->wait, EV_ANY);
 	spin_lock(&t->obj.lock);
-	if (master) {
-		if ((tty_ring_used(&t->output) && !t->output_stopped) ||
-			(t->packet && t->packet_status))
-			ready |= EV_IN | EV_RDNORM;
-		if (t->packet && t->packet_status)
-			ready |= EV_PRI;
-		if (tty_ring_room(&t->raw) && tty_ring_room(&t->read) > 1)
-			ready |= EV_OUT | EV_WRNORM;
-		if (!t->nr_open && t->slave_seen)
-			ready |= EV_HUP;
-	} else {
-		u32 n = ldisc_readable_locked(t),
-		    min = t->termios.cc[TTY_VTIME] ? 1 : MAX(1u, (u32)t->termios.cc[TTY_VMIN]);
-
-		if (n >= (l_flag(t, TTY_ICANON) ? 1 : min))
-			ready |= EV_IN | EV_RDNORM;
-		if (tty_ring_room(&t->output) >= 256 && !(t->kind == TTY_PTY && t->output_stopped))
-			ready |= EV_OUT | EV_WRNORM;
-		if (t->hung_up)
-			ready |= EV_IN | EV_OUT | EV_HUP | EV_ERR | EV_RDNORM | EV_WRNORM;
-	}
+	ready = master ? master_ready_locked(t) : slave_ready_locked(t);
 	spin_unlock(&t->obj.lock);
 	return ready;
 }

@@ -7,41 +7,50 @@ void output_raw_locked(struct tty *t, u8 b)
 		tty_ring_put(&t->output, b);
 }
 
+static void newline_locked(struct tty *t, u32 o)
+{
+	if (o & TTY_ONLRET)
+		t->column = 0;
+	if (o & TTY_ONLCR) {
+		tty_ring_put(&t->output, '\r');
+		t->column = 0;
+	}
+	tty_ring_put(&t->output, '\n');
+	t->canon_column = t->column;
+}
+
+static void return_locked(struct tty *t, u32 o)
+{
+	if (o & TTY_ONOCR && !t->column)
+		return;
+	if (o & TTY_OCRNL) {
+		if (o & TTY_ONLRET)
+			t->column = 0;
+		tty_ring_put(&t->output, '\n');
+		return;
+	}
+	t->column = t->canon_column = 0;
+	tty_ring_put(&t->output, '\r');
+}
+
 /* How many bytes `b` becomes, at most 8 (a tab). */
 bool output_byte_locked(struct tty *t, u8 b)
 {
 	u32 o = t->termios.oflag, room = tty_ring_room(&t->output), spaces;
 
+	if (room < (o & TTY_OPOST ? 8u : 1u))
+		return false;
 	if (!(o & TTY_OPOST)) {
-		if (!room)
-			return false;
 		tty_ring_put(&t->output, b);
 		return true;
 	}
-	if (room < 8)
-		return false;
 	switch (b) {
 	case '\n':
-		if (o & TTY_ONLRET)
-			t->column = 0;
-		if (o & TTY_ONLCR) {
-			tty_ring_put(&t->output, '\r');
-			t->column = 0;
-		}
-		tty_ring_put(&t->output, '\n');
-		t->canon_column = t->column;
+		newline_locked(t, o);
 		return true;
 	case '\r':
-		if (o & TTY_ONOCR && !t->column)
-			return true;
-		if (o & TTY_OCRNL) {
-			if (o & TTY_ONLRET)
-				t->column = 0;
-			tty_ring_put(&t->output, '\n');
-			return true;
-		}
-		t->column = t->canon_column = 0;
-		break;
+		return_locked(t, o);
+		return true;
 	case '\t':
 		spaces = 8 - (t->column & 7);
 		t->column += spaces;

@@ -363,6 +363,17 @@ answer_t vfs_chroot(struct call *c, u64 path)
 #define XATTR_SIZE_MAX 65536u
 #define XATTR_LIST_MAX 65536u
 
+/* xattr(7): only regular files and directories have them; a sticky directory's only by its owner.
+ */
+static answer_t user_xattr_may(struct call *c, const struct inode *i, bool write)
+{
+	if (S_TYPE(i->mode) != S_IFREG && S_TYPE(i->mode) != S_IFDIR)
+		return write ? -EPERM : -ENODATA;
+	if (write && i->mode & S_ISVTX && inode_is_dir(i) && !inode_owner_or_capable(c->ctx, i))
+		return -EPERM;
+	return inode_permission(c->ctx, i, write ? MAY_WRITE : MAY_READ);
+}
+
 /* Checks the name's class and the right to use it. */
 static answer_t xattr_may(struct call *c, const struct path_ref *p, const struct inode *i,
 	const char *name, bool write)
@@ -376,16 +387,8 @@ static answer_t xattr_may(struct call *c, const struct path_ref *p, const struct
 			return write ? -EPERM : -ENODATA;
 		return 0;
 	}
-	if (!strncmp(name, "user.", 5)) {
-		/* xattr(7): only regular files and directories; a sticky directory's only by its
-		 * owner. */
-		if (S_TYPE(i->mode) != S_IFREG && S_TYPE(i->mode) != S_IFDIR)
-			return write ? -EPERM : -ENODATA;
-		if (write && i->mode & S_ISVTX && inode_is_dir(i) &&
-			!inode_owner_or_capable(c->ctx, i))
-			return -EPERM;
-		return inode_permission(c->ctx, i, write ? MAY_WRITE : MAY_READ);
-	}
+	if (!strncmp(name, "user.", 5))
+		return user_xattr_may(c, i, write);
 	if (!strncmp(name, "security.", 9))
 		return write && !context_capable(c->ctx, CAP_SYS_ADMIN) ? -EPERM : 0;
 	return -EOPNOTSUPP;

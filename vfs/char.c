@@ -66,10 +66,10 @@ answer_t char_node_open(struct call *c, struct file *f)
 	}
 }
 
-/* What a fill answers when it cannot go on or has done a step: kinds keep `done`. */
-static answer_t fill_pause(struct call *c, const struct uio *io, size_t done, bool fault)
+/* What a transfer answers when it cannot go on or has done a step: kinds keep `done`. */
+static answer_t pause_at(struct call *c, const struct uio *io, size_t done, bool fault, bool out)
 {
-	answer_t a = fault ? uio_need(c, io, done, true) : call_more(c);
+	answer_t a = fault ? uio_need(c, io, done, out) : call_more(c);
 
 	if (answer_is_kind(a))
 		call_progress(c, struct char_progress)->done = done;
@@ -89,7 +89,7 @@ static answer_t fill_zeros(struct call *c, struct uio *io)
 		done += n;
 		step += n;
 		if (unlikely(n < bytes || (step >= STEP_BYTES && done < io->total)))
-			return fill_pause(c, io, done, n < bytes);
+			return pause_at(c, io, done, n < bytes, true);
 	}
 	return (answer_t)done;
 }
@@ -111,7 +111,7 @@ static answer_t fill_random(struct call *c, struct uio *io)
 		done += n;
 		step += n;
 		if (n < bytes || (step >= STEP_BYTES && done < io->total))
-			return fill_pause(c, io, done, n < bytes);
+			return pause_at(c, io, done, n < bytes, true);
 	}
 	memset(buffer, 0, sizeof(buffer)); /* nobody finds on the stack what was given away */
 	return (answer_t)done;
@@ -240,27 +240,23 @@ answer_t char_node_read(struct call *c, struct file *f, struct uio *io)
 
 static answer_t random_write(struct call *c, struct uio *io)
 {
-	size_t done = 0;
+	size_t done = 0, step = 0;
 	u8 buffer[512]
 		__attribute__((uninitialized)); /* zeroing it would cost more than a short read */
 
 	if (unlikely(call_frame(c)->live))
 		done = call_progress(c, struct char_progress)->done;
-	for (size_t step = 0; done < io->total; step += sizeof(buffer)) {
+	while (done < io->total) {
 		size_t bytes = MIN(io->total - done, sizeof(buffer)),
 		       n = uio_copy_in(c, io, done, buffer, bytes);
 
+		/* Mixed in, but nobody's word that it is unknown. */
 		if (n)
-			random_mix(buffer, n,
-				0); /* mixed in, but nobody's word that it is unknown */
+			random_mix(buffer, n, 0);
 		done += n;
-		if (n < bytes || step >= STEP_BYTES) {
-			answer_t a = n < bytes ? uio_need(c, io, done, false) : call_more(c);
-
-			if (answer_is_kind(a))
-				call_progress(c, struct char_progress)->done = done;
-			return answer_is_kind(a) || !done ? a : (answer_t)done;
-		}
+		step += n;
+		if (n < bytes || (step >= STEP_BYTES && done < io->total))
+			return pause_at(c, io, done, n < bytes, false);
 	}
 	return (answer_t)done;
 }

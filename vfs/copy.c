@@ -225,19 +225,35 @@ static answer_t offset_in(struct call *c, u64 user, const struct file *f, s64 *p
 	return a ? a : *pos < 0 ? -EINVAL : 0;
 }
 
+static bool two_pipes(const struct file *in, const struct file *out)
+{
+	return in->type == NODE_PIPE && out->type == NODE_PIPE && in->obj.body != out->obj.body;
+}
+
+static answer_t check_splice(const struct file *in, const struct file *out, u64 in_offset,
+	u64 out_offset)
+{
+	bool from_pipe = in->type == NODE_PIPE, to_pipe = out->type == NODE_PIPE;
+
+	if (!from_pipe && !to_pipe)
+		return -EINVAL;
+	if ((from_pipe && in_offset) || (to_pipe && out_offset))
+		return -ESPIPE;
+	if (from_pipe && to_pipe && !two_pipes(in, out))
+		return -EINVAL;
+	return out->flags & O_APPEND ? -EINVAL : 0;
+}
+
 static answer_t check(const struct copy *cp, u64 in_offset, u64 out_offset)
 {
 	const struct file *in = cp->in, *out = cp->out;
-	bool in_pipe, out_pipe;
 
 	if (!in || !out || in->type == NODE_PATH || out->type == NODE_PATH || !file_readable(in) ||
 		!file_writable(out))
 		return -EBADF;
-	in_pipe = in->type == NODE_PIPE;
-	out_pipe = out->type == NODE_PIPE;
 	switch (cp->kind & 0xff) {
 	case COPY_SENDFILE:
-		if (in_offset && in_pipe)
+		if (in_offset && in->type == NODE_PIPE)
 			return -ESPIPE;
 		return out->flags & O_APPEND ? -EINVAL : 0;
 	case COPY_RANGE:
@@ -247,15 +263,9 @@ static answer_t check(const struct copy *cp, u64 in_offset, u64 out_offset)
 			return -EINVAL;
 		return out->flags & O_APPEND ? -EBADF : 0;
 	case COPY_SPLICE:
-		if (!in_pipe && !out_pipe)
-			return -EINVAL;
-		if ((in_pipe && in_offset) || (out_pipe && out_offset))
-			return -ESPIPE;
-		if (in_pipe && out_pipe && in->obj.body == out->obj.body)
-			return -EINVAL;
-		return out->flags & O_APPEND ? -EINVAL : 0;
+		return check_splice(in, out, in_offset, out_offset);
 	case COPY_TEE:
-		return in_pipe && out_pipe && in->obj.body != out->obj.body ? 0 : -EINVAL;
+		return two_pipes(in, out) ? 0 : -EINVAL;
 	default:
 		return -EINVAL;
 	}

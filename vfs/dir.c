@@ -233,13 +233,54 @@ answer_t vfs_link(struct call *c, s32 old_at, u64 old_path, s32 new_at, u64 new_
 	return walks_end(c, &ws, a);
 }
 
+/* unlink(2), rmdir(2): what may stand last in a path. */
+static answer_t may_unlink_last(const struct walk *w, bool rmdir)
+{
+	switch (w->last_type) {
+	case WALK_LAST_NORMAL:
+		return inode_is_dir(w->inode) ? 0 : -ENOTDIR;
+	case WALK_LAST_DOT:
+		return rmdir ? -EINVAL : -EISDIR;
+	case WALK_LAST_DOTDOT:
+		return rmdir ? -ENOTEMPTY : -EISDIR;
+	case WALK_LAST_ROOT:
+		break;
+	}
+	return rmdir ? -EBUSY : -EISDIR;
+}
+
+static answer_t unlink_child(struct call *c, struct walk *w, struct name *child, bool rmdir)
+{
+	struct inode *victim = child->inode;
+	answer_t a;
+
+	if (w->trailing_slash && !rmdir)
+		return inode_is_dir(victim) ? -EISDIR : -ENOTDIR;
+	a = vfs_may_delete(c, &w->at, victim, rmdir);
+	if (a)
+		return a;
+	if (atomic32_load(&child->nr_mounts))
+		return -EBUSY;
+	/* A directory that goes is held too, so that nobody makes an entry in it between the check
+	 * and the end. */
+	if (rmdir && !vfs_hold_dir(c, victim))
+		return ANSWER_NEED;
+	inode_get(victim);
+	a = fs_unlink(c, w->inode, w->last, w->last_len, victim);
+	if (a >= 0) {
+		name_delete(child);
+		a = 0;
+	}
+	inode_put(victim);
+	return a;
+}
+
 answer_t vfs_unlink(struct call *c, s32 at, u64 path, u32 flags)
 {
 	bool rmdir = flags & AT_REMOVEDIR;
 	struct name *child = nullptr;
 	struct walks ws;
 	struct walk *w;
-	struct inode *victim;
 	answer_t a;
 
 	if (flags & ~AT_REMOVEDIR)
@@ -247,41 +288,14 @@ answer_t vfs_unlink(struct call *c, s32 at, u64 path, u32 flags)
 	walks_begin(c, &ws);
 	w = walk_nr(&ws, 0);
 	a = vfs_walk(c, w, 0, at, path, WALK_PARENT);
-	if (!a && w->last_type != WALK_LAST_NORMAL) /* unlink(2), rmdir(2) */
-		a = !rmdir                             ? -EISDIR
-		    : w->last_type == WALK_LAST_DOT    ? -EINVAL
-		    : w->last_type == WALK_LAST_DOTDOT ? -ENOTEMPTY
-						       : -EBUSY;
-	if (!a && !inode_is_dir(w->inode))
-		a = -ENOTDIR;
+	if (!a)
+		a = may_unlink_last(w, rmdir);
 	if (!a && !vfs_hold_dir(c, w->inode))
 		a = ANSWER_NEED;
 	if (!a)
 		a = vfs_child(c, w->at.name, w->last, w->last_len, &child);
-	if (a)
-		return walks_end(c, &ws, a);
-	if (!child || !child->inode) {
-		a = -ENOENT;
-	} else {
-		victim = child->inode;
-		a = w->trailing_slash && !rmdir ? (inode_is_dir(victim) ? -EISDIR : -ENOTDIR)
-						: vfs_may_delete(c, &w->at, victim, rmdir);
-		if (!a && atomic32_load(&child->nr_mounts))
-			a = -EBUSY;
-		/* A directory that goes is held too, so that nobody makes an entry in it between
-		 * the check and the end. */
-		if (!a && rmdir && !vfs_hold_dir(c, victim))
-			a = ANSWER_NEED;
-		if (!a) {
-			inode_get(victim);
-			a = fs_unlink(c, w->inode, w->last, w->last_len, victim);
-			if (a >= 0) {
-				name_delete(child);
-				a = 0;
-			}
-			inode_put(victim);
-		}
-	}
+	if (!a)
+		a = child && child->inode ? unlink_child(c, w, child, rmdir) : -ENOENT;
 	if (child)
 		name_put(child);
 	return walks_end(c, &ws, a);
@@ -328,9 +342,30 @@ static bool rename_hold(struct call *c, struct rename *r)
 	return call_hold2(c, EXCL_INODE, &a->content, a->obj.id, &b->content, b->obj.id) && ok;
 }
 
+static answer_t rename_may(struct call *c, struct rename *r, struct inode *moving,
+	struct inode *target)
+{
+	answer_t a = vfs_may_delete(c, &r->from->at, moving, inode_is_dir(moving));
+
+	if (a)
+		return a;
+	if (!target)
+		a = vfs_may_create(c, &r->to->at);
+	else
+		a = vfs_may_delete(c, &r->to->at, target,
+			inode_is_dir(r->flags & RENAME_EXCHANGE ? target : moving));
+	if (a)
+		return a;
+	/* Moving a directory changes its "..", which needs write permission on it. */
+	if (inode_is_dir(moving) && r->from->inode != r->to->inode)
+		return inode_permission(c->ctx, moving, MAY_WRITE);
+	return 0;
+}
+
 static answer_t rename_check(struct call *c, struct rename *r)
 {
 	struct inode *moving, *target = r->new ? r->new->inode : nullptr;
+	bool exchange = r->flags & RENAME_EXCHANGE;
 	answer_t a;
 
 	if (!r->old || !r->old->inode)
@@ -338,33 +373,19 @@ static answer_t rename_check(struct call *c, struct rename *r)
 	moving = r->old->inode;
 	if (target && r->flags & RENAME_NOREPLACE)
 		return -EEXIST;
-	if (!target && r->flags & RENAME_EXCHANGE)
+	if (!target && exchange)
 		return -ENOENT;
-	if (!inode_is_dir(moving) && !(r->flags & RENAME_EXCHANGE) &&
+	if (!inode_is_dir(moving) && !exchange &&
 		(r->from->trailing_slash || r->to->trailing_slash))
 		return -ENOTDIR;
 	/* A directory cannot go below itself; a parent of the source is no target. */
 	if (name_is_below(r->to->at.name, r->old))
 		return -EINVAL;
 	if (target && name_is_below(r->from->at.name, r->new))
-		return r->flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
-	a = vfs_may_delete(c, &r->from->at, moving, inode_is_dir(moving));
+		return exchange ? -EINVAL : -ENOTEMPTY;
+	a = rename_may(c, r, moving, target);
 	if (a)
 		return a;
-	if (!target)
-		a = vfs_may_create(c, &r->to->at);
-	else if (r->flags & RENAME_EXCHANGE)
-		a = vfs_may_delete(c, &r->to->at, target, inode_is_dir(target));
-	else
-		a = vfs_may_delete(c, &r->to->at, target, inode_is_dir(moving));
-	if (a)
-		return a;
-	/* Moving a directory changes its "..", which needs write permission on it. */
-	if (inode_is_dir(moving) && r->from->inode != r->to->inode) {
-		a = inode_permission(c->ctx, moving, MAY_WRITE);
-		if (a)
-			return a;
-	}
 	if (atomic32_load(&r->old->nr_mounts) || (r->new && atomic32_load(&r->new->nr_mounts)))
 		return -EBUSY;
 	return 0;

@@ -149,12 +149,41 @@ static answer_t report(struct call *c, struct epoll_item *item, struct file *f, 
 	return 1;
 }
 
+/* Tells of ready items until there are `max`; *told goes on from what an earlier run has told. */
+static answer_t report_ready(struct call *c, struct epoll *ep, u64 events, u32 max, u32 event_bytes,
+	u32 *told)
+{
+	struct epoll_item *item;
+	struct file *f;
+
+	/* Level-triggered items go back to the end: one look at each that was ready when this
+	 * began. */
+	for (u32 looks = READ_ONCE(ep->nr_ready);
+		looks && *told < max && (item = epoll_take_ready(ep, &f)); looks--) {
+		vaddr_t user = (vaddr_t)events + (vaddr_t)*told * event_bytes;
+		answer_t a = report(c, item, f, user, event_bytes);
+
+		epoll_item_put(item);
+		file_put(f);
+		if (a == 1)
+			++*told;
+		if (likely(a >= 0))
+			continue;
+		if (a == -EFAULT)
+			a = call_need_user(c, (struct uspan){user, event_bytes}, true);
+		if (answer_is_kind(a))
+			*call_progress(c, u64) = *told; /* the next run goes on behind them */
+		return a;
+	}
+	return 0;
+}
+
 answer_t vfs_epoll_wait(struct call *c, u32 epfd, u64 events, u32 max, u32 event_bytes)
 {
-	struct file *ef = call_file(c, epfd), *f;
-	struct epoll_item *item;
+	struct file *ef = call_file(c, epfd);
 	struct epoll *ep;
-	u32 seq, looks, told = call_frame(c)->live ? (u32)*call_progress(c, u64) : 0;
+	u32 seq, told = call_frame(c)->live ? (u32)*call_progress(c, u64) : 0;
+	answer_t a;
 
 	if ((s32)max <= 0 || max > INT32_MAX / 16)
 		return -EINVAL;
@@ -164,33 +193,9 @@ answer_t vfs_epoll_wait(struct call *c, u32 epfd, u64 events, u32 max, u32 event
 		return -EINVAL;
 	ep = ef->obj.body;
 	seq = waitable_seq(&ep->wait);
-	/* Level-triggered items go back to the end: one look at each that was ready when this
-	 * began. */
-	for (looks = READ_ONCE(ep->nr_ready);
-		looks && told < max && (item = epoll_take_ready(ep, &f)); looks--) {
-		answer_t a = report(c, item, f, events + (u64)told * event_bytes, event_bytes);
-
-		epoll_item_put(item);
-		file_put(f);
-		if (a == 1)
-			told++;
-		if (unlikely(a < 0)) {
-			if (a == -EFAULT)
-				a = call_need_user(c,
-					(struct uspan){(vaddr_t)events +
-							       (vaddr_t)told * event_bytes,
-						(size_t)event_bytes},
-					true);
-			if (answer_is_kind(a)) {
-				*call_progress(c, u64) =
-					told; /* these are told: the next run goes on behind them */
-				return a;
-			}
-			if (!told)
-				return a;
-			break;
-		}
-	}
+	a = report_ready(c, ep, events, max, event_bytes, &told);
+	if (unlikely(answer_is_kind(a)) || (unlikely(a) && !told))
+		return a;
 	if (told) {
 		/* More than this caller took: the next waiter's turn. */
 		if (READ_ONCE(ep->nr_ready) && waitable_has_waiters(&ep->wait))

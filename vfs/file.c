@@ -54,23 +54,30 @@ static bool atime_wanted(const struct file *f)
 	return now - i->atime.sec >= 24 * 3600;
 }
 
+/* How many pages to ask for at `index` instead of `nr`: a window that grows while the reader goes
+ * straight on. */
+static u64 read_ahead(struct file *f, u64 index, u64 nr)
+{
+	u64 end_page = (inode_size(f->inode) + PAGE_BYTES - 1) >> PAGE_SHIFT;
+
+	if (index == f->ra_next_page) {
+		f->ra_window_pages = MIN(MAX(f->ra_window_pages * 2, 4u), READ_AHEAD_PAGES_MAX);
+		nr = MAX(nr, (u64)f->ra_window_pages);
+	} else {
+		f->ra_window_pages = 0;
+	}
+	nr = MIN(nr, end_page > index ? end_page - index : 1);
+	f->ra_next_page = index + nr;
+	return nr;
+}
+
 /* Pages are absent: what to ask for, with read-ahead for sequential readers. */
 static answer_t need_read_pages(struct call *c, struct file *f, u64 index, u64 last)
 {
-	u64 nr = MIN(last - index + 1, (u64)NEED_PAGES_AT_ONCE),
-	    end_page = (inode_size(f->inode) + PAGE_BYTES - 1) >> PAGE_SHIFT;
+	u64 nr = MIN(last - index + 1, (u64)NEED_PAGES_AT_ONCE);
 
-	if (f->inode->pages->kind == MEMORY_FILE) {
-		if (index == f->ra_next_page) {
-			f->ra_window_pages =
-				MIN(MAX(f->ra_window_pages * 2, 4u), READ_AHEAD_PAGES_MAX);
-			nr = MAX(nr, (u64)f->ra_window_pages);
-		} else {
-			f->ra_window_pages = 0;
-		}
-		nr = MIN(nr, end_page > index ? end_page - index : 1);
-		f->ra_next_page = index + nr;
-	}
+	if (f->inode->pages->kind == MEMORY_FILE)
+		nr = read_ahead(f, index, nr);
 	return call_need_pages(c, NEED_PAGES, f->inode->pages, index,
 		MIN(nr, (u64)READ_AHEAD_PAGES_MAX));
 }
@@ -107,6 +114,13 @@ static size_t read_page(struct call *c, struct memory_object *o, const struct ui
 	return n;
 }
 
+/* Of `left` bytes: what one page and the file have behind pos. */
+static inline size_t piece_bytes(u64 pos, u64 size, size_t left)
+{
+	return MIN(MIN(left, (size_t)(PAGE_BYTES - (pos & (PAGE_BYTES - 1)))),
+		(size_t)MIN(size - pos, (u64)PAGE_BYTES));
+}
+
 /* Copies from *pos until the step, the request or the file ends. done and *pos advance. 0, MORE,
  * NEED or an error. */
 static answer_t read_step(struct call *c, struct file *f, const struct uio *io, size_t *done,
@@ -124,8 +138,7 @@ static answer_t read_step(struct call *c, struct file *f, const struct uio *io, 
 			return 0;
 		if (step >= STEP_BYTES)
 			return ANSWER_MORE;
-		bytes = MIN(MIN(left, (size_t)(PAGE_BYTES - (*pos & (PAGE_BYTES - 1)))),
-			(size_t)MIN(size - (u64)*pos, (u64)PAGE_BYTES));
+		bytes = piece_bytes((u64)*pos, size, left);
 		n = read_page(c, o, io, *done, (u64)*pos, bytes, &absent);
 		*done += n;
 		*pos += (s64)n;
@@ -399,36 +412,41 @@ static u64 hole_page(struct memory_object *o, u64 page, u64 end, bool want)
 	return end;
 }
 
+#define NOWHERE (~0ull)
+
+/* The first byte of a hole's [from, to) that is data after all, or that is not. */
+static u64 seek_in_hole(struct memory_object *o, u64 from, u64 to, bool data)
+{
+	u64 end = DIV_ROUND_UP(to, PAGE_BYTES), page = hole_page(o, from / PAGE_BYTES, end, data);
+
+	return page < end ? MAX(page * PAGE_BYTES, from) : NOWHERE;
+}
+
 /* SEEK_DATA, SEEK_HOLE by the file system's extents; what was written into a hole and not yet
  * allocated is data, unwritten extents are holes. */
 static answer_t seek_extents(struct call *c, struct inode *i, u64 offset, u64 size, bool data,
 	s64 *pos)
 {
 	u32 block_bytes = i->sb->block_bytes;
-	u64 block = offset / block_bytes, end = DIV_ROUND_UP(size, block_bytes);
+	u64 end = DIV_ROUND_UP(size, block_bytes), at = offset;
 
-	while (block < end) {
+	while (at < size) {
+		u64 block = at / block_bytes, next, found;
 		struct fs_extent e;
 		answer_t a = fs_map(c, i, block, end - block, FS_MAP_READ, &e, 1);
-		u64 next, page, last;
 
 		if (a < 0)
 			return a;
-		next = MIN(block + e.nr_blocks, end);
-		if (e.flags & (FS_EXTENT_HOLE | FS_EXTENT_UNWRITTEN)) {
-			last = DIV_ROUND_UP(next * block_bytes, PAGE_BYTES);
-			page = hole_page(i->pages, block * block_bytes / PAGE_BYTES, last, data);
-			if (page < last) {
-				*pos = (s64)MIN(MAX(offset, MAX(page * PAGE_BYTES,
-								    block * block_bytes)),
-					size);
-				return 0;
-			}
-		} else if (data) {
-			*pos = (s64)MAX(offset, block * block_bytes);
+		next = MIN(block + e.nr_blocks, end) * block_bytes;
+		if (e.flags & (FS_EXTENT_HOLE | FS_EXTENT_UNWRITTEN))
+			found = seek_in_hole(i->pages, at, next, data);
+		else
+			found = data ? at : NOWHERE;
+		if (found != NOWHERE) {
+			*pos = (s64)found;
 			return 0;
 		}
-		block = next;
+		at = next;
 	}
 	if (data)
 		return -ENXIO;
@@ -436,53 +454,66 @@ static answer_t seek_extents(struct call *c, struct inode *i, u64 offset, u64 si
 	return 0;
 }
 
+/* In memory-only data: pages that are nowhere are holes. */
+static answer_t seek_pages(struct memory_object *o, u64 offset, u64 size, bool data, s64 *pos)
+{
+	u64 page = offset >> PAGE_SHIFT;
+
+	if (data) {
+		page = memory_object_next_data(o, page);
+		if (page == ~0ull || page << PAGE_SHIFT >= size)
+			return -ENXIO;
+	} else {
+		while (page << PAGE_SHIFT < size && memory_object_next_data(o, page) == page)
+			page++;
+	}
+	*pos = (s64)MIN(size, MAX(offset, page << PAGE_SHIFT));
+	return 0;
+}
+
+/* SEEK_DATA, SEEK_HOLE from an offset inside the file. */
+static answer_t seek_contents(struct call *c, struct inode *i, u64 offset, u64 size, bool data,
+	s64 *pos)
+{
+	if (i->pages && i->pages->kind == MEMORY_SHMEM)
+		return seek_pages(i->pages, offset, size, data, pos);
+	if (i->pages && i->sb->fs)
+		return seek_extents(c, i, offset, size, data, pos);
+	/* No extents: all is data, which lseek(2) allows. */
+	*pos = (s64)(data ? offset : size);
+	return 0;
+}
+
+enum { SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE }; /* lseek(2) */
+
 answer_t file_node_seek(struct call *c, struct file *f, s64 offset, u32 whence)
 {
 	struct inode *i = f->inode;
-	u64 size = inode_size(i), page;
+	u64 size = inode_size(i);
 	s64 pos;
+	answer_t a;
 
 	switch (whence) {
-	case 0: /* SEEK_SET */
+	case SEEK_SET:
 		pos = offset;
 		break;
-	case 1:
+	case SEEK_CUR:
 		if (!checked_add(f->pos, offset, &pos))
 			return -EINVAL;
 		break;
-	case 2:
+	case SEEK_END:
 		if (!checked_add((s64)size, offset, &pos))
 			return -EINVAL;
 		break;
-	case 3: /* SEEK_DATA */
-	case 4: /* SEEK_HOLE */
-		if (offset < 0 || (u64)offset >= size || node_is_dir(f))
-			return node_is_dir(f) ? -EINVAL : -ENXIO;
-		pos = offset;
-		if (!i->pages ||
-			(i->pages->kind != MEMORY_SHMEM &&
-				!i->sb->fs)) { /* no extents: all is data, which lseek(2) allows */
-			pos = whence == 3 ? offset : (s64)size;
-			break;
-		}
-		if (i->pages->kind != MEMORY_SHMEM) {
-			answer_t a = seek_extents(c, i, (u64)offset, size, whence == 3, &pos);
-
-			if (a)
-				return a;
-			break;
-		}
-		page = memory_object_next_data(i->pages, (u64)offset >> PAGE_SHIFT);
-		if (whence == 3) {
-			if (page == ~0ull || page << PAGE_SHIFT >= size)
-				return -ENXIO;
-			pos = MAX(offset, (s64)(page << PAGE_SHIFT));
-			break;
-		}
-		page = (u64)offset >> PAGE_SHIFT;
-		while (page << PAGE_SHIFT < size && memory_object_next_data(i->pages, page) == page)
-			page++;
-		pos = MIN((s64)size, MAX(offset, (s64)(page << PAGE_SHIFT)));
+	case SEEK_DATA:
+	case SEEK_HOLE:
+		if (node_is_dir(f))
+			return -EINVAL;
+		if (offset < 0 || (u64)offset >= size)
+			return -ENXIO;
+		a = seek_contents(c, i, (u64)offset, size, whence == SEEK_DATA, &pos);
+		if (a)
+			return a;
 		break;
 	default:
 		return -EINVAL;

@@ -70,11 +70,23 @@ static bool at_mount_root(const struct path_ref *p)
 }
 
 /* Reading a superblock sleeps: core does it, with no frame of ours on the stack. */
-static answer_t do_new(struct call *c, struct walk *w, const char *type, const char *source, u32 ms,
+static answer_t do_new(struct call *c, struct walk *w, u64 source, u64 type, u32 ms,
 	const char *options)
 {
 	struct mount_request *r;
+	const char *source_text;
+	char type_text[64];
+	answer_t a = copy_text(c, source, 1, &source_text);
 
+	if (a)
+		return a;
+	if (type) {
+		a = call_copy_string(c, type_text, (vaddr_t)type, sizeof(type_text));
+		if (a < 0)
+			return a == -ENAMETOOLONG ? -ENODEV : a;
+	}
+	if (!inode_is_dir(w->inode))
+		return -ENOTDIR;
 	if (!type)
 		return -EINVAL;
 	r = kzalloc(sizeof(*r));
@@ -84,8 +96,8 @@ static answer_t do_new(struct call *c, struct walk *w, const char *type, const c
 	path_get(&r->at);
 	r->sb_flags = ms & MS_RDONLY ? SB_RDONLY : 0;
 	r->mount_flags = mount_flags(ms);
-	r->type = kstrdup(type);
-	r->source = kstrdup(source);
+	r->type = kstrdup(type_text);
+	r->source = kstrdup(source_text);
 	r->options = kstrdup(options);
 	if (!r->type || !r->source || !r->options) {
 		mount_request_free(r);
@@ -152,13 +164,36 @@ static answer_t do_remount(struct call *c, struct walk *w, u32 ms, const char *o
 	return 0;
 }
 
+/* Mounts here are private from the start: nothing is left to do. */
+static answer_t do_private(const struct walk *w, u32 ms)
+{
+	return at_mount_root(&w->at) && !(ms & ~(MS_PRIVATE | MS_REC | MS_SILENT)) ? 0 : -EINVAL;
+}
+
+/* What the flags ask for, at the first walk. */
+static answer_t mount_at(struct call *c, struct walks *ws, u64 source, u64 type, u32 ms,
+	const char *options)
+{
+	struct walk *w = walk_nr(ws, 0);
+
+	if (ms & (MS_SHARED | MS_SLAVE | MS_UNBINDABLE))
+		return -EINVAL;
+	if (ms & MS_PRIVATE)
+		return do_private(w, ms);
+	if (ms & MS_REMOUNT)
+		return do_remount(c, w, ms, options);
+	if (ms & MS_BIND)
+		return do_bind(c, w, walk_nr(ws, 1), source, ms);
+	if (ms & MS_MOVE)
+		return do_move(c, w, walk_nr(ws, 1), source);
+	return do_new(c, w, source, type, ms, options);
+}
+
 answer_t vfs_mount(struct call *c, u64 source, u64 target, u64 type, u64 flags, u64 data)
 {
 	u32 ms = (u32)flags;
-	const char *source_text, *type_text = nullptr;
-	char type_buf[64], *options;
 	struct walks ws;
-	struct walk *w;
+	char *options;
 	answer_t a;
 
 	if ((ms & 0xffff0000u) == MS_MGC_VAL)
@@ -169,36 +204,11 @@ answer_t vfs_mount(struct call *c, u64 source, u64 target, u64 type, u64 flags, 
 	if (!options)
 		return call_need_memory(c, 4096);
 	walks_begin(c, &ws);
-	w = walk_nr(&ws, 0);
 	a = copy_options(c, data, options, 4096);
 	if (!a)
-		a = vfs_walk(c, w, 0, AT_FDCWD, target, WALK_FOLLOW);
-	if (a)
-		goto out;
-	if (ms & (MS_SHARED | MS_SLAVE | MS_UNBINDABLE)) {
-		a = -EINVAL;
-	} else if (ms & MS_PRIVATE) {
-		a = at_mount_root(&w->at) && !(ms & ~(MS_PRIVATE | MS_REC | MS_SILENT)) ? 0
-											: -EINVAL;
-	} else if (ms & MS_REMOUNT) {
-		a = do_remount(c, w, ms, options);
-	} else if (ms & MS_BIND) {
-		a = do_bind(c, w, walk_nr(&ws, 1), source, ms);
-	} else if (ms & MS_MOVE) {
-		a = do_move(c, w, walk_nr(&ws, 1), source);
-	} else {
-		a = copy_text(c, source, 1, &source_text);
-		if (!a && type) {
-			a = call_copy_string(c, type_buf, (vaddr_t)type, sizeof(type_buf));
-			type_text = type_buf;
-			a = a == -ENAMETOOLONG ? -ENODEV : a < 0 ? a : 0;
-		}
-		if (!a && !inode_is_dir(w->inode))
-			a = -ENOTDIR;
-		if (!a)
-			a = do_new(c, w, type_text, source_text, ms, options);
-	}
-out:
+		a = vfs_walk(c, walk_nr(&ws, 0), 0, AT_FDCWD, target, WALK_FOLLOW);
+	if (!a)
+		a = mount_at(c, &ws, source, type, ms, options);
 	kfree(options);
 	return walks_end(c, &ws, a);
 }

@@ -189,8 +189,8 @@ static answer_t open_inode(struct call *c, struct walks *ws, const struct path_r
 }
 
 /* The entry is absent and the directory is held: makes it. */
-static answer_t create_and_open(struct call *c, struct walks *ws, struct walk *w,
-	struct name *child, struct open_how *how, struct file **out)
+static answer_t create_and_open(struct call *c, struct walk *w, struct name *child,
+	struct open_how *how, struct file **out)
 {
 	struct inode *dir = w->inode, *fresh = nullptr;
 	struct fs_create_args args = {.mode = S_IFREG | (how->mode & ~c->ctx->fs->umask)};
@@ -218,8 +218,59 @@ static answer_t create_and_open(struct call *c, struct walks *ws, struct walk *w
 	if (how->flags & O_ACCMODE)
 		(void)file_write_get(file); /* nobody executes what has just been made */
 	*out = file;
-	(void)ws;
 	return 0;
+}
+
+/* What stands last in the path of something to be made. */
+static answer_t last_child(struct call *c, struct walk *w, struct name **child)
+{
+	if (w->last_type != WALK_LAST_NORMAL || w->trailing_slash)
+		return -EISDIR;
+	if (!inode_is_dir(w->inode))
+		return -ENOTDIR;
+	return vfs_child(c, w->at.name, w->last, w->last_len, child);
+}
+
+/* Nobody had it: holds the directory and looks again. 1: made and opened; 0: *child is there after
+ * all. */
+static answer_t open_absent(struct call *c, struct walk *w, struct open_how *how,
+	struct name **child, struct file **out)
+{
+	answer_t a;
+
+	if (*child)
+		name_put(*child);
+	if (!vfs_hold_dir(c, w->inode))
+		return ANSWER_NEED;
+	/* Held now: whoever came first has made it or not. */
+	a = vfs_child(c, w->at.name, w->last, w->last_len, child);
+	if (a)
+		return a;
+	if (!*child)
+		*child = name_alloc(w->at.name, w->last, w->last_len);
+	if (!*child)
+		return call_need_memory(c, sizeof(struct name));
+	if ((*child)->inode)
+		return 0;
+	a = create_and_open(c, w, *child, how, out);
+	name_put(*child);
+	return a ? a : 1;
+}
+
+/* Takes over the reference of `child`, which is no link to follow. */
+static answer_t open_present(struct call *c, struct walks *ws, struct walk *w, struct name *child,
+	struct open_how *how, struct file **out)
+{
+	struct path_ref found = {w->at.mount, child};
+	answer_t a = -EEXIST;
+
+	mount_get(found.mount);
+	if (!(how->flags & O_EXCL)) {
+		vfs_cross_mounts(&found);
+		a = open_inode(c, ws, &found, found.name->inode, how, false, out);
+	}
+	path_put(&found);
+	return a;
 }
 
 /* O_CREAT: the parent is resolved; looks at the last component until it is no link any more. */
@@ -228,62 +279,28 @@ static answer_t open_create(struct call *c, struct walks *ws, s32 at, const stru
 {
 	u32 flags = WALK_PARENT | WALK_R(how->resolve);
 	struct walk *w = walk_nr(ws, 0);
-	struct path_ref found;
 	struct name *child;
-	answer_t a;
 
 	for (;;) {
-		a = start ? vfs_walk_from(c, w, start, path, flags)
-			  : vfs_walk_text(c, w, at, path, flags);
-		if (a)
-			return a;
-		if (w->last_type != WALK_LAST_NORMAL || w->trailing_slash)
-			return -EISDIR;
-		if (!inode_is_dir(w->inode))
-			return -ENOTDIR;
-		a = vfs_child(c, w->at.name, w->last, w->last_len, &child);
+		answer_t a = start ? vfs_walk_from(c, w, start, path, flags)
+				   : vfs_walk_text(c, w, at, path, flags);
+
+		if (!a)
+			a = last_child(c, w, &child);
 		if (a)
 			return a;
 		if (!child || !child->inode) {
-			if (child)
-				name_put(child);
-			if (!vfs_hold_dir(c, w->inode))
-				return ANSWER_NEED;
-			/* Held now: whoever came first has made it or not. */
-			a = vfs_child(c, w->at.name, w->last, w->last_len, &child);
+			a = open_absent(c, w, how, &child, out);
 			if (a)
-				return a;
-			if (!child)
-				child = name_alloc(w->at.name, w->last, w->last_len);
-			if (!child)
-				return call_need_memory(c, sizeof(struct name));
-			if (!child->inode) {
-				a = create_and_open(c, ws, w, child, how, out);
-				name_put(child);
-				return a;
-			}
+				return a == 1 ? 0 : a;
 		}
-		if (how->flags & O_EXCL) {
-			name_put(child);
-			return -EEXIST;
-		}
-		if (S_TYPE(child->inode->mode) != S_IFLNK)
-			break;
-		if (how->flags & O_NOFOLLOW) {
-			name_put(child);
-			return -ELOOP;
-		}
-		a = vfs_walk_through_link(c, w, child, flags);
+		if (how->flags & O_EXCL || S_TYPE(child->inode->mode) != S_IFLNK)
+			return open_present(c, ws, w, child, how, out);
+		a = how->flags & O_NOFOLLOW ? -ELOOP : vfs_walk_through_link(c, w, child, flags);
 		name_put(child);
 		if (a)
 			return a;
 	}
-	found = (struct path_ref){w->at.mount, child};
-	mount_get(found.mount);
-	vfs_cross_mounts(&found);
-	a = open_inode(c, ws, &found, found.name->inode, how, false, out);
-	path_put(&found);
-	return a;
 }
 
 static answer_t open_tmpfile(struct call *c, struct walk *w, struct open_how *how,

@@ -108,36 +108,40 @@ void vfs_cross_mounts(struct path_ref *p)
 	}
 }
 
+/* What the names say: nullptr when they do not know, or a view no longer has it. */
+static answer_t child_known(struct call *c, struct name *parent, const char *text, u32 len,
+	struct name **out)
+{
+	struct superblock *sb = parent->sb;
+	struct name *child = name_lookup(parent, text, len);
+	answer_t a;
+
+	*out = child;
+	if (!child || !(sb->flags & SB_VOLATILE))
+		return 0;
+	a = child->inode ? view_revalidate(sb->view, c, child->inode) : 0;
+	if (a == 1)
+		return 0;
+	*out = nullptr;
+	if (a >= 0)
+		name_invalidate(child);
+	name_put(child);
+	return a < 0 ? a : 0;
+}
+
 answer_t vfs_child(struct call *c, struct name *parent, const char *text, u32 len,
 	struct name **out)
 {
 	struct superblock *sb = parent->sb;
 
 	for (;;) {
-		struct name *child = name_lookup(parent, text, len);
 		struct inode *inode = nullptr;
 		bool stale;
 		u32 changes;
-		answer_t a;
+		answer_t a = child_known(c, parent, text, len, out);
 
-		*out = nullptr;
-		if (child && sb->flags & SB_VOLATILE) {
-			a = child->inode ? view_revalidate(sb->view, c, child->inode) : 0;
-			if (a != 1) {
-				if (a >= 0)
-					name_invalidate(child);
-				name_put(child);
-				child = nullptr;
-				if (a < 0)
-					return a;
-			}
-		}
-		if (child) {
-			*out = child;
-			return 0;
-		}
-		if (sb->flags & SB_NAMES_RESIDENT)
-			return 0;
+		if (a < 0 || *out || sb->flags & SB_NAMES_RESIDENT)
+			return a;
 		changes = atomic32_load_seq(&parent->changes);
 		a = fs_lookup(c, parent->inode, text, len, &inode);
 		if (a < 0)
@@ -145,13 +149,10 @@ answer_t vfs_child(struct call *c, struct name *parent, const char *text, u32 le
 		c->runs = 0; /* a component more is progress */
 		if (a == 0 && sb->flags & SB_VOLATILE)
 			return 0;
-		child = name_add_looked_up(parent, text, len, a ? inode : nullptr, changes, &stale);
+		*out = name_add_looked_up(parent, text, len, a ? inode : nullptr, changes, &stale);
 		if (stale)
 			continue;
-		if (!child)
-			return call_need_memory(c, sizeof(struct name));
-		*out = child;
-		return 0;
+		return *out ? 0 : call_need_memory(c, sizeof(struct name));
 	}
 }
 
@@ -205,16 +206,70 @@ static inline bool may_search(const struct context *ctx, const struct inode *dir
 	return (mode & 0111) == 0111 || inode_permission(ctx, dir, MAY_EXEC) == 0;
 }
 
+/* Is this component one that the fast walk takes: no dots, and names that do not change by
+ * themselves? */
+static inline bool fast_component(const struct position *at, const char *p, u32 len)
+{
+	if (p[0] == '.' && component_kind(p, len) != COMPONENT_NORMAL)
+		return false;
+	return len <= NAME_BYTES_MAX && !(at->n->sb->flags & SB_VOLATILE);
+}
+
+/* To the root of what is mounted there, and on. */
+static enum fast fast_cross(const struct walk *w, struct position *at)
+{
+	do {
+		struct mount *m = mount_lookup_fast(at->m, at->n);
+
+		if (!m)
+			break;
+		if (w->flags & WALK_R(RESOLVE_NO_XDEV))
+			return FAST_STOP;
+		if (atomic32_load_acquire(&at->n->seq) != at->seq)
+			return FAST_INVALID;
+		at->m = m;
+		at->n = m->root;
+		at->seq = atomic32_load_acquire(&at->n->seq);
+	} while (atomic32_load(&at->n->nr_mounts));
+	return FAST_RESOLVED;
+}
+
+/* Into the child; *at stays where it is when that cannot be. */
+static inline enum fast fast_step(const struct walk *w, struct position *at, u32 len, bool last)
+{
+	struct position next = {.m = at->m, .rest = at->rest + len};
+	const struct inode *i;
+
+	next.n = name_lookup_fast(at->n, at->rest, len, name_hash(at->n, at->rest, len), &next.seq);
+	if (!next.n)
+		return FAST_STOP;
+	i = READ_ONCE(next.n->inode);
+	if (unlikely(next.seq & 1 || atomic32_load_acquire(&at->n->seq) != at->seq))
+		return FAST_INVALID;
+	if (unlikely(!i || S_TYPE(READ_ONCE(i->mode)) == S_IFLNK)) {
+		if (!i || !last || w->flags & WALK_FOLLOW)
+			return FAST_STOP;
+	}
+	if (unlikely(atomic32_load(&next.n->nr_mounts))) {
+		enum fast crossed = fast_cross(w, &next);
+
+		if (crossed != FAST_RESOLVED)
+			return crossed;
+	}
+	*at = next;
+	return FAST_RESOLVED;
+}
+
 /* Goes as far as it can. On FAST_RESOLVED with WALK_PARENT, rest stands at the last component. */
 static answer_t fast_run(struct call *c, struct walk *w, struct position *at)
 {
 	const u32 flags = w->flags;
-	const char *p = at->rest;
 
 	for (;;) {
-		const struct inode *dir = READ_ONCE(at->n->inode), *ci;
-		struct name *child;
-		u32 len, seq;
+		const struct inode *dir = READ_ONCE(at->n->inode);
+		const char *p = at->rest;
+		enum fast step;
+		u32 len;
 		bool last;
 
 		while (*p == '/')
@@ -226,40 +281,15 @@ static answer_t fast_run(struct call *c, struct walk *w, struct position *at)
 			return FAST_STOP;
 		len = component_length(p);
 		last = !p[len] || (flags & WALK_PARENT && only_slashes(p + len));
-		if (unlikely(p[0] == '.' && component_kind(p, len) != COMPONENT_NORMAL))
-			return FAST_STOP;
-		if (unlikely(len > NAME_BYTES_MAX || at->n->sb->flags & SB_VOLATILE))
+		if (unlikely(!fast_component(at, p, len)))
 			return FAST_STOP;
 		if (last && flags & WALK_PARENT)
 			return FAST_RESOLVED;
-		child = name_lookup_fast(at->n, p, len, name_hash(at->n, p, len), &seq);
-		if (!child)
-			return FAST_STOP;
-		ci = READ_ONCE(child->inode);
-		if (unlikely(seq & 1 || atomic32_load_acquire(&at->n->seq) != at->seq))
-			return FAST_INVALID;
-		if (unlikely(!ci || S_TYPE(READ_ONCE(ci->mode)) == S_IFLNK)) {
-			if (!ci || !last || flags & WALK_FOLLOW)
-				return FAST_STOP;
-		}
-		while (unlikely(atomic32_load(&child->nr_mounts))) {
-			struct mount *m = mount_lookup_fast(at->m, child);
-
-			if (!m)
-				break;
-			if (flags & WALK_R(RESOLVE_NO_XDEV))
-				return FAST_STOP;
-			if (atomic32_load_acquire(&child->seq) != seq)
-				return FAST_INVALID;
-			at->m = m;
-			child = m->root;
-			seq = atomic32_load_acquire(&child->seq);
-		}
-		at->n = child;
-		at->seq = seq;
-		p += len;
+		step = fast_step(w, at, len, last);
+		if (unlikely(step != FAST_RESOLVED))
+			return step;
 		/* "name/" at the end: the slow step decides, it knows about links and ENOTDIR. */
-		w->trailing_slash = *p == '/';
+		w->trailing_slash = *at->rest == '/';
 	}
 }
 
@@ -443,6 +473,48 @@ static answer_t walk_jump(struct walk *w, struct path_ref *target, const char *a
 	return 0;
 }
 
+#define LINK_BYTES_MAX 4096u
+
+/* On by a link's text. */
+static answer_t walk_text(struct call *c, struct walk *w, const char *text, const char *after)
+{
+	answer_t a = walk_splice(c, w, text, after);
+
+	return !a && text[0] == '/' ? walk_to_root(c, w) : a;
+}
+
+static answer_t walk_view_link(struct call *c, struct walk *w, struct inode *i, const char *after)
+{
+	struct path_ref target = {};
+	struct text t = {};
+	answer_t a = view_link(i->sb->view, c, i, &t, &target);
+
+	if (a == 1) {
+		a = walk_jump(w, &target, after);
+	} else if (a == 0) {
+		text_putc(&t, 0);
+		a = t.failed ? -ENOMEM : walk_text(c, w, t.data, after);
+	}
+	text_free(&t);
+	return a;
+}
+
+static answer_t walk_fs_link(struct call *c, struct walk *w, struct inode *i, const char *after)
+{
+	char *buf = kmalloc(LINK_BYTES_MAX);
+	answer_t a;
+
+	if (!buf)
+		return call_need_memory(c, LINK_BYTES_MAX);
+	a = fs_readlink(c, i, buf, LINK_BYTES_MAX - 1);
+	if (a >= 0) {
+		buf[a] = 0;
+		a = walk_text(c, w, buf, after);
+	}
+	kfree(buf);
+	return a;
+}
+
 /* Follows the link `name`; `after` is the string behind it. Nothing has changed when it answers a
  * kind. */
 static answer_t walk_link(struct call *c, struct walk *w, struct name *name, const char *after)
@@ -452,40 +524,12 @@ static answer_t walk_link(struct call *c, struct walk *w, struct name *name, con
 
 	if (w->flags & WALK_R(RESOLVE_NO_SYMLINKS) || w->nr_links >= LINKS_MAX)
 		return -ELOOP;
-	if (i->link_target) {
-		bool absolute = i->link_target[0] == '/';
-
-		a = walk_splice(c, w, i->link_target, after);
-		if (!a && absolute)
-			a = walk_to_root(c, w);
-	} else if (i->sb->view) {
-		struct path_ref target = {};
-		struct text t = {};
-
-		a = view_link(i->sb->view, c, i, &t, &target);
-		if (a == 1) {
-			a = walk_jump(w, &target, after);
-		} else if (a == 0) {
-			text_putc(&t, 0);
-			a = t.failed ? -ENOMEM : walk_splice(c, w, t.data, after);
-			if (!a && t.data[0] == '/')
-				a = walk_to_root(c, w);
-		}
-		text_free(&t);
-	} else {
-		char *buf = kmalloc(4096);
-
-		if (!buf)
-			return call_need_memory(c, 4096);
-		a = fs_readlink(c, i, buf, 4095);
-		if (a >= 0) {
-			buf[a] = 0;
-			a = walk_splice(c, w, buf, after);
-			if (!a && buf[0] == '/')
-				a = walk_to_root(c, w);
-		}
-		kfree(buf);
-	}
+	if (i->link_target)
+		a = walk_text(c, w, i->link_target, after);
+	else if (i->sb->view)
+		a = walk_view_link(c, w, i, after);
+	else
+		a = walk_fs_link(c, w, i, after);
 	if (!a) {
 		w->nr_links++;
 		w->trailing_slash = false;
@@ -493,12 +537,61 @@ static answer_t walk_link(struct call *c, struct walk *w, struct name *name, con
 	return a;
 }
 
+/* WALK_PARENT: this component is the last one. 1, or an error. */
+static answer_t walk_stop_before(struct walk *w, const char *p, u32 len)
+{
+	enum walk_last type = WALK_LAST_DOTDOT;
+
+	if (len > NAME_BYTES_MAX)
+		return -ENAMETOOLONG;
+	switch (component_kind(p, len)) {
+	case COMPONENT_NORMAL:
+		type = WALK_LAST_NORMAL;
+		break;
+	case COMPONENT_DOT:
+		type = WALK_LAST_DOT;
+		break;
+	case COMPONENT_DOTDOT:
+		break;
+	}
+	walk_parent_resolved(w, type, p, len);
+	return 1;
+}
+
+static answer_t walk_dots(struct call *c, struct walk *w, const char *p, u32 len)
+{
+	answer_t a = component_kind(p, len) == COMPONENT_DOTDOT ? walk_up(c, w) : 0;
+
+	if (a)
+		return a;
+	w->rest = p + len;
+	w->trailing_slash = true; /* "x/." and "x/.." end at directories anyway */
+	return 0;
+}
+
+/* Takes over the reference of `child`. */
+static answer_t walk_enter(struct walk *w, struct name *child, const char *after)
+{
+	struct path_ref next = {w->at.mount, child};
+
+	mount_get(next.mount);
+	vfs_cross_mounts(&next);
+	if (unlikely(next.mount != w->at.mount && w->flags & WALK_R(RESOLVE_NO_XDEV))) {
+		path_put(&next);
+		return -EXDEV;
+	}
+	path_put(&w->at);
+	w->at = next;
+	w->rest = after;
+	w->trailing_slash = *after == '/';
+	return 0;
+}
+
 /* One component with references. 0: went on; 1: resolved. */
 static answer_t walk_slow(struct call *c, struct walk *w)
 {
 	struct inode *dir = w->at.name->inode;
 	struct name *child;
-	enum component kind;
 	const char *p = w->rest;
 	bool last;
 	u32 len;
@@ -519,25 +612,10 @@ static answer_t walk_slow(struct call *c, struct walk *w)
 		return a;
 	len = component_length(p);
 	last = only_slashes(p + len);
-	kind = component_kind(p, len);
-	if (last && w->flags & WALK_PARENT) {
-		if (len > NAME_BYTES_MAX)
-			return -ENAMETOOLONG;
-		walk_parent_resolved(w,
-			kind == COMPONENT_NORMAL ? WALK_LAST_NORMAL
-			: kind == COMPONENT_DOT  ? WALK_LAST_DOT
-						 : WALK_LAST_DOTDOT,
-			p, len);
-		return 1;
-	}
-	if (kind != COMPONENT_NORMAL) {
-		a = kind == COMPONENT_DOTDOT ? walk_up(c, w) : 0;
-		if (a)
-			return a;
-		w->rest = p + len;
-		w->trailing_slash = true; /* "x/." and "x/.." end at directories anyway */
-		return 0;
-	}
+	if (last && w->flags & WALK_PARENT)
+		return walk_stop_before(w, p, len);
+	if (component_kind(p, len) != COMPONENT_NORMAL)
+		return walk_dots(c, w, p, len);
 	if (len > NAME_BYTES_MAX)
 		return -ENAMETOOLONG;
 	a = vfs_child(c, w->at.name, p, len, &child);
@@ -554,21 +632,7 @@ static answer_t walk_slow(struct call *c, struct walk *w)
 		name_put(child);
 		return a;
 	}
-	{
-		struct path_ref next = {w->at.mount, child};
-
-		mount_get(next.mount);
-		vfs_cross_mounts(&next);
-		if (unlikely(next.mount != w->at.mount && w->flags & WALK_R(RESOLVE_NO_XDEV))) {
-			path_put(&next);
-			return -EXDEV;
-		}
-		path_put(&w->at);
-		w->at = next;
-	}
-	w->rest = p + len;
-	w->trailing_slash = p[len] == '/';
-	return 0;
+	return walk_enter(w, child, p + len);
 }
 
 static answer_t walk_run(struct call *c, struct walk *w, const struct path_ref *start)
