@@ -144,7 +144,7 @@ static answer_t hwrng_read(struct call *c, struct file *f, struct uio *io)
 		done += copied;
 		step += copied;
 		if (copied < (size_t)n || (step >= STEP_BYTES && done < io->total))
-			return fill_pause(c, io, done, copied < (size_t)n);
+			return pause_at(c, io, done, copied < (size_t)n, true);
 	}
 	return (answer_t)done;
 }
