@@ -13,6 +13,7 @@
 #include <core/block.h>
 #include <core/do.h>
 #include <core/node.h>
+#include <core/plant.h>
 #include <kabi/node.h>
 #include <kabi/slots.h>
 
@@ -40,9 +41,13 @@ static struct block_device *device_of(const struct file *f)
 
 static answer_t block_open(struct call *c, struct file *file)
 {
-	struct block_device *b = block_by_rdev(file->inode->rdev);
+	answer_t a = plant_handler(c, PLANT_PLACE_BLOCK);
+	struct block_device *b;
 	int r;
 
+	if (unlikely(a))
+		return a;
+	b = block_by_rdev(file->inode->rdev);
 	if (!b)
 		return -ENXIO;
 	if (file_writable(file) && b->whole->geometry.features & BLOCK_FEATURES_READ_ONLY) {

@@ -1,5 +1,6 @@
 /* Ancillary data: cmsg(3), unix(7). struct cmsghdr is {word length, int level, int type}, aligned
  * to words. Theory in unix.c. */
+#include <core/call.h>
 #include <lib/string.h>
 #include "net_priv.h"
 
@@ -150,6 +151,7 @@ answer_t control_out(struct call *c, struct socket *s, struct socket_packet *p,
 	size_t room = m->control_bytes, used = 0,
 	       cred_bytes = sizeof(struct cmsg) + sizeof(struct socket_credentials);
 	u32 max_fds, nr = 0;
+	s32 fds[64];
 	u8 *buf;
 	answer_t a;
 
@@ -175,8 +177,6 @@ answer_t control_out(struct call *c, struct socket *s, struct socket_packet *p,
 			m->flags_out |= MSG_CTRUNC;
 	}
 	if (p->nr_fds) {
-		s32 fds[64];
-
 		max_fds = room > used + sizeof(struct cmsg)
 				  ? (u32)((room - used - sizeof(struct cmsg)) / sizeof(s32))
 				  : 0;
@@ -187,9 +187,19 @@ answer_t control_out(struct call *c, struct socket *s, struct socket_packet *p,
 			m->flags_out |= MSG_CTRUNC;
 	}
 	used = MIN(used, room);
-	if (used && call_copy_out_partial(c, m->control, buf, used) != used)
-		a = -EFAULT;
 	m->control_bytes = used;
+	if (used && call_copy_out_partial(c, m->control, buf, used) != used) {
+		/* The page went away meanwhile: nothing was given, and the call may run again. */
+		for (u32 i = 0; i < nr; i++) {
+			struct file *f = call_uninstall(c, (u32)fds[i]);
+
+			if (f)
+				file_put(f);
+		}
+		call_effect_recorded(c); /* undone */
+		m->control_bytes = room;
+		a = call_need_user(c, (struct uspan){m->control, room}, true);
+	}
 	kfree(buf);
 	return a;
 }

@@ -109,8 +109,9 @@ static answer_t send_one(struct call *c, struct file *f, struct socket *s, struc
 	a = timed(c, s->send_timeout_ns);
 	if (a)
 		return a;
-	if (call_pin_object(c, &to->obj))
-		return -ENOMEM;
+	a = call_pin_object(c, &to->obj);
+	if (a)
+		return a;
 	return call_wait1(c, &to->wait, EV_OUT | EV_HUP, seq);
 }
 
@@ -149,8 +150,11 @@ answer_t message_send(struct call *c, struct file *f, struct socket_message *m, 
 		if (s->type == SOCK_STREAM && !bytes)
 			break;
 		a = send_one(c, f, s, to, m, flags, p->done, bytes);
-		if (!a)
+		if (!a) {
+			call_effect(c);
 			p->done += bytes;
+			call_effect_recorded(c); /* the frame is the record */
+		}
 	} while (!a && p->done < m->io.total);
 	object_put(&to->obj);
 	if (!a || (!answer_is_kind(a) && p->done))
@@ -225,8 +229,10 @@ static answer_t receive_packet(struct call *c, struct socket *s, struct socket_p
 		return a;
 	if (n < total)
 		m->flags_out |= MSG_TRUNC;
-	if (!(flags & MSG_PEEK))
+	if (!(flags & MSG_PEEK)) {
+		call_effect(c);
 		consume(s, p, total, true);
+	}
 	return flags & MSG_TRUNC ? total : n;
 }
 
@@ -270,12 +276,16 @@ static answer_t receive_stream(struct call *c, struct file *f, struct socket *s,
 			for (u32 i = 0; i < p->nr_fds; i++)
 				file_put(p->fds[i]);
 			p->nr_fds = 0;
+			call_effect(c);
 			consume(s, p, n, false);
 			pr->done += n;
+			call_effect_recorded(c);
 			break;
 		}
+		call_effect(c);
 		consume(s, p, n, false);
 		pr->done += n;
+		call_effect_recorded(c);
 	}
 	return (answer_t)pr->done;
 }

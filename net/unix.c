@@ -14,6 +14,7 @@
  * Failure and recovery: calls made again find queues as they are. Replacement: waiting calls hang
  * on core's waitables. Cost: one copy each way.
  */
+#include <core/call.h>
 #include <kabi/net.h>
 #include <kabi/node.h>
 #include <lib/string.h>
@@ -121,12 +122,13 @@ static answer_t net_socketpair(struct call *c, u32 family, u32 type, u32 protoco
 	}
 	for (u32 i = 0; i < 2; i++) {
 		if (n[i] >= 0)
-			f[i] = files_remove(c->task->files, (u32)n[i]);
+			f[i] = call_uninstall(c, (u32)n[i]);
 		if (f[i])
 			file_put(f[i]);
 		else if (s[i])
 			object_put(&s[i]->obj);
 	}
+	call_effect_recorded(c); /* undone */
 	return a;
 }
 
@@ -143,6 +145,7 @@ static answer_t net_listen(struct call *c, u32 fd, s32 backlog)
 	spin_lock(&s->obj.lock);
 	a = !s->name_len || s->state == SOCKET_CONNECTED ? -EINVAL : 0;
 	if (!a) {
+		call_effect(c);
 		s->state = SOCKET_LISTENING;
 		s->backlog = backlog < 0 || backlog > 4096 ? 4096 : (u32)backlog;
 		s->mine = (struct socket_credentials){group_pid_nr(c->task->group),
@@ -203,6 +206,7 @@ static answer_t net_accept(struct call *c, u32 fd, u64 address, u64 length, u32 
 		return a;
 	}
 	spin_lock(&s->obj.lock);
+	call_effect(c);
 	if (list_linked(&conn->pending_link)) {
 		list_del(&conn->pending_link);
 		s->nr_pending--;
@@ -240,8 +244,9 @@ static answer_t connect_stream(struct call *c, struct file *f, struct socket *s,
 			return a;
 		if (call_interrupted(c))
 			return -ERESTARTSYS;
-		if (call_pin_object(c, &to->obj))
-			return -ENOMEM;
+		a = call_pin_object(c, &to->obj);
+		if (a)
+			return a;
 		return call_wait1(c, &to->wait, EV_OUT | EV_HUP, seq);
 	}
 	conn->mine = to->mine;
@@ -297,6 +302,7 @@ static answer_t net_connect(struct call *c, u32 fd, u64 address, u32 bytes)
 	if (a)
 		return a;
 	if (family == AF_UNSPEC && s->type == SOCK_DGRAM) {
+		call_effect(c);
 		set_datagram_peer(s, nullptr);
 		return 0;
 	}
@@ -310,6 +316,7 @@ static answer_t net_connect(struct call *c, u32 fd, u64 address, u32 bytes)
 	} else if (to->type != SOCK_DGRAM) {
 		a = -EPROTOTYPE;
 	} else {
+		call_effect(c);
 		set_datagram_peer(s, to);
 		s->peer_cred = to->mine;
 	}
@@ -350,6 +357,7 @@ static answer_t net_shutdown(struct call *c, u32 fd, u32 how)
 	if (how > 2)
 		return -EINVAL;
 	spin_lock(&s->obj.lock);
+	call_effect(c);
 	s->shut_read |= how != 1;
 	s->shut_write |= how != 0;
 	peer = s->type != SOCK_DGRAM ? s->peer : nullptr;
@@ -400,6 +408,7 @@ static answer_t timeout_set(struct call *c, ktime_t *to, u64 value, u32 bytes)
 		return a;
 	if (tv[1] < 0 || tv[1] >= 1000000)
 		return -EDOM;
+	call_effect(c);
 	*to = tv[0] < 0 || tv[0] > INT64_MAX / NSEC_PER_SEC - 1
 		      ? 0
 		      : tv[0] * NSEC_PER_SEC + tv[1] * NSEC_PER_USEC;
@@ -436,6 +445,7 @@ static answer_t net_option_set(struct call *c, u32 fd, u32 level, u32 name, u64 
 		return a;
 	switch (name) {
 	case SO_PASSCRED:
+		call_effect(c);
 		s->pass_credentials = v != 0;
 		return 0;
 	case SO_REUSEADDR:
@@ -443,9 +453,11 @@ static answer_t net_option_set(struct call *c, u32 fd, u32 level, u32 name, u64 
 	case SO_KEEPALIVE: /* mean nothing here and are taken, as Linux's AF_UNIX does */
 		return 0;
 	case SO_SNDBUF:
+		call_effect(c);
 		s->send_bytes = buffer_bytes(v, 4608);
 		return 0;
 	case SO_RCVBUF:
+		call_effect(c);
 		s->receive_bytes = buffer_bytes(v, 2304);
 		return 0;
 	case SO_TYPE:

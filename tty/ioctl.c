@@ -106,6 +106,7 @@ static answer_t set_termios(struct call *c, struct tty *t, u64 user, bool two, b
 	if (a)
 		return a;
 	spin_lock(&t->obj.lock);
+	call_effect(c);
 	was_canonical = l_flag(t, TTY_ICANON);
 	was_ixon = i_flag(t, TTY_IXON);
 	t->termios.iflag = u.iflag;
@@ -144,6 +145,7 @@ static answer_t set_winsize(struct call *c, struct tty *t, u64 user)
 		return a;
 	spin_lock(&t->obj.lock);
 	changed = memcmp(&w, &t->winsize, sizeof(w));
+	call_effect(c);
 	t->winsize = w;
 	spin_unlock(&t->obj.lock);
 	if (changed)
@@ -243,6 +245,7 @@ static answer_t pty_ioctl(struct call *c, struct tty *t, bool master, u32 comman
 		a = call_copy_in(c, &v, (vaddr_t)argument, sizeof(v));
 		if (a)
 			return a;
+		call_effect(c);
 		spin_lock(&t->obj.lock);
 		if (command == TIOCSPTLCK)
 			t->locked = v != 0;
@@ -335,10 +338,16 @@ answer_t tty_ioctl(struct call *c, struct file *file, u32 command, u64 argument)
 		return count(c, t, master, command, argument);
 	case TCFLSH:
 		a = master ? 0 : tty_check_background(c, t, SIGTTOU);
-		return a ? a : flush(t, master, argument);
+		if (a)
+			return a;
+		call_effect(c);
+		return flush(t, master, argument);
 	case TCXONC:
 		a = master ? 0 : tty_check_background(c, t, SIGTTOU);
-		return a ? a : flow(t, argument);
+		if (a)
+			return a;
+		call_effect(c);
+		return flow(t, argument);
 	case TCSBRK:
 	case TCSBRKP:
 		a = master ? 0 : tty_check_background(c, t, SIGTTOU);
@@ -346,6 +355,7 @@ answer_t tty_ioctl(struct call *c, struct file *file, u32 command, u64 argument)
 					       anybody hears */
 	case TIOCEXCL:
 	case TIOCNXCL:
+		call_effect(c);
 		return set_exclusive(t, command == TIOCEXCL);
 	case TIOCGEXCL:
 		return out_u32(c, argument, t->exclusive);

@@ -206,12 +206,14 @@ static answer_t take_canonical(struct call *c, struct tty *t, struct uio *io, st
 			*ended = true, eof = 1;
 	}
 	copied = uio_copy_out(c, io, (size_t)p->done, chunk, n);
+	call_effect(c);
 	if (copied == n)
 		t->read.tail += n + eof;
 	else
 		t->read.tail += (u32)copied;
 	spin_unlock(&t->obj.lock);
 	p->done += copied;
+	call_effect_recorded(c);
 	if (copied != n) {
 		*ended = false;
 		return uio_need(c, io, (size_t)p->done, true);
@@ -231,11 +233,13 @@ static answer_t take_raw(struct call *c, struct tty *t, struct uio *io, struct i
 		n++;
 	}
 	copied = uio_copy_out(c, io, (size_t)p->done, chunk, n);
+	call_effect(c);
 	t->read.tail += (u32)copied;
 	if (!l_flag(t, TTY_ICANON))
 		t->canon_head = t->read.head;
 	spin_unlock(&t->obj.lock);
 	p->done += copied;
+	call_effect_recorded(c);
 	return copied == n ? 0 : uio_need(c, io, (size_t)p->done, true);
 }
 
@@ -341,6 +345,7 @@ static answer_t read_master(struct call *c, struct file *file, struct tty *t, st
 	if (n > skip || status) {
 		copied = uio_copy_out(c, io, 0, chunk, n);
 		if (copied == n) {
+			call_effect(c);
 			t->output.tail += n - skip;
 			if (status)
 				t->packet_status = 0;
@@ -412,9 +417,11 @@ static answer_t tty_node_write(struct call *c, struct file *file, struct uio *io
 			return answer_is_kind(a) || !p->done ? a : (answer_t)p->done;
 		}
 		spin_lock(&t->obj.lock);
+		call_effect(c);
 		taken = write_chunk_locked(t, master, chunk, n);
 		spin_unlock(&t->obj.lock);
 		p->done += taken;
+		call_effect_recorded(c);
 		if (master)
 			run_discipline(t);
 		else

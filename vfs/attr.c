@@ -306,10 +306,12 @@ answer_t vfs_ftruncate(struct call *c, u32 fd, s64 bytes)
 }
 
 /* --- cwd and root --- */
-static void fs_context_set(struct fs_context *fs, struct path_ref *which, const struct path_ref *p)
+static void fs_context_set(struct call *c, struct fs_context *fs, struct path_ref *which,
+	const struct path_ref *p)
 {
 	struct path_ref old;
 
+	call_effect(c);
 	path_get(p);
 	spin_lock(&fs->obj.lock);
 	old = *which;
@@ -336,7 +338,7 @@ answer_t vfs_chdir(struct call *c, s32 at, u64 path)
 	if (!a)
 		a = inode_permission(c->ctx, w->inode, MAY_EXEC);
 	if (!a)
-		fs_context_set(c->ctx->fs, &c->ctx->fs->cwd, &w->at);
+		fs_context_set(c, c->ctx->fs, &c->ctx->fs->cwd, &w->at);
 	return walks_end(c, &ws, a);
 }
 
@@ -354,7 +356,7 @@ answer_t vfs_chroot(struct call *c, u64 path)
 	if (!a && !context_capable(c->ctx, CAP_SYS_CHROOT))
 		a = -EPERM;
 	if (!a)
-		fs_context_set(c->ctx->fs, &c->ctx->fs->root, &w->at);
+		fs_context_set(c, c->ctx->fs, &c->ctx->fs->root, &w->at);
 	return walks_end(c, &ws, a);
 }
 

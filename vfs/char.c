@@ -177,6 +177,7 @@ static answer_t kmsg_read(struct call *c, struct file *f, struct uio *io)
 	else if (uio_copy_out(c, io, 0, line, (size_t)len) != (size_t)len)
 		a = uio_need(c, io, 0, true);
 	else {
+		call_effect(c);
 		f->cursor = number;
 		a = len;
 	}
@@ -212,6 +213,7 @@ static answer_t kmsg_write(struct call *c, struct uio *io)
 			skip = i + 1;
 		}
 	}
+	call_effect(c);
 	log_write((enum log_level)level, line + skip, bytes - skip);
 	return (answer_t)io->total;
 }

@@ -47,7 +47,7 @@ static answer_t look_file(struct call *c, struct file *f, s64 pos, u8 *buffer, u
 		u64 index = ((u64)pos + done) >> PAGE_SHIFT;
 		u32 offset = (u32)(((u64)pos + done) & (PAGE_BYTES - 1)),
 		    n = MIN(bytes - done, (u32)PAGE_BYTES - offset);
-		struct frame *frame = memory_page_try(o, index);
+		struct frame *frame = call_page(c, o, index);
 		u8 *page;
 
 		if (!frame)
@@ -203,7 +203,8 @@ static answer_t copy_loop(struct call *c, struct copy *cp, u64 total)
 		p->in_pos += a;
 		p->out_pos += a;
 		p->done += (u64)a;
-		c->runs = 0; /* progress, although this run may end in the next NEED */
+		call_effect_recorded(c); /* the frame is the record */
+		c->runs = 0;             /* progress, although this run may end in the next NEED */
 		if (cp->in->type == NODE_PIPE && cp->kind != COPY_RANGE)
 			return 0; /* splice(2): what was there */
 		if (++steps == 4 && p->done < total) {

@@ -1,4 +1,5 @@
 /* Directory changes: mkdir, mknod, symlink, link, unlink, rename. Theory: vfs/walk.c. */
+#include <core/plant.h>
 #include "vfs_priv.h"
 
 answer_t vfs_may_create(struct call *c, const struct path_ref *dir)
@@ -107,8 +108,10 @@ answer_t vfs_mkdir(struct call *c, s32 at, u64 path, u32 mode)
 	struct name *child;
 	struct walks ws;
 	struct walk *w;
-	answer_t a;
+	answer_t a = plant_handler(c, PLANT_PLACE_VFS);
 
+	if (unlikely(a))
+		return a;
 	walks_begin(c, &ws);
 	w = walk_nr(&ws, 0);
 	a = prepare_new(c, w, 0, at, path, true, &child);

@@ -1,5 +1,6 @@
 /* eventfd, timerfd, signalfd, pidfd (node slot `event`; the body's kind is file->type), memfd.
  * Bodies: core/event.h. */
+#include <core/call.h>
 #include <core/event.h>
 #include <core/task.h>
 #include <kabi/personality.h>
@@ -48,8 +49,10 @@ static answer_t eventfd_read(struct call *c, struct file *f, struct eventfd *e, 
 	if (value) {
 		/* Taken only when the user has it. */
 		copied = uio_copy_out(c, io, 0, &value, 8) == 8;
-		if (copied)
+		if (copied) {
+			call_effect(c);
 			e->count -= value;
+		}
 	}
 	spin_unlock(&e->obj.lock);
 	if (!copied)
@@ -79,8 +82,10 @@ static answer_t eventfd_write(struct call *c, struct file *f, struct eventfd *e,
 		return -EINVAL;
 	spin_lock(&e->obj.lock);
 	ok = ~0ull - e->count > value;
-	if (ok)
+	if (ok) {
+		call_effect(c);
 		e->count += value;
+	}
 	spin_unlock(&e->obj.lock);
 	if (ok) {
 		waitable_wake(&e->readable, EV_IN | EV_RDNORM, 0);
@@ -190,16 +195,14 @@ static answer_t timerfd_read(struct call *c, struct file *f, struct timerfd *t, 
 
 	if (io->total < 8)
 		return -EINVAL;
-	ticks = timerfd_take(t, false);
+	ticks = timerfd_take(t, 0);
 	if (ticks) {
 		if (uio_copy_out(c, io, 0, &ticks, 8) != 8)
 			return uio_need(c, io, 0, true);
-		/* Another reader may have been faster: then there is nothing to take. */
-		ticks = timerfd_take(t, true);
-		if (ticks) {
-			(void)uio_copy_out(c, io, 0, &ticks, 8);
+		/* As many as were told. Another reader may have been faster: then there is nothing
+		 * to take. */
+		if (timerfd_take(t, ticks))
 			return 8;
-		}
 	}
 	if (f->flags & O_NONBLOCK)
 		return -EAGAIN;
@@ -267,30 +270,31 @@ static answer_t signalfd_fault(struct call *c, const struct uio *io, size_t done
 {
 	answer_t a = uio_need(c, io, done, true);
 
-	if (answer_is_kind(a))
+	if (answer_is_kind(a)) {
 		*call_progress(c, u64) = done;
+		call_effect_recorded(c);
+	}
 	return answer_is_kind(a) || !done ? a : (answer_t)done;
 }
 
-/* Dequeueing is the effect: the room in the user's buffer is made sure of first, by writing zeros
- * there. */
+/* Dequeueing is the effect: the record is in the user's buffer before, and is that of the signal
+ * taken, or is written again. */
 static answer_t signalfd_read(struct call *c, struct file *f, struct signalfd *s, struct uio *io)
 {
 	u32 seq = waitable_seq(call_signal_event(c));
 	u8 info[SIGNALFD_BYTES] = {};
 	size_t done = call_frame(c)->live ? *call_progress(c, u64) : 0;
+	struct signal_info si;
 
 	if (io->total < SIGNALFD_BYTES)
 		return -EINVAL;
-	while (io->total - done >= SIGNALFD_BYTES && call_signal_pending(c, s->mask)) {
-		struct signal_info si;
-
+	while (io->total - done >= SIGNALFD_BYTES && signal_peek(s->mask, &si)) {
+		signalfd_info(&si, info);
 		if (uio_copy_out(c, io, done, info, SIGNALFD_BYTES) != SIGNALFD_BYTES)
 			return signalfd_fault(c, io, done);
-		if (!signal_dequeue(s->mask, &si))
-			break;
-		signalfd_info(&si, info);
-		(void)uio_copy_out(c, io, done, info, SIGNALFD_BYTES);
+		if (!signal_dequeue_same(s->mask, &si))
+			continue; /* another thread took it */
+		call_effect(c);
 		done += SIGNALFD_BYTES;
 	}
 	if (done)
@@ -420,6 +424,7 @@ answer_t vfs_seals(struct call *c, u32 fd, u32 add, u32 seals)
 		return -EBUSY;
 	if (seals & F_SEAL_EXEC && f->inode->mode & 0111)
 		seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+	call_effect(c);
 	WRITE_ONCE(o->seals, o->seals | seals);
 	return a;
 }
@@ -465,7 +470,7 @@ answer_t event_node_poll(struct call *c, struct file *f, struct poll_ask *ask)
 		struct timerfd *t = f->obj.body;
 
 		poll_ask_add(ask, &t->fired, EV_IN | EV_RDNORM);
-		return timerfd_take(t, false) ? EV_IN : 0;
+		return timerfd_take(t, 0) ? EV_IN : 0;
 	}
 	case NODE_SIGNAL: {
 		struct signalfd *s = f->obj.body;

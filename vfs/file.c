@@ -86,7 +86,7 @@ static answer_t need_read_pages(struct call *c, struct file *f, u64 index, u64 l
 static size_t read_page(struct call *c, struct memory_object *o, const struct uio *io, size_t done,
 	u64 pos, size_t bytes, bool *absent)
 {
-	struct frame *frame = memory_page_try(o, pos >> PAGE_SHIFT);
+	struct frame *frame = call_page(c, o, pos >> PAGE_SHIFT);
 	u32 offset = (u32)(pos & (PAGE_BYTES - 1));
 	size_t n = 0;
 
@@ -194,8 +194,10 @@ answer_t file_node_read(struct call *c, struct file *f, struct uio *io)
 	}
 	if (a < 0 && !done)
 		return a;
-	if (!io->positioned)
+	if (!io->positioned) {
+		call_effect(c);
 		f->pos = pos;
+	}
 	if (done && unlikely(atime_wanted(f)))
 		inode_touch(f->inode, INODE_ATIME);
 	return (answer_t)done;
@@ -273,7 +275,7 @@ static answer_t write_step(struct call *c, struct file *f, const struct uio *io,
 
 		if (step >= STEP_BYTES)
 			return ANSWER_MORE;
-		frame = memory_page_try(o, index);
+		frame = call_page(c, o, index);
 		if (unlikely(!frame || !page_writable(o, frame))) {
 			if (frame)
 				frame_unpin(frame);
@@ -286,6 +288,7 @@ static answer_t write_step(struct call *c, struct file *f, const struct uio *io,
 		n = uio_copy_in(c, io, t->done, page + offset, bytes);
 		page_end(frame, page);
 		if (n) {
+			call_effect(c);
 			memory_page_mark_dirty(o, frame);
 			t->done += n;
 			t->pos += (s64)n;
@@ -323,6 +326,7 @@ static answer_t write_begin(struct call *c, struct file *f, const struct uio *io
 static answer_t write_end(struct call *c, struct file *f, const struct uio *io,
 	const struct transfer *t)
 {
+	call_effect(c);
 	if (!io->positioned)
 		f->pos = t->pos;
 	if (t->done)
@@ -370,6 +374,7 @@ answer_t file_node_write(struct call *c, struct file *f, struct uio *io)
 	if (unlikely(answer_is_kind(a))) {
 		if (t == &local)
 			*call_progress(c, struct transfer) = local;
+		call_effect_recorded(c);
 		return a == ANSWER_MORE ? call_more(c) : a;
 	}
 	if (a < 0 && !t->done)
@@ -379,6 +384,7 @@ answer_t file_node_write(struct call *c, struct file *f, struct uio *io)
 		     !(i->sb->flags & SB_NAMES_RESIDENT) && a > 0)) {
 		if (t == &local)
 			*call_progress(c, struct transfer) = local;
+		call_effect_recorded(c);
 		c->op_args[0] = (word_t)f;
 		c->op_args[1] = !(f->flags & (O_SYNC & ~O_DSYNC));
 		return call_do(c, DO_SYNC_FILE, true);
@@ -587,6 +593,7 @@ answer_t file_node_readdir(struct call *c, struct file *f, struct dirent_sink *s
 		}
 		return a;
 	}
+	call_effect(c);
 	f->pos = (s64)(cursor + 2);
 	if (unlikely(atime_wanted(f)))
 		inode_touch(dir, INODE_ATIME);

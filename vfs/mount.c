@@ -160,6 +160,7 @@ static answer_t do_remount(struct call *c, struct walk *w, u32 ms, const char *o
 		flags &= ~MNT_RDONLY; /* the superblock says it */
 		flags |= ms & MS_RDONLY ? MNT_RDONLY : 0;
 	}
+	call_effect(c);
 	WRITE_ONCE(m->flags, flags | (m->flags & MNT_INTERNAL));
 	return 0;
 }

@@ -6,6 +6,7 @@
  * the lock. Writes up to PIPE_BUF are one piece: they wait until all of it fits.
  */
 #include <arch/mmu.h>
+#include <core/call.h>
 #include <core/pipe.h>
 #include <core/task.h>
 #include "vfs_priv.h"
@@ -131,6 +132,7 @@ answer_t vfs_pipe(struct call *c, u64 fds, u32 flags)
 		for (u32 i = 0; i < 2; i++)
 			if ((f[i] = call_uninstall(c, (u32)fd[i])))
 				file_put(f[i]);
+		call_effect_recorded(c); /* undone */
 		return call_need_user(c, (struct uspan){(vaddr_t)fds, sizeof(fd)}, true);
 	}
 	return 0;
@@ -208,6 +210,8 @@ answer_t pipe_node_read(struct call *c, struct file *f, struct uio *io)
 		if (freed)
 			frame_free(freed, 0);
 		done += n;
+		if (n)
+			call_effect(c);
 		/* A page became free, or a small write that waits for room may fit now. */
 		if (n && (was_full || !READ_ONCE(p->used)))
 			waitable_wake(&p->writable, EV_OUT | EV_WRNORM, 0);
@@ -216,8 +220,10 @@ answer_t pipe_node_read(struct call *c, struct file *f, struct uio *io)
 		if (fault) {
 			answer_t a = uio_need(c, io, done, true);
 
-			if (answer_is_kind(a))
+			if (answer_is_kind(a)) {
 				call_progress(c, struct pipe_progress)->done = done;
+				call_effect_recorded(c);
+			}
 			if (answer_is_kind(a) || !done)
 				return a;
 		}
@@ -320,6 +326,7 @@ static answer_t write_blocked(struct call *c, struct file *f, struct pipe *p, co
 	if (call_interrupted(c))
 		return done ? (answer_t)done : -ERESTARTSYS;
 	call_progress(c, struct pipe_progress)->done = done;
+	call_effect_recorded(c);
 	return call_wait1(c, &p->writable, EV_OUT | EV_ERR, seq);
 }
 
@@ -385,6 +392,8 @@ answer_t pipe_node_write(struct call *c, struct file *f, struct uio *io)
 
 		done += n;
 		step += n;
+		if (n)
+			call_effect(c);
 		if (n && (was_empty || done == io->total))
 			waitable_wake(&p->readable, EV_IN | EV_RDNORM, 0);
 		switch (why) {
@@ -402,13 +411,16 @@ answer_t pipe_node_write(struct call *c, struct file *f, struct uio *io)
 			{
 				answer_t a = uio_need(c, io, done, false);
 
-				if (answer_is_kind(a))
+				if (answer_is_kind(a)) {
 					call_progress(c, struct pipe_progress)->done = done;
+					call_effect_recorded(c);
+				}
 				return a < 0 && !answer_is_kind(a) && done ? (answer_t)done : a;
 			}
 		}
 		if (step >= 65536 && done < io->total) {
 			call_progress(c, struct pipe_progress)->done = done;
+			call_effect_recorded(c);
 			return call_more(c);
 		}
 	}

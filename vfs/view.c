@@ -54,8 +54,10 @@ answer_t view_node_read(struct call *c, struct file *f, struct uio *io)
 			(void)call_progress(c, u64);
 		return a;
 	}
-	if (!io->positioned)
+	if (!io->positioned) {
+		call_effect(c);
 		f->pos = pos + (s64)n;
+	}
 	return (answer_t)n;
 }
 
@@ -78,6 +80,8 @@ answer_t view_node_write(struct call *c, struct file *f, struct uio *io)
 	buf[bytes] = 0;
 	a = view_store(f->inode->sb->view, c, f->inode, buf, (u32)bytes, (u64)pos);
 	kfree(buf);
+	if (a > 0)
+		call_effect(c);
 	if (a > 0 && !io->positioned)
 		f->pos = pos + a;
 	return a;

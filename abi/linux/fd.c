@@ -473,7 +473,7 @@ struct dents { /* record-owned */
 	u32 used;
 	s32 error;
 	bool filled;
-	u64 cursor_before;
+	s64 pos_before;
 	u8 entries[] __aligned(8);
 };
 struct dirent64_head {
@@ -512,7 +512,7 @@ static answer_t list_directory(struct call *c, bool old)
 	if (!d->filled) {
 		struct dirent_sink sink = {.buffer = d->entries, .size = bytes};
 
-		d->cursor_before = file->cursor;
+		d->pos_before = file->pos;
 		a = node_readdir(file->slot, c, file, &sink);
 		if (answer_is_kind(a) || (a < 0 && !sink.used))
 			return a;
@@ -526,7 +526,7 @@ static answer_t list_directory(struct call *c, bool old)
 	}
 	a = call_copy_out(c, c->args[1], d->entries, d->used);
 	if (a == -EFAULT)
-		file->cursor = d->cursor_before;
+		file->pos = d->pos_before;
 	return a ? a : (answer_t)d->used;
 }
 

@@ -1,6 +1,7 @@
 /* The system as a whole: names, memory and load figures, random bytes, prctl, reboot, host name. */
 #include <core/hwrng.h>
 #include <core/log_ring.h>
+#include <core/plant.h>
 #include <core/random.h>
 #include <core/version.h>
 #include <kabi/tty.h>
@@ -27,6 +28,7 @@ answer_t sys_uname(struct call *c)
 		.version = UNAME_VERSION,
 		.machine = ABI_MACHINE};
 
+	abi_try(plant_handler(c, PLANT_PLACE_ABI));
 	copy_name(u.nodename, ns, ns->node_name);
 	copy_name(u.domainname, ns, ns->domain_name);
 	if (c->ctx->personality &

@@ -336,8 +336,10 @@ answer_t sys_timer_create(struct call *c)
 	/* Where the number cannot go out, there was no timer: nobody else can have seen it, and the
 	 * next run makes it again. */
 	a = abi_copy_out(c, c->args[2], &out);
-	if (a)
+	if (a) {
 		posix_timer_delete((s32)id);
+		call_effect_recorded(c); /* undone */
+	}
 	return a;
 }
 

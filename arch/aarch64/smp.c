@@ -8,6 +8,7 @@
  *
  * Failure: a CPU that does not answer within a second stays off: -ETIMEDOUT.
  */
+#include <core/plant.h>
 #include <core/cpu.h>
 #include <core/log.h>
 #include <core/task.h>
@@ -52,6 +53,7 @@ static bool a64_wait_online(u32 cpu)
 
 int arch_cpu_start(u32 cpu, struct task *idle, void *stack_top)
 {
+	plant_here(PLANT_PLACE_ARCH);
 	if (cpu >= a64_dt.nr_cpus || !cpu_data[cpu])
 		return -EIO;
 	a64_cpus[cpu].data = cpu_data[cpu];

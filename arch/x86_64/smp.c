@@ -8,6 +8,7 @@
  *
  * Failure: a CPU that does not answer within a second stays off: -ETIMEDOUT.
  */
+#include <core/plant.h>
 #include <core/cpu.h>
 #include <core/log.h>
 #include <core/task.h>
@@ -78,6 +79,7 @@ int arch_cpu_start(u32 cpu, struct task *idle, void *stack_top)
 	struct x86_trampoline_args *args;
 	u32 id;
 
+	plant_here(PLANT_PLACE_ARCH);
 	if (!x86_trampoline || cpu >= x86_acpi.nr_cpus || !x86_cpus[cpu].tables || !cpu_data[cpu])
 		return -EIO;
 	id = x86_cpus[cpu].apic_id;

@@ -295,12 +295,19 @@ void x86_trap_kernel(struct arch_regs *regs, u32 vector, word_t error)
 	if (vector == EXCEPTION_PROTECTION && x86_fixup(regs))
 		return;
 	if (vector == EXCEPTION_OPCODE) {
-		u8 code[4] = {};
+		u8 code[4] = {}, before[6] = {};
 
 		arch_copy_from_kernel_nofault(code, (const void *)regs->ip, sizeof(code));
+		arch_copy_from_kernel_nofault(before, (const void *)(regs->ip - sizeof(before)),
+			sizeof(before));
 		/* ud1 with an operand byte: Clang's -fsanitize-trap (67 0f b9 40 NN) */
 		if (code[0] == 0x67 && code[1] == 0x0f && code[2] == 0xb9)
 			trap_kernel_exception(regs, "sanitizer trap", code[3], regs->ip);
+		/* KCFI: add -4(function),%r10d; je over the ud2 */
+		if (code[0] == 0x0f && code[1] == 0x0b && (before[0] & 0xfe) == 0x44 &&
+			before[1] == 0x03 && before[4] == 0x74 && before[5] == 0x02)
+			trap_kernel_exception(regs, "indirect call of a function of another type",
+				0, regs->ip);
 		if (code[0] == 0x0f && code[1] == 0x0b)
 			trap_kernel_exception(regs, "trap instruction (check failed)", 0, regs->ip);
 	}

@@ -11,24 +11,41 @@
 #define STRING_PIECE_BYTES 64u
 
 static u32 rerun_every; /* rerun=N on the command line; 0: off */
-static atomic32_t rerun_count;
+static atomic32_t rerun_count, rerun_injected;
 
 void call_rerun_set(u32 every)
 {
 	rerun_every = every;
 }
 
-bool call_rerun_inject(struct call *c)
+void call_rerun_count(u32 *every, u32 *injected)
 {
+	*every = rerun_every;
+	*injected = atomic32_load(&rerun_injected);
+}
+
+bool call_rerun_inject(struct call *c, u64 what)
+{
+	u64 bit;
+
 	if (likely(!rerun_every))
 		return false;
-	if (++c->inject_step <= c->inject_done)
+	bit = 1ull << (what * 0x9e3779b97f4a7c15ull >> 58);
+	if (c->injected & bit || atomic32_fetch_add(&rerun_count, 1) % rerun_every)
 		return false;
-	if (atomic32_fetch_add(&rerun_count, 1) % rerun_every)
-		return false;
-	c->inject_done = c->inject_step;
+	c->injected |= bit;
+	atomic32_fetch_add(&rerun_injected, 1);
 	c->dirty = true;
+	if (c->runs) /* core made this run end, not the handler */
+		c->runs--;
 	return true;
+}
+
+struct frame *call_page(struct call *c, struct memory_object *o, u64 index)
+{
+	if (unlikely(call_rerun_inject(c, (word_t)o + index)))
+		return nullptr;
+	return memory_page_try(o, index);
 }
 
 static inline void no_fault_begin(void)
@@ -52,7 +69,7 @@ size_t call_copy_in_partial(struct call *c, void *dst, vaddr_t user, size_t byte
 	}
 	if (unlikely(!user_range_ok(user, bytes)))
 		return 0;
-	if (unlikely(call_rerun_inject(c)))
+	if (unlikely(call_rerun_inject(c, user)))
 		return 0;
 	no_fault_begin();
 	left = arch_copy_from_user(dst, (const void __user *)user, bytes);
@@ -70,7 +87,7 @@ size_t call_copy_out_partial(struct call *c, vaddr_t user, const void *src, size
 	}
 	if (unlikely(!user_range_ok(user, bytes)))
 		return 0;
-	if (unlikely(call_rerun_inject(c)))
+	if (unlikely(call_rerun_inject(c, user)))
 		return 0;
 	no_fault_begin();
 	left = arch_copy_to_user((void __user *)user, src, bytes);

@@ -56,6 +56,38 @@ static const char *state_name(enum task_state s)
 	return "?";
 }
 
+/* What a core operation that sleeps with its own frames is doing; those that do not are not named.
+ */
+static const char *operation_name(enum call_do_op op)
+{
+	switch ((u32)op) {
+	case DO_EXEC:
+		return "exec";
+	case DO_CLONE:
+		return "clone";
+	case DO_WAIT:
+		return "a child";
+	case DO_SIGNAL_WAIT:
+		return "a signal";
+	case DO_FUTEX:
+	case DO_FUTEX_WAITV:
+		return "a futex";
+	case DO_SYNC_FILE:
+	case DO_SYNC_SUPER:
+	case DO_SYNC_ALL:
+	case DO_MSYNC:
+		return "write-back";
+	case DO_MOUNT:
+	case DO_UMOUNT:
+		return "mounting";
+	case DO_EXIT:
+	case DO_EXIT_GROUP:
+		return "its end";
+	default:
+		return nullptr;
+	}
+}
+
 /* What is written, and how long it would be with room for all. */
 struct line {
 	char *buf;
@@ -73,7 +105,10 @@ static __printf(2, 3) void add(struct line *l, const char *format, ...)
 	va_end(args);
 }
 
-static void add_pins(struct line *l, const struct call *c)
+/* WHY no sanitizer: a nested record is on its task's stack, which may move on meanwhile. */
+#define reads_foreign __attribute__((no_sanitize("kernel-address")))
+
+static reads_foreign void add_pins(struct line *l, const struct call *c)
 {
 	for (u32 i = 0; i < MIN(READ_ONCE(c->nr_pins), (u8)CALL_PINS_MAX); i++) {
 		const struct object *o = READ_ONCE(c->pins[i].object);
@@ -89,7 +124,7 @@ static void add_pins(struct line *l, const struct call *c)
 	}
 }
 
-static void add_holds(struct line *l, const struct call *c)
+static reads_foreign void add_holds(struct line *l, const struct call *c)
 {
 	for (u32 i = 0; i < MIN(READ_ONCE(c->nr_holds), (u8)CALL_HOLDS_MAX); i++)
 		if (!c->holds[i].held)
@@ -97,26 +132,38 @@ static void add_holds(struct line *l, const struct call *c)
 				(unsigned long long)c->holds[i].object_id);
 }
 
+static reads_foreign void add_record(struct line *l, const struct task *t, const struct call *c)
+{
+	const char *operation = c->op_now ? operation_name(READ_ONCE(c->op)) : nullptr;
+	u32 nr_waits = READ_ONCE(c->nr_waits);
+
+	if (c->nr != ~0u)
+		add(l, ", system call %u", c->nr);
+	if (operation)
+		add(l, ", for %s", operation);
+	if (nr_waits)
+		add(l, ", for any of %u events", nr_waits);
+	if (c == &t->call && c->inline_paths & 1)
+		add(l, ", path %.*s", (int)MIN(READ_ONCE(c->path_len[0]), CALL_PATH_INLINE_BYTES),
+			c->path_inline[0]);
+	grace_read_begin(); /* what it unpins meanwhile is freed after this */
+	add_pins(l, c);
+	grace_read_end();
+	add_holds(l, c);
+	if (c->deadline_ns != KTIME_MAX)
+		add(l, ", until %lld.%09lld", (long long)(c->deadline_ns / NSEC_PER_SEC),
+			(long long)(c->deadline_ns % NSEC_PER_SEC));
+}
+
 int call_describe_wait(struct task *t, char *buf, size_t size)
 {
 	const struct call *c = READ_ONCE(t->call_now);
 	enum task_state state = READ_ONCE(t->state);
 	struct line l = {buf, size, 0};
-	u32 nr_waits;
 
 	add(&l, "%s: %s", t->comm, state_name(state));
-	if (state != TASK_RUNNABLE && c) {
-		if (c->nr != ~0u)
-			add(&l, ", system call %u", c->nr);
-		nr_waits = READ_ONCE(c->nr_waits);
-		if (nr_waits)
-			add(&l, ", for any of %u events", nr_waits);
-		add_pins(&l, c);
-		add_holds(&l, c);
-		if (c->deadline_ns != KTIME_MAX)
-			add(&l, ", until %lld.%09lld", (long long)(c->deadline_ns / NSEC_PER_SEC),
-				(long long)(c->deadline_ns % NSEC_PER_SEC));
-	}
+	if (state != TASK_RUNNABLE && state != TASK_DEAD && c)
+		add_record(&l, t, c);
 	add(&l, "\n");
 	return l.len;
 }

@@ -328,8 +328,11 @@ static answer_t perform(struct call *c)
 
 answer_t call_perform(struct call *c)
 {
-	answer_t a = perform(c);
+	answer_t a;
 
+	c->op_now = true;
+	a = perform(c);
+	c->op_now = false;
 	if (!c->op_again)
 		return a;
 	c->op_result = a;

@@ -115,6 +115,10 @@ void call_begin(struct call *c, u32 flags)
 	c->ctx = t->context;
 	c->outer = t->call_now;
 	t->call_now = c;
+#if UMKA_DEBUG
+	c->outer_in_module = t->in_module;
+	t->in_module = 0;
+#endif
 	for (struct call *o = c->outer; o; o = o->outer)
 		depth++;
 	BUG_ON(depth > 12); /* calls.md: at most 8 deep for what replaceable code causes; core's own
@@ -128,6 +132,9 @@ void call_end(struct call *c)
 	c->nr_pins = 0;
 	c->inline_paths = 0;
 	current->call_now = c->outer;
+#if UMKA_DEBUG
+	current->in_module = c->outer_in_module;
+#endif
 }
 
 /* The record of a new task. */

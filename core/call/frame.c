@@ -62,6 +62,12 @@ answer_t call_leave(struct call *c, answer_t a)
 	if (unlikely(a == ANSWER_WAIT_SLOT && !c->waiting_on))
 		c->waiting_on = f->slot;
 	if (likely(!answer_is_kind(a))) {
+#if UMKA_DEBUG
+		/* What it changed is the caller's to record from now on, should that answer a kind.
+		 */
+		if (f->effect && a >= 0)
+			f[-1].effect = 1;
+#endif
 		if (unlikely(f->live | c->nr_holds | f->effect))
 			frame_end(c, f);
 	}
@@ -70,8 +76,16 @@ answer_t call_leave(struct call *c, answer_t a)
 }
 
 #if UMKA_DEBUG
+static atomic32_t effects_seen;
+
+u32 call_effects_seen(void)
+{
+	return atomic32_load(&effects_seen);
+}
+
 void call_effect(struct call *c)
 {
+	atomic32_fetch_add(&effects_seen, 1);
 	call_frame(c)->effect = 1;
 	c->dirty = true;
 }
@@ -79,9 +93,16 @@ void call_effect_recorded(struct call *c)
 {
 	call_frame(c)->effect = 0;
 }
+void call_effect_here(void)
+{
+	if (current->in_module && !this_cpu()->irq_depth)
+		call_effect(current->call_now);
+}
 /* CALL-I5: every frame that answered a kind has recorded what it changed. */
 void call_check_effects(struct call *c, answer_t a)
 {
+	if (a == ANSWER_DO && !c->op_again) /* the operation ends the call: no run will miss it */
+		return;
 	for (u32 i = 0; i < CALL_LEVELS_MAX; i++)
 		if (c->frames[i].effect)
 			panic("effect lost: call %d level %u method %u answered kind %d",
@@ -89,11 +110,13 @@ void call_check_effects(struct call *c, answer_t a)
 }
 #endif
 
-int call_pin_object(struct call *c, struct object *o)
+answer_t call_pin_object(struct call *c, struct object *o)
 {
 	for (u32 i = 0; i < c->nr_pins; i++)
 		if (c->pins[i].object == o && c->pins[i].owned)
 			return 0;
+	if (unlikely(call_rerun_inject(c, (word_t)o)))
+		return call_need_memory(c, 1);
 	if (c->nr_pins == CALL_PINS_MAX)
 		return -ENOMEM;
 	object_get(o);
@@ -235,5 +258,5 @@ void call_finish(struct call *c, answer_t a)
 	c->sigmask_applied = false;
 	c->op_done = false;
 	c->waiting_on = nullptr;
-	c->inject_step = c->inject_done = 0;
+	c->injected = 0;
 }

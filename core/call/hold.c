@@ -75,7 +75,7 @@ static bool hold_one(struct call *c, enum excl_class class, struct exclusion *e,
 	if (e->container)
 		object_get(e->container);
 	c->dirty = true;
-	h->held = !call_rerun_inject(c) && exclusion_try(e, c, shared);
+	h->held = !call_rerun_inject(c, (word_t)e) && exclusion_try(e, c, shared);
 	return h->held;
 }
 

@@ -348,7 +348,6 @@ answer_t call_serve(struct call *c, answer_t a)
 {
 	c->level = 0;
 	c->dirty = true;
-	c->inject_step = 0;
 	call_pin_all(c);
 #if UMKA_DEBUG
 	call_check_effects(c, a);

@@ -5,6 +5,7 @@
 #include <core/irq.h>
 #include <core/log.h>
 #include <core/mm.h>
+#include <core/plant.h>
 #include <core/pci.h>
 #include <core/random.h>
 #include <core/time.h>
@@ -328,6 +329,11 @@ static void service_delay_ns(struct kabi_ctx *ctx, u32 duration)
 		arch_cpu_relax();
 }
 
+static u32 service_plant(struct kabi_ctx *ctx, enum plant_place place, u64 *memory)
+{
+	return plant_component(place, memory);
+}
+
 static void service_memory_barrier(struct kabi_ctx *ctx)
 {
 	static atomic32_t word;
@@ -355,6 +361,7 @@ static const struct kernel_services_vtable services = {
 	.random = service_random,
 	.delay_ns = service_delay_ns,
 	.memory_barrier = service_memory_barrier,
+	.plant = service_plant,
 };
 
 const void *component_services(void)

@@ -3,6 +3,7 @@
  * as arguments or environment. */
 #include <core/cmdline.h>
 #include <core/log.h>
+#include <core/plant.h>
 #include <core/cpu.h>
 #include <lib/string.h>
 
@@ -96,6 +97,10 @@ static bool parse_text_word(const char *name, const char *value)
 		b->console = value;
 	else if (!strcmp(name, "isolation"))
 		b->isolation_off = !strcmp(value, "off");
+#if UMKA_DEBUG
+	else if (!strcmp(name, "plant"))
+		plant_set(value);
+#endif
 	else
 		return false;
 	return true;

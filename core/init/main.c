@@ -20,6 +20,7 @@
 #include <core/mm.h>
 #include <core/node.h>
 #include <core/pci.h>
+#include <core/plant.h>
 #include <core/sched.h>
 #include <core/symbols.h>
 #include <core/task.h>
@@ -185,6 +186,7 @@ static void init_thread(void *arg)
 	firmware_start();
 	devices_probe();
 	init_open_console();
+	plant_here(PLANT_PLACE_CORE);
 	if (boot_parameters.arch_test)
 		arch_test_main();
 	log_info("first program at %lld us\n", (long long)(time_monotonic_ns() / NSEC_PER_USEC));

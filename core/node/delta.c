@@ -95,7 +95,9 @@ static answer_t service_block_view(struct kabi_ctx *ctx, u64 block, u32 tracked,
 			return error;
 		if (w->nr_views == WORK_VIEWS)
 			return -EIO;
-		d = block_cache_get(v->sb->block_cache, block);
+		d = call_rerun_inject(v->call, (word_t)v->sb->block_cache + block)
+			    ? nullptr
+			    : block_cache_get(v->sb->block_cache, block);
 		if (!d)
 			return -EAGAIN;
 		w->views[w->nr_views++] = (struct work_view){block, d, tracked != 0};
@@ -779,7 +781,9 @@ static answer_t invoke_act(struct fs_invoke *v, answer_t a)
 			return call_need_blocks(v->call, v->sb, BLOCK_CACHE_COMMIT, 1);
 		return a;
 	}
-	if (call_rerun_inject(v->call))
+	if (call_rerun_inject(v->call,
+		    (word_t)v->sb +
+			    READ_ONCE(((const struct fs_delta_head *)v->work->answer)->used)))
 		return call_need_memory(v->call, 1);
 	d = fs_delta_apply(v);
 	return d ? d : a;

@@ -22,6 +22,7 @@
  * Cost: a wake is one list insertion per item; a report is one poll per ready item.
  */
 #include <lib/string.h>
+#include <core/call.h>
 #include <core/epoll.h>
 #include <core/log.h>
 #include "node_priv.h"
@@ -146,6 +147,7 @@ int epoll_insert(struct epoll *ep, struct file *file, u32 fd, u32 events, u64 da
 	if (!error && find_locked(ep, file, fd))
 		error = -EEXIST;
 	if (!error) {
+		call_effect_here();
 		insert_locked(ep, item);
 		spin_lock(&file->obj.lock);
 		list_add_tail(&file->epolls, &item->in_file);
@@ -201,6 +203,7 @@ void epoll_modify(struct epoll_item *item, u32 events, u64 data)
 {
 	word_t irq = spin_lock_irqsave(&item->ep->ready_lock);
 
+	call_effect_here();
 	item->events = events;
 	item->data = data;
 	spin_unlock_irqrestore(&item->ep->ready_lock, irq);
@@ -260,6 +263,7 @@ void epoll_remove(struct epoll_item *item)
 {
 	if (!item_unlink(item))
 		return;
+	call_effect_here();
 	item_silence(item);
 	epoll_item_put(item);
 }

@@ -1,5 +1,6 @@
 /* Bodies of event nodes: life, and what needs core's task and time services. Locks: obj.lock
  * (LOCK_LEVEL_NODE). */
+#include <core/call.h>
 #include <core/event.h>
 #include <core/task.h>
 #include "node_priv.h"
@@ -38,20 +39,23 @@ void timerfd_expired(struct timerfd *t)
 	waitable_wake(&t->fired, EV_IN | EV_RDNORM, 0);
 }
 
-u64 timerfd_take(struct timerfd *t, bool consume)
+u64 timerfd_take(struct timerfd *t, u64 told)
 {
 	ktime_t now = time_monotonic_ns(), rearm = 0;
 	u64 ticks = 0;
 
 	spin_lock(&t->obj.lock);
-	if (t->armed && now >= t->next_ns) {
+	if (t->armed && now >= t->next_ns)
 		ticks = t->interval_ns ? (u64)(now - t->next_ns) / (u64)t->interval_ns + 1 : 1;
-		if (consume && t->interval_ns)
-			rearm = t->next_ns += (ktime_t)ticks * t->interval_ns;
-		else if (consume)
-			t->armed = false;
-	}
+	if (told > ticks)
+		ticks = 0;
+	else if (told && t->interval_ns)
+		rearm = t->next_ns += (ktime_t)told * t->interval_ns;
+	else if (told)
+		t->armed = false;
 	spin_unlock(&t->obj.lock);
+	if (told && ticks)
+		call_effect_here();
 	if (rearm)
 		timer_start(&t->timer, rearm);
 	return ticks;
@@ -59,6 +63,7 @@ u64 timerfd_take(struct timerfd *t, bool consume)
 
 void timerfd_set(struct timerfd *t, ktime_t next_monotonic_ns, ktime_t interval_ns)
 {
+	call_effect_here();
 	timer_cancel(&t->timer);
 	spin_lock(&t->obj.lock);
 	t->armed = next_monotonic_ns != KTIME_MAX;

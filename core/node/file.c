@@ -228,8 +228,10 @@ u64 call_rlimit(const struct call *c, u32 which)
 }
 void call_signal(struct call *c, s32 signo)
 {
-	if (!(c->flags & CALLF_KERNEL))
-		signal_send_kernel(c->task, signo);
+	if (c->flags & CALLF_KERNEL)
+		return;
+	call_effect(c);
+	signal_send_kernel(c->task, signo);
 }
 struct files *call_files(struct call *c)
 {

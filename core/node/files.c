@@ -6,6 +6,7 @@
  */
 #include <lib/bitmap.h>
 #include <lib/string.h>
+#include <core/call.h>
 #include <core/log.h>
 #include <core/task.h>
 #include <kabi/node.h>
@@ -109,6 +110,7 @@ sword_t files_install(struct files *f, struct file *file, u32 min, bool cloexec,
 			fd = -ENOMEM;
 	} while (fd >= 0);
 	if (fd >= 0) {
+		call_effect_here();
 		bitmap_set(f->open_map, (size_t)fd);
 		f->table[fd].cloexec = cloexec;
 		f->table[fd].rights = ~0u;
@@ -131,6 +133,7 @@ int files_install_at(struct files *f, struct file *file, u32 fd, bool cloexec,
 	spin_lock(&f->obj.lock);
 	error = files_grow(f, fd);
 	if (!error) {
+		call_effect_here();
 		*replaced = f->table[fd].file;
 		bitmap_set(f->open_map, fd);
 		f->table[fd].cloexec = cloexec;
@@ -167,6 +170,7 @@ struct file *files_remove(struct files *f, u32 fd)
 	if (fd < f->capacity) {
 		file = f->table[fd].file;
 		if (file) {
+			call_effect_here();
 			ptr_store_release(&f->table[fd].file, (struct file *)nullptr);
 			bitmap_clear(f->open_map, fd);
 			if (fd < f->next_hint)
@@ -194,6 +198,7 @@ int files_cloexec_set(struct files *f, u32 fd, bool on)
 
 	spin_lock(&f->obj.lock);
 	if (fd < f->capacity && f->table[fd].file) {
+		call_effect_here();
 		f->table[fd].cloexec = on;
 		error = 0;
 	}

@@ -36,7 +36,7 @@ static answer_t edge_page(struct call *c, struct inode *i, u64 offset)
 
 	if (!(offset & (i->sb->block_bytes - 1)) || offset >= inode_size(i))
 		return 0;
-	f = memory_page_try(i->pages, index);
+	f = call_page(c, i->pages, index);
 	if (!f)
 		return call_need_pages(c, NEED_PAGES_WRITE, i->pages, index, 1);
 	memory_page_mark_dirty(i->pages, f);
@@ -91,6 +91,7 @@ answer_t fs_setattr(struct call *c, struct inode *i, const struct fs_attr *attr)
 			if (answer_is_error(a))
 				return a;
 		}
+		call_effect(c);
 		attr_store(i, attr);
 		return 0;
 	}
@@ -113,6 +114,7 @@ answer_t fs_setattr(struct call *c, struct inode *i, const struct fs_attr *attr)
 		if (answer_is_error(a))
 			return a;
 	}
+	call_effect(c);
 	attr_store(i, attr);
 	return 0;
 }
@@ -148,8 +150,10 @@ answer_t fs_fallocate(struct call *c, struct inode *i, u32 mode, u64 offset, u64
 
 	if (i->sb->view || !i->pages)
 		return -EOPNOTSUPP;
-	if (sb_names_resident(i->sb))
+	if (sb_names_resident(i->sb)) {
+		call_effect(c);
 		return resident_fallocate(i, mode, offset, bytes);
+	}
 	if (mode & FALLOC_FL_PUNCH_HOLE && mode & FALLOC_FL_KEEP_SIZE) {
 		a = edge_page(c, i, offset);
 		if (!a)
@@ -163,6 +167,8 @@ answer_t fs_fallocate(struct call *c, struct inode *i, u32 mode, u64 offset, u64
 		return a;
 	fs_inode_view(&v, i, &f);
 	a = fs_invoke_end(&v, filesystem_fallocate(i->sb->fs, &v.ctx, &f, mode, offset, bytes));
+	if (!answer_is_error(a))
+		call_effect(c);
 	if (!answer_is_error(a) && !(mode & FALLOC_FL_KEEP_SIZE) && offset + bytes > inode_size(i))
 		memory_object_truncate(i->pages, offset + bytes);
 	return a;
@@ -261,8 +267,11 @@ answer_t fs_xattr_get(struct call *c, struct inode *i, const char *name, void *b
 	struct fs_inode f;
 	answer_t a;
 
-	if (i->sb->view || fs_invoke_begin(&v, c, i->sb))
+	if (i->sb->view)
 		return -EOPNOTSUPP;
+	a = fs_invoke_begin(&v, c, i->sb);
+	if (a)
+		return a;
 	fs_inode_view(&v, i, &f);
 	a = fs_invoke_end(&v, filesystem_xattr_get(i->sb->fs, &v.ctx, &f, name, (u32)strlen(name),
 				      buf, (u32)size));
@@ -274,12 +283,19 @@ answer_t fs_xattr_set(struct call *c, struct inode *i, const char *name, const v
 {
 	struct fs_invoke v;
 	struct fs_inode f;
+	answer_t a;
 
-	if (i->sb->view || fs_invoke_begin(&v, c, i->sb))
+	if (i->sb->view)
 		return -EOPNOTSUPP;
+	a = fs_invoke_begin(&v, c, i->sb);
+	if (a)
+		return a;
 	fs_inode_view(&v, i, &f);
-	return fs_invoke_end(&v, filesystem_xattr_set(i->sb->fs, &v.ctx, &f, name,
-					 (u32)strlen(name), buf, (u32)size, flags));
+	a = fs_invoke_end(&v, filesystem_xattr_set(i->sb->fs, &v.ctx, &f, name, (u32)strlen(name),
+				      buf, (u32)size, flags));
+	if (!answer_is_error(a))
+		call_effect(c);
+	return a;
 }
 
 answer_t fs_xattr_list(struct call *c, struct inode *i, char *buf, size_t size)
@@ -288,8 +304,11 @@ answer_t fs_xattr_list(struct call *c, struct inode *i, char *buf, size_t size)
 	struct fs_inode f;
 	answer_t a;
 
-	if (i->sb->view || fs_invoke_begin(&v, c, i->sb))
+	if (i->sb->view)
 		return -EOPNOTSUPP;
+	a = fs_invoke_begin(&v, c, i->sb);
+	if (a)
+		return a;
 	fs_inode_view(&v, i, &f);
 	a = fs_invoke_end(&v, filesystem_xattr_list(i->sb->fs, &v.ctx, &f, buf, (u32)size));
 	return size && a > (answer_t)size ? -EIO : a;

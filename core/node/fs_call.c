@@ -224,6 +224,7 @@ answer_t fs_create(struct call *c, struct inode *dir, const char *name, u32 len,
 		spin_unlock(&sb->obj.lock);
 		made.atime = made.mtime = made.ctime = made.btime = time_out(now);
 	}
+	call_effect(c);
 	*out = inode_make(sb, &made, args->target, args->target ? args->target_len : 0);
 	if (!*out)
 		return -ENOMEM;
@@ -259,6 +260,7 @@ answer_t fs_link(struct call *c, struct inode *dir, const char *name, u32 len, s
 	a = fs_invoke_end(&v, filesystem_link(sb->fs, &v.ctx, &d, name, len, &t));
 	if (answer_is_error(a))
 		return a;
+	call_effect(c);
 	if (!sb_names_resident(sb))
 		return 0;
 	inode_changed(target, 1);
@@ -277,8 +279,10 @@ answer_t fs_unlink(struct call *c, struct inode *dir, const char *name, u32 len,
 
 	if (sb->view) {
 		a = view_remove(sb->view, c, dir, name, len);
-		if (!answer_is_error(a))
+		if (!answer_is_error(a)) {
+			call_effect(c);
 			dir_changed(dir, is_dir ? -1 : 0);
+		}
 		return a;
 	}
 	if (is_dir && sb_names_resident(sb) && !inode_names_empty(target))
@@ -291,6 +295,7 @@ answer_t fs_unlink(struct call *c, struct inode *dir, const char *name, u32 len,
 	a = fs_invoke_end(&v, filesystem_unlink(sb->fs, &v.ctx, &d, name, len, &t));
 	if (answer_is_error(a))
 		return a;
+	call_effect(c);
 	if (!sb_names_resident(sb))
 		return 0;
 	inode_changed(target, is_dir ? -(s32)target->nlink : -1);
@@ -323,6 +328,7 @@ answer_t fs_rename(struct call *c, const struct fs_rename_args *r)
 				      r->new_name, r->new_len, &i, &rep, r->flags));
 	if (answer_is_error(a))
 		return a;
+	call_effect(c);
 	if (!sb_names_resident(sb))
 		return 0;
 	inode_changed(r->inode, 0);

@@ -87,6 +87,7 @@ answer_t fs_view_create(struct call *c, struct inode *dir, const char *name, u32
 		args->target ? args->target : "", args->target ? args->target_len : 0, &e);
 	if (answer_is_error(a))
 		return a;
+	call_effect(c);
 	*out = view_inode(dir->sb, &e);
 	inode_touch(dir, INODE_MTIME | INODE_CTIME);
 	return *out ? 0 : -ENOMEM;

@@ -11,6 +11,7 @@
  * Locks: inode->obj.lock for lists; graph_lock for edges. Cost: linear in the inode's locks; a
  * deadlock check in the number of waiters.
  */
+#include <core/call.h>
 #include <core/file_lock.h>
 #include "node_priv.h"
 
@@ -54,8 +55,10 @@ int inode_lock_set(struct inode *i, const struct lock_request *r, struct lock_re
 	kfree(new);
 	kfree(spare);
 	free_all(&freed);
-	if (changed)
+	if (changed) {
+		call_effect_here();
 		waitable_wake(&i->lock_event, EV_ANY, 0);
+	}
 	return error;
 }
 

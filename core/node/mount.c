@@ -16,6 +16,7 @@
  * where point->nr_mounts is not 0.
  */
 #include <lib/string.h>
+#include <core/call.h>
 #include <core/fs_call.h>
 #include <core/log.h>
 #include <core/task.h>
@@ -101,6 +102,7 @@ void mount_release(struct mount *m)
 
 static void ns_changed(struct mount_ns *ns)
 {
+	call_effect_here();
 	atomic32_fetch_add(&mount_seq, 1);
 	if (ns) {
 		ns->event++;

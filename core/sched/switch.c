@@ -195,7 +195,12 @@ static void schedule_locked(bool preempted) __no_lock_analysis
 static void check_may_sleep(void)
 {
 #if UMKA_DEBUG
-	BUG_ON(current->in_module);
+	const struct call *c = current->call_now;
+
+	if (unlikely(current->in_module))
+		panic("sleep with a module frame on the stack: call %d level %u method %u, %u "
+		      "frames deep",
+			(s32)c->nr, c->level, c->frames[c->level].method, current->in_module);
 	BUG_ON(lock_debug_depth());
 	BUG_ON(*arch_preempt_count_ptr());
 #endif
@@ -256,10 +261,13 @@ bool schedule_deadline(ktime_t deadline_ns)
 
 void sched_yield_current(void)
 {
-	word_t irq = arch_irq_save();
-	struct runqueue *rq = this_cpu()->rq;
 	struct task *t = current;
+	struct runqueue *rq;
+	word_t irq;
 
+	check_may_sleep();
+	irq = arch_irq_save();
+	rq = this_cpu()->rq;
 	spin_lock(&rq->lock);
 	if (rq->nr_running > 1) {
 		rq_update_current(rq);

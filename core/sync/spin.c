@@ -98,7 +98,8 @@ void lock_debug_release(struct spinlock *l)
 
 void spin_assert_held(const struct spinlock *l)
 {
-	BUG_ON(l->holder != arch_this_cpu() + 1);
+	if (l->holder != arch_this_cpu() + 1)
+		panic("guard missing: a lock of level %u is not held here", l->level);
 }
 
 /* An interrupt takes locks that its victim's order says nothing about: those, and all that is taken

@@ -1,5 +1,6 @@
 /* Contexts and credentials: immutable values, changed by replacement (architecture.md "One
  * context"). */
+#include <core/call.h>
 #include "task_internal.h"
 
 static struct user_ns user_ns_boot;
@@ -173,6 +174,8 @@ void context_set(struct task *t, struct context *c)
 			t->user = user;
 		}
 	}
+	if (t == current)
+		call_effect_here();
 	ptr_store_release(&t->context, c);
 	if (t == current && old && t->call.ctx == old && !t->call.ctx_pinned) {
 		t->call.ctx_pinned = t->call.dirty =

@@ -166,7 +166,7 @@ int describe_perform(struct call *c, enum describe what, struct task *t)
 
 answer_t describe_into(struct call *c, enum describe what, struct task *t, struct text *out)
 {
-	int r;
+	answer_t r;
 
 	if (!c->op_done) {
 		r = call_pin_object(c, &t->obj);

@@ -6,6 +6,7 @@
  * Sending chooses a thread that does not block the signal and makes it look at its work word;
  * SIGKILL and default-fatal signals end the whole group at once, without waiting for a delivery.
  */
+#include <core/call.h>
 #include "task_internal.h"
 
 void signal_pending_init(struct signal_pending *p)
@@ -391,6 +392,8 @@ sword_t signal_kill(s32 pid, const struct signal_info *info)
 
 	if (info->signo < 0 || info->signo > SIG_NR)
 		return -EINVAL;
+	if (info->signo)
+		call_effect_here();
 	if (pid == -1)
 		return kill_all(info);
 	if (pid == INT32_MIN)
@@ -422,36 +425,56 @@ sword_t signal_tgkill(s32 tgid, s32 tid, const struct signal_info *info)
 		return -ESRCH;
 	result = tgid > 0 && group_pid_nr(t->group) != tgid ? -ESRCH
 							    : signal_may_send(t, info->signo);
-	if (!result && info->signo && !t->exiting)
+	if (!result && info->signo && !t->exiting) {
+		call_effect_here();
 		result = signal_send_task(t, info);
+	}
 	object_put(&t->obj);
 	return result;
+}
+
+/* The first entry of signo on one queue; nullptr: its siginfo is made up. more: another one
+ * follows. */
+static struct signal_queue_entry *first_of(const struct signal_pending *p, s32 signo, bool *more)
+{
+	struct signal_queue_entry *e, *found = nullptr;
+
+	*more = false;
+	list_for_each_entry (e, &p->queue, link) {
+		if (e->info.signo != signo)
+			continue;
+		*more = found;
+		if (found)
+			break;
+		found = e;
+	}
+	return found;
+}
+
+static void look_at(const struct signal_queue_entry *e, s32 signo, struct signal_info *info)
+{
+	if (!e) {
+		*info = (struct signal_info){.signo = signo, .code = SI_USER};
+		return;
+	}
+	*info = e->info;
+	if (e->timer)
+		info->overrun = posix_timer_signal_overrun(e);
 }
 
 /* Takes the entry of signo (or makes up its siginfo) off one queue. */
 static void take_one(struct signal_pending *p, s32 signo, struct signal_info *info)
 {
-	struct signal_queue_entry *e, *found = nullptr;
-	bool more = false;
+	bool more;
+	struct signal_queue_entry *found = first_of(p, signo, &more);
 
-	list_for_each_entry (e, &p->queue, link) {
-		if (e->info.signo != signo)
-			continue;
-		if (found) {
-			more = true;
-			break;
-		}
-		found = e;
-	}
 	if (!more)
 		p->set &= ~SIG_BIT(signo);
-	if (!found) {
-		*info = (struct signal_info){.signo = signo, .code = SI_USER};
+	look_at(found, signo, info);
+	if (!found)
 		return;
-	}
-	*info = found->info;
 	if (found->timer)
-		posix_timer_signal_taken(found, info);
+		posix_timer_signal_taken(found);
 	entry_free(found);
 }
 
@@ -462,26 +485,26 @@ static s32 lowest(u64 set)
 
 /* Group's lock held. Faults of the instruction first, then the lowest number; a thread's own before
  * its group's. */
+static s32 next_locked(u64 set, struct signal_pending **from)
+{
+	struct signal_pending *p = &current->pending;
+	s32 signo;
+
+	if (!(p->set & set))
+		p = &current->group->pending;
+	*from = p;
+	signo = lowest(p->set & set & SIGNAL_SYNCHRONOUS);
+	return signo ? signo : lowest(p->set & set);
+}
+
 s32 signal_take_locked(u64 set, struct signal_info *info)
 {
-	struct task *t = current;
-	struct signal_pending *p = &t->pending;
-	u64 ready = p->set & set;
+	struct signal_pending *p;
+	s32 signo = next_locked(set, &p);
 
-	if (!ready) {
-		p = &t->group->pending;
-		ready = p->set & set;
-	}
-	if (!ready)
-		return 0;
-	{
-		s32 signo = lowest(ready & SIGNAL_SYNCHRONOUS);
-
-		if (!signo)
-			signo = lowest(ready);
+	if (signo)
 		take_one(p, signo, info);
-		return signo;
-	}
+	return signo;
 }
 
 s32 signal_dequeue(u64 set, struct signal_info *info)
@@ -493,6 +516,49 @@ s32 signal_dequeue(u64 set, struct signal_info *info)
 	signal_recalc(current);
 	spin_unlock_irqrestore(&g->obj.lock, irq);
 	return signo;
+}
+
+s32 signal_peek(u64 set, struct signal_info *info)
+{
+	struct thread_group *g = current->group;
+	word_t irq = SIGNAL_IRQ_LOCK(g);
+	struct signal_pending *p;
+	s32 signo = next_locked(set, &p);
+	bool more;
+
+	if (signo)
+		look_at(first_of(p, signo, &more), signo, info);
+	spin_unlock_irqrestore(&g->obj.lock, irq);
+	return signo;
+}
+
+static bool same_info(const struct signal_info *a, const struct signal_info *b)
+{
+	return a->signo == b->signo && a->error == b->error && a->code == b->code &&
+	       a->pid == b->pid && a->uid == b->uid && a->status == b->status &&
+	       a->value == b->value && a->utime == b->utime && a->stime == b->stime &&
+	       a->timer_id == b->timer_id && a->overrun == b->overrun && a->band_fd == b->band_fd &&
+	       a->band == b->band && a->addr_lsb == b->addr_lsb && a->syscall == b->syscall;
+}
+
+bool signal_dequeue_same(u64 set, const struct signal_info *seen)
+{
+	struct thread_group *g = current->group;
+	word_t irq = SIGNAL_IRQ_LOCK(g);
+	struct signal_info info;
+	struct signal_pending *p;
+	s32 signo = next_locked(set, &p);
+	bool more, same = false;
+
+	if (signo) {
+		look_at(first_of(p, signo, &more), signo, &info);
+		same = same_info(&info, seen);
+		if (same)
+			take_one(p, signo, &info);
+	}
+	signal_recalc(current);
+	spin_unlock_irqrestore(&g->obj.lock, irq);
+	return same;
 }
 
 sword_t signal_timedwait(u64 set, struct signal_info *info, ktime_t deadline_ns)
@@ -534,6 +600,7 @@ int signal_action_set(s32 signo, const struct signal_action *new, struct signal_
 	if (old)
 		*old = *a;
 	if (new) {
+		call_effect_here();
 		*a = *new;
 		a->mask &= ~(SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP));
 	}
@@ -582,6 +649,7 @@ void signal_mask_set(u64 mask)
 
 	if (t->blocked == (mask & ~(SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP))))
 		return;
+	call_effect_here();
 	irq = SIGNAL_IRQ_LOCK(t->group);
 	set_blocked_locked(t, mask);
 	spin_unlock_irqrestore(&t->group->obj.lock, irq);

@@ -128,8 +128,9 @@ s32 signal_take_locked(u64 set, struct signal_info *info); /* of current */
 void signal_exec_reset(struct task *t);
 void signal_stop_exit_check(struct thread_group *g, struct task *leaving);
 void signal_notify_stops(struct thread_group *g);
-void posix_timer_signal_taken(struct signal_queue_entry *e,
-	struct signal_info *info); /* core/time/posix_timer.c */
+/* core/time/posix_timer.c */
+s32 posix_timer_signal_overrun(const struct signal_queue_entry *e);
+void posix_timer_signal_taken(struct signal_queue_entry *e);
 
 /* exit.c */
 void group_reap(struct thread_group *g) __requires(&task_list_lock);

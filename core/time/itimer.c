@@ -4,6 +4,7 @@
  * RLIMIT_CPU is set) slices are kept short (core/sched looks at cpu_timers_armed) and each slice
  * end compares.
  */
+#include <core/call.h>
 #include <core/lock.h>
 #include <lib/errno.h>
 #include "time_internal.h"
@@ -113,6 +114,7 @@ int itimer_set(u32 which, const struct itimer_value *new, struct itimer_value *o
 
 	if (which > ITIMER_PROF || new->value_ns < 0 || new->interval_ns < 0)
 		return -EINVAL;
+	call_effect_here();
 	if (which != ITIMER_REAL)
 		now = cpu_clock(g, which);
 	else

@@ -6,6 +6,7 @@
  * Locks: a group's list and its timers under the group's lock; expiry runs in the timer interrupt
  * and takes it.
  */
+#include <core/call.h>
 #include <core/lock.h>
 #include <core/mm.h>
 #include <lib/errno.h>
@@ -74,14 +75,19 @@ static void queue_signal(struct posix_timer *t)
 		&t->entry.info, &t->entry, false);
 }
 
-/* The signal is being taken: tells the overruns since. */
-void posix_timer_signal_taken(struct signal_queue_entry *e, struct signal_info *info)
+/* What the next taker of this timer's signal is told. */
+s32 posix_timer_signal_overrun(const struct signal_queue_entry *e)
+{
+	return (s32)e->timer->overrun;
+}
+
+/* The signal is being taken: its overruns are told. */
+void posix_timer_signal_taken(struct signal_queue_entry *e)
 {
 	struct posix_timer *t = e->timer;
 
 	t->overrun_last = t->overrun;
 	t->overrun = 0;
-	info->overrun = (s32)t->overrun_last;
 }
 
 /* Timer interrupt. */
@@ -154,6 +160,7 @@ sword_t posix_timer_create(s32 clock, const struct posix_timer_event *event)
 	timer_init(&t->timer, TIMER_POSIX, t);
 	list_init(&t->entry.link);
 	t->entry.timer = t;
+	call_effect_here();
 	irq = SIGNAL_IRQ_LOCK(g);
 	do {
 		t->id = g->posix_timer_next;
@@ -250,6 +257,7 @@ int posix_timer_settime(s32 id, u32 flags, const struct itimer_value *new, struc
 	irq = SIGNAL_IRQ_LOCK(g);
 	t = find(g, id);
 	if (t) {
+		call_effect_here();
 		if (old)
 			read_locked(t, cpu_now, old);
 		t->interval_ns = 0; /* an expiry that runs now does not rearm */
@@ -310,6 +318,7 @@ int posix_timer_delete(s32 id)
 	spin_unlock_irqrestore(&g->obj.lock, irq);
 	if (!t)
 		return -EINVAL;
+	call_effect_here();
 	destroy(t);
 	return 0;
 }

@@ -73,6 +73,7 @@ int tty_acquire(struct call *c, struct tty *t, bool steal)
 		if (!steal || !context_capable(c->ctx, CAP_SYS_ADMIN))
 			return -EPERM;
 	}
+	call_effect(c);
 	attach(c->task, t);
 	return 0;
 }
@@ -83,6 +84,7 @@ int tty_give_up(struct call *c, struct tty *t)
 
 	if (!is_controlling(c->task, t))
 		return -ENOTTY;
+	call_effect(c);
 	if (g->session_leader) {
 		if (t->pgrp) {
 			signal_send_pgrp_kernel(t->pgrp, SIGHUP);
@@ -138,6 +140,7 @@ int tty_set_pgrp(struct call *c, struct tty *t, s32 number)
 		pid_put(pgrp);
 		return -EPERM;
 	}
+	call_effect(c);
 	set_pid(&t->pgrp, pgrp);
 	pid_put(pgrp);
 	return 0;

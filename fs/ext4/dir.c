@@ -1,4 +1,5 @@
 /* Blocks of directories, and directories without an index. Theory in main.c. */
+#include <sdk/plant.h>
 #include "ext4.h"
 
 u32 ext4_dir_space(const struct ext4 *e)
@@ -320,7 +321,10 @@ answer_t ext4_lookup(struct kabi_ctx *ctx, const struct fs_inode *dir, const voi
 	struct ext4_inode_ref r;
 	struct ext4_found found;
 	struct ext4 e;
-	answer_t a = ext4_begin(&e, ctx);
+	answer_t a;
+
+	sdk_plant(ctx, PLANT_PLACE_FS);
+	a = ext4_begin(&e, ctx);
 
 	if (a)
 		return a;

@@ -216,6 +216,14 @@ static void memory_barrier(struct kabi_ctx *ctx)
 						    one */
 }
 
+static u32 plant(struct kabi_ctx *ctx, enum plant_place place, u64 *memory)
+{
+	(void)ctx;
+	(void)place;
+	*memory = 0;
+	return PLANTED_NONE;
+}
+
 static const struct kernel_services_vtable services = {
 	.head = KABI_VTABLE_HEAD(kernel_services),
 	.log = log_line,
@@ -235,6 +243,7 @@ static const struct kernel_services_vtable services = {
 	.random = random_bytes,
 	.delay_ns = delay_ns,
 	.memory_barrier = memory_barrier,
+	.plant = plant,
 };
 
 void sdk_double_init(struct sdk_double *d, const void *state, u32 state_bytes, u32 scratch_bytes,

@@ -5,7 +5,8 @@
  *   kernel/modules            loaded modules: name, kind, version, build id, text
  *   kernel/slots              slots in use: contract and whether parked
  *   kernel/waits              every thread that waits, and for what (core/call/describe.c)
- *   kernel/drivers/NAME/      an instance: tier, state, device, calls, interrupts
+ *   kernel/checks             what the machine checks of calls saw: effects (debug kernels), reruns
+ * without need kernel/drivers/NAME/      an instance: tier, state, device, calls, interrupts
  *
  * Purpose: the operator's window (architecture.md sections 6, 12). Objects: none of its own.
  * PROC-like: every text is made in one go.
@@ -24,8 +25,8 @@
 KABI_MODULE(1, "Apache-2.0");
 
 enum kind : u32 { UK_ROOT, UK_KERNEL, UK_FILE, UK_DRIVERS, UK_DRIVER, UK_DRIVER_FILE };
-enum kernel_file : u32 { UK_VERSION, UK_MODULES, UK_SLOTS, UK_WAITS };
-static const char *const kernel_files[] = {"version", "modules", "slots", "waits"};
+enum kernel_file : u32 { UK_VERSION, UK_MODULES, UK_SLOTS, UK_WAITS, UK_CHECKS };
+static const char *const kernel_files[] = {"version", "modules", "slots", "waits", "checks"};
 enum driver_file : u32 { UK_TIER, UK_STATE, UK_DEVICE, UK_CALLS, UK_INTERRUPTS, UK_MODULE };
 static const char *const driver_files[] = {"tier", "state", "device", "calls", "interrupts",
 	"module"};
@@ -215,6 +216,14 @@ static void waits(struct call *c, struct text *t)
 	}
 }
 
+static void checks(struct text *t)
+{
+	u32 every, injected;
+
+	call_rerun_count(&every, &injected);
+	text_printf(t, "effects %u\nrerun %u\nreruns %u\n", call_effects_seen(), every, injected);
+}
+
 static answer_t driver_render(u64 id, struct text *t)
 {
 	struct component *co = by_id(id >> 8);
@@ -264,6 +273,9 @@ static answer_t uk_render(struct call *c, struct inode *i, struct text *t)
 		break;
 	case UK_WAITS:
 		waits(c, t);
+		break;
+	case UK_CHECKS:
+		checks(t);
 		break;
 	}
 	return 0;

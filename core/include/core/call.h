@@ -193,16 +193,20 @@ struct call {
 	u64 sigmask;
 	struct waitable *exclusive_fired; /* an exclusive wake that this call consumed: passed on if
 					     it ends without DONE */
-	u32 inject_step, inject_done;     /* rerun=N */
+	u64 injected; /* rerun=N: what has failed without need, hashed to a bit */
 	/* DO */
 	enum call_do_op op;
 	word_t op_args[8];
 	bool op_again; /* run the handler again after DO, result in op_result */
 	answer_t op_result;
 	bool op_done;
+	bool op_now;              /* for /ukfs: the operation is being performed */
 	struct list_node waiting; /* per-slot list of waiting records, for ukfs and the sweep */
 	const struct slot *waiting_on;
-	struct call *outer;     /* nested core call, at most 8 deep */
+	struct call *outer; /* nested core call, at most 8 deep */
+#if UMKA_DEBUG
+	u32 outer_in_module; /* module frames below a nested core call: its own sleeps are core's */
+#endif
 	void *pinned_pages;     /* frames that NEED_PAGES brought, core/call/need.c */
 	struct text *described; /* DO_DESCRIBE's result */
 	char *paths[3];         /* call_path */
@@ -274,7 +278,13 @@ bool call_hold2(struct call *c, enum excl_class class, struct exclusion *a, u64 
 	struct exclusion *b, u64 id_b);
 /* A resolved object that must be the same in every run: kept under `key` (CALL_PIN_OBJECT + order
  * of asking). Takes a reference. */
-int call_pin_object(struct call *c, struct object *o);
+/* 0, a NEED, or -ENOMEM when the record is full. */
+answer_t call_pin_object(struct call *c, struct object *o);
+/* An up-to-date page of o, pinned by its frame; nullptr: it is not there (answer call_need_pages).
+ */
+struct frame;
+struct memory_object;
+struct frame *call_page(struct call *c, struct memory_object *o, u64 index);
 struct file;
 /* The open file behind descriptor fd, the same in every run of this call; nullptr: -EBADF. Borrowed
  * until the call ends. */
@@ -282,8 +292,20 @@ struct file *call_file(struct call *c, u32 fd);
 /* Marks the first effect that others can see (debug: an answer that loses it traps). */
 #if UMKA_DEBUG
 void call_effect(struct call *c);
+/* What changed stands in the frame now, or was undone. */
 void call_effect_recorded(struct call *c);
+/* For core's services, which know no record: the effect of the handler that called this one, if it
+ * was one. */
+void call_effect_here(void);
+u32 call_effects_seen(void);
 #else
+static inline u32 call_effects_seen(void)
+{
+	return 0;
+}
+static inline void call_effect_here(void)
+{
+}
 static inline void call_effect(struct call *c)
 {
 	(void)c;
@@ -295,8 +317,10 @@ static inline void call_effect_recorded(struct call *c)
 #endif
 /* rerun=N of the command line; 0: off. */
 void call_rerun_set(u32 every);
-/* rerun=N: true when this hold/pin/copy should fail without need. */
-bool call_rerun_inject(struct call *c);
+/* For /ukfs: N, and how many failures without need there were. */
+void call_rerun_count(u32 *every, u32 *injected);
+/* rerun=N: true when this hold, pin, copy or delta, named by `what`, should fail without need. */
+bool call_rerun_inject(struct call *c, u64 what);
 
 /* User copies of handlers: never fault in. 0, or ANSWER_NEED already prepared (return it), or
  * -EFAULT. */

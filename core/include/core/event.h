@@ -24,8 +24,9 @@ struct timerfd { /* NODE_TIMER, OBJECT_TIMER */
 	struct waitable fired;
 };
 struct timerfd *timerfd_new(u32 clock);
-/* Expirations since the last call; 0: none. Arms the next one of an interval. */
-u64 timerfd_take(struct timerfd *t, bool consume);
+/* Expirations not yet taken; 0: none. told: takes as many as a reader was told (arming the next of
+ * an interval), 0 when others took them. */
+u64 timerfd_take(struct timerfd *t, u64 told);
 void timerfd_set(struct timerfd *t, ktime_t next_monotonic_ns, ktime_t interval_ns);
 void timerfd_get(struct timerfd *t, ktime_t *remaining_ns, ktime_t *interval_ns);
 void timerfd_expired(struct timerfd *t); /* core/time */

@@ -391,6 +391,10 @@ void signal_mask_set(u64 mask);
 u64 signal_pending_set(const struct task *t); /* thread and group */
 /* Takes one signal of `set` off the queues; 0: none. */
 s32 signal_dequeue(u64 set, struct signal_info *info);
+/* For a handler that copies out before it takes: what signal_dequeue would bring, and its taking if
+ * it still is the next one. */
+s32 signal_peek(u64 set, struct signal_info *info);
+bool signal_dequeue_same(u64 set, const struct signal_info *seen);
 sword_t signal_timedwait(u64 set, struct signal_info *info, ktime_t deadline_ns);
 /* Is this signal ignored or blocked here (SIGTTOU and friends)? */
 bool signal_is_ignored_or_blocked(s32 signo);

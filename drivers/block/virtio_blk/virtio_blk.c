@@ -15,6 +15,7 @@
  */
 #include <kabi/block_driver.h>
 #include <sdk/virtio.h>
+#include <sdk/plant.h>
 
 KABI_MODULE(1, "Apache-2.0");
 KABI_MATCH_VIRTIO(2);
@@ -223,6 +224,7 @@ static answer_t blk_submit(struct kabi_ctx *ctx, handle_t device, u32 queue,
 	struct disk *d = sdk_device(ctx, struct disk);
 	u32 n;
 
+	sdk_plant(ctx, PLANT_PLACE_DRIVERS);
 	for (n = 0; n < nr_requests; n++) {
 		const struct block_request *r = &requests[n];
 

@@ -27,8 +27,19 @@ static void random_bytes(struct kabi_ctx *ctx, void *buffer, u32 len)
 {
 	memset(buffer, 7, len);
 }
+static u32 plant(struct kabi_ctx *ctx, enum plant_place place, u64 *memory)
+{
+	(void)ctx;
+	(void)place;
+	*memory = 0;
+	return PLANTED_NONE;
+}
+
 static const struct kernel_services_vtable kernel_services =
-	{.head = KABI_VTABLE_HEAD(kernel_services), .log = log_line, .random = random_bytes};
+	{.head = KABI_VTABLE_HEAD(kernel_services),
+		.log = log_line,
+		.random = random_bytes,
+		.plant = plant};
 
 static answer_t block_view(struct kabi_ctx *ctx, u64 block, u32 tracked, struct fs_block_view *view)
 {
