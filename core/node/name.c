@@ -103,7 +103,7 @@ static struct name *find_locked(const struct name *parent, const char *text, u32
 	return nullptr;
 }
 
-struct name *name_lookup(struct name *parent, const char *text, u32 len)
+static struct name *find(const struct name *parent, const char *text, u32 len)
 {
 	u32 hash = name_hash(parent, text, len);
 	struct spinlock *lock = bucket_lock(hash);
@@ -112,6 +112,21 @@ struct name *name_lookup(struct name *parent, const char *text, u32 len)
 	spin_lock(lock);
 	n = find_locked(parent, text, len, hash);
 	spin_unlock(lock);
+	return n;
+}
+
+atomic32_t name_move_seq; /* odd while a move is under way */
+
+struct name *name_lookup(struct name *parent, const char *text, u32 len)
+{
+	struct name *n;
+	u32 moves;
+
+	/* Nobody takes a name for absent that was on its way. */
+	do {
+		moves = atomic32_load_acquire(&name_move_seq);
+		n = find(parent, text, len);
+	} while (unlikely(!n && (moves & 1 || moves != atomic32_load_acquire(&name_move_seq))));
 	return n;
 }
 
@@ -154,6 +169,18 @@ static void lru_del(struct name *n)
 	spin_unlock(&lru_lock);
 }
 
+/* Locks: the bucket's. */
+static bool unhash_locked(struct name *n)
+{
+	bool was = n->flags & NAME_CACHED;
+
+	if (was) {
+		chain_remove(n);
+		n->flags = (n->flags & ~NAME_CACHED) | NAME_UNHASHED;
+	}
+	return was;
+}
+
 /* Removes a hashed name; the cache's reference passes to the caller. False: was not hashed. */
 static bool unhash(struct name *n)
 {
@@ -161,11 +188,7 @@ static bool unhash(struct name *n)
 	bool was;
 
 	spin_lock(lock);
-	was = n->flags & NAME_CACHED;
-	if (was) {
-		chain_remove(n);
-		n->flags = (n->flags & ~NAME_CACHED) | NAME_UNHASHED;
-	}
+	was = unhash_locked(n);
 	spin_unlock(lock);
 	if (was)
 		lru_del(n);
@@ -308,7 +331,7 @@ static struct name *add_checked(struct name *parent, const char *text, u32 len, 
 	if (!n)
 		goto drop;
 	spin_lock(&parent->obj.lock);
-	other = name_lookup(parent, text, len);
+	other = find(parent, text, len);
 	if (!other && changes && atomic32_load(&parent->changes) != *changes) {
 		*stale = true;
 		spin_unlock(&parent->obj.lock);
@@ -479,22 +502,18 @@ static void move_begin(struct name *n)
 		chain_remove(n);
 	spin_unlock(lock);
 }
-/* Puts it below `parent`. A name that a lookup made there meanwhile loses its place and is
- * returned, with two references to drop. */
+/* Puts it below `parent`. What had its place there is returned, with two references to drop: the
+ * name that is replaced, or one that a lookup made meanwhile. */
 static struct name *move_end(struct name *n, struct name *parent)
 {
 	struct spinlock *lock;
 	struct name *other;
 
 	spin_lock(&parent->obj.lock);
-	other = name_lookup(parent, n->text, n->len);
+	other = find(parent, n->text, n->len);
 	if (other) {
-		/* Children change under the parent's lock only, so what the chain showed is still
-		 * hashed. */
 		seq_begin(other);
-		unhash(other);
 		list_del(&other->sibling);
-		seq_end(other);
 	}
 	WRITE_ONCE(n->parent, parent);
 	WRITE_ONCE(n->hash_value, name_hash(parent, n->text, n->len));
@@ -502,11 +521,19 @@ static struct name *move_end(struct name *n, struct name *parent)
 	atomic32_fetch_add(&parent->changes, 1);
 	list_add_tail(&parent->children, &n->sibling);
 	n->dir_cursor = ++parent->last_cursor;
+	/* Both are in this bucket: a lookup finds one or the other. Children change under the
+	 * parent's lock only, so what the chain showed is still hashed. */
 	spin_lock(lock);
+	if (other)
+		unhash_locked(other);
 	if (n->flags & NAME_CACHED)
 		chain_insert(n);
 	spin_unlock(lock);
 	seq_end(n);
+	if (other) {
+		lru_del(other);
+		seq_end(other);
+	}
 	spin_unlock(&parent->obj.lock);
 	return other;
 }
@@ -518,15 +545,11 @@ static void put_twice(struct name *n)
 	}
 }
 
-atomic32_t name_move_seq; /* odd while a move is under way */
-
 void name_move(struct name *n, struct name *new_parent, struct name_text *text,
 	struct name *replaced)
 {
 	struct name *old_parent = n->parent, *other;
 
-	if (replaced)
-		name_delete(replaced);
 	spin_lock(&move_lock);
 	atomic32_fetch_add(&name_move_seq, 1);
 	move_begin(n);
@@ -536,6 +559,8 @@ void name_move(struct name *n, struct name *new_parent, struct name_text *text,
 	other = move_end(n, new_parent);
 	atomic32_fetch_add(&name_move_seq, 1);
 	spin_unlock(&move_lock);
+	if (replaced)
+		children_drop(replaced);
 	put_twice(other);
 	if (new_parent != old_parent)
 		name_put(old_parent);
