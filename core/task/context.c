@@ -159,6 +159,23 @@ int task_unshare_fs(void)
 	return 0;
 }
 
+/* A dead task is nowhere: what it was in can be unmounted (proc(5): cwd and root of a zombie are
+ * absent). Without memory its place goes when the task does. Context: its end, no path walk
+ * follows. */
+void task_leave_fs(void)
+{
+	struct task *t = current;
+	struct context *old = t->context, *c = old->fs ? context_clone(old) : nullptr;
+
+	if (!c)
+		return;
+	object_put(&c->fs->obj);
+	c->fs = nullptr;
+	if (t->call.ctx == old && !t->call.ctx_pinned)
+		t->call.ctx = c;
+	context_set(t, c);
+}
+
 /* Others read t->context inside a grace read section and take a live reference (object_free waits
  * for a grace period). */
 void context_set(struct task *t, struct context *c)

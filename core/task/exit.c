@@ -271,6 +271,7 @@ __noreturn void task_exit(s32 code)
 	spin_unlock(&t->obj.lock);
 	if (files)
 		files_put(files);
+	task_leave_fs();
 	exit_notify(t);
 	preempt_disable();
 	t->state = TASK_DEAD;

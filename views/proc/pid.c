@@ -283,11 +283,13 @@ static void status(struct task *t, bool thread, struct text *out)
 	signal_sets(t, &s);
 	grace_read_begin();
 	ctx = ptr_load_acquire(&t->context);
+	text_printf(out, "Name:\t%s\n", t->comm);
+	if (ctx->fs) /* a zombie has none */
+		text_printf(out, "Umask:\t%04o\n", ctx->fs->umask);
 	text_printf(out,
-		"Name:\t%s\nUmask:\t%04o\nState:\t%c "
-		"(%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
-		t->comm, ctx->fs ? ctx->fs->umask : 0, letter, state_word(letter), group_pid_nr(g),
-		task_pid_nr(t), g->parent ? group_pid_nr(g->parent) : 0);
+		"State:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
+		letter, state_word(letter), group_pid_nr(g), task_pid_nr(t),
+		g->parent ? group_pid_nr(g->parent) : 0);
 	status_ids(ctx, out);
 	text_printf(out, "FDSize:\t%u\nGroups:\t", t->files ? t->files->capacity : 0);
 	for (u32 i = 0; ctx->cred.groups && i < ctx->cred.groups->nr; i++)

@@ -326,6 +326,7 @@ int task_exec(const struct exec_args *args);
 /* True: randomise addresses of new images (kernel.randomize_va_space; 0 off, 1 and 2 as Linux). */
 extern u32 task_randomize_va_space;
 int task_unshare_fs(void); /* current's root, cwd and umask become its own; -ENOMEM */
+void task_leave_fs(void);  /* at current's end */
 __noreturn void task_exit(s32
 		code); /* this thread; code as a wait status: exit(2)'s << 8, or a signal */
 __noreturn void task_exit_group(s32 status); /* whole process, wait status */
