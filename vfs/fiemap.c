@@ -3,9 +3,8 @@
  * layout: linux/fiemap.h).
  *
  * Runs of blocks are asked of the file system one after another. An extent is told when the next
- * one is known, because only then it is known whether it is the last. Blocks preallocated behind
- * the end of the file are not told. Nothing is kept between runs of a call: what was copied out is
- * copied out again.
+ * one is known, because only then it is known whether it is the last. Nothing is kept between runs
+ * of a call: what was copied out is copied out again.
  */
 #include "vfs_priv.h"
 
@@ -104,7 +103,8 @@ answer_t vfs_fiemap(struct call *c, struct file *f, u64 user)
 			return c->op_result;
 	}
 	h.mapped_extents = 0;
-	limit = DIV_ROUND_UP(MAX(inode_size(i), (u64)1), sb->block_bytes);
+	limit = sb->max_file_bytes /
+		sb->block_bytes; /* blocks may lie behind the end: fallocate(2) */
 	block = h.start / sb->block_bytes;
 	end = h.length > sb->max_file_bytes - h.start
 		      ? limit

@@ -256,7 +256,9 @@ void object_drop(struct memory_object *o, u64 first, u64 last, bool private_too)
 			if (atomic32_load_seq(&f->mapcount))
 				mappers_unmap_frame(o, f);
 			lru_remove(f);
-			f->object = nullptr;
+			WRITE_ONCE(f->object, nullptr);
+			if (o->kind == MEMORY_FILE && frame_flag_test_and_clear(f, FRAME_DELAYED))
+				pager_unreserve(o, 1);
 			frame_unpin(f);
 		}
 	}

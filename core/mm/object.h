@@ -39,6 +39,8 @@ void page_wait_clear(struct frame *f, u16 flag);
 
 /* --- pager.c: bringing file and device pages in --- */
 int pager_read(struct memory_object *o, u64 index, u32 nr_wanted, bool mapped, u8 hint);
+/* Reservations of so many of o's pages end. Context: any. */
+void pager_unreserve(struct memory_object *o, u32 nr_pages);
 int pager_prepare(struct memory_object *o, struct frame *f);
 #define PAGE_RUN_MAX 64u
 struct page_run { /* consecutive pages, pinned */

@@ -125,8 +125,12 @@ void block_io_complete(struct block_io *io, s32 status)
 		memory_io_end(io);
 		return;
 	case BLOCK_END_WAKE:
+		/* The waiter may return, and io end with it, as soon as it reads 2. */
+		preempt_disable();
 		atomic32_store_release(&io->finished, 1);
 		waitable_wake(&io->done, EV_IN, 0);
+		atomic32_store_release(&io->finished, 2);
+		preempt_enable();
 		return;
 	}
 }
@@ -142,9 +146,9 @@ int block_io_run(struct block_io *io)
 	if (r)
 		return r;
 	wait_event(&io->done, EV_IN, atomic32_load_acquire(&io->finished), 0);
-	/* The waker may still be inside waitable_wake: taking its lock once sees it out. */
-	spin_lock(&io->done.lock);
-	spin_unlock(&io->done.lock);
+	/* The waker is on another CPU, not preempted, on its way out of waitable_wake. */
+	while (atomic32_load_acquire(&io->finished) != 2)
+		arch_cpu_relax();
 	return io->status;
 }
 
@@ -473,35 +477,53 @@ void memory_object_read_ahead(struct memory_object *o, u64 index, u64 nr)
 	}
 }
 
+static int page_reserve(struct inode *inode, u64 index, u32 nr)
+{
+	u32 bs = inode->sb->block_bytes;
+	struct call *c = kmalloc(sizeof(*c));
+	answer_t a;
+
+	if (!c)
+		return -ENOMEM;
+	call_begin(c, CALLF_KERNEL | CALLF_UNINTERRUPTIBLE);
+	a = call_run(c, fs_reserve(c, inode, (index << PAGE_SHIFT) / bs, nr));
+	call_end(c);
+	kfree(c);
+	return (int)a;
+}
+
+static u32 page_blocks(const struct memory_object *o)
+{
+	return PAGE_BYTES / o->inode->sb->block_bytes;
+}
+
+void pager_unreserve(struct memory_object *o, u32 nr_pages)
+{
+	if (nr_pages)
+		fs_unreserve(o->inode->sb, nr_pages * page_blocks(o));
+}
+
 /* Blocks for writing the page back are reserved: -ENOSPC, -EDQUOT, -EIO are told now. -EAGAIN: the
  * page has gone. */
 int pager_prepare(struct memory_object *o, struct frame *f)
 {
-	struct fs_extent extents[EXTENTS_MAX];
 	struct inode *inode = o->inode;
-	u64 index = f->index, block, end;
-	u32 bs;
+	int r;
 
 	if (f->object != o)
 		return -EAGAIN;
-	if (!inode || !inode->sb->fs || !inode->sb->block_bytes) { /* no blocks behind it */
-		frame_flag_set(f, FRAME_PREPARED);
-		return 0;
-	}
-	bs = inode->sb->block_bytes;
-	block = (index << PAGE_SHIFT) / bs;
-	end = ((index + 1) << PAGE_SHIFT) / bs;
-	while (block < end) {
-		int nr = pager_map(inode, block, end - block, FS_MAP_RESERVE, extents, EXTENTS_MAX);
-		u64 before = block;
-
-		if (nr < 0)
-			return nr;
-		for (int i = 0; i < nr; i++)
-			if (extents[i].file_block <= block)
-				block = MAX(block, extents[i].file_block + extents[i].nr_blocks);
-		if (block == before)
-			return -EIO;
+	if (inode && inode->sb->fs && inode->sb->block_bytes && !(frame_flags(f) & FRAME_DELAYED)) {
+		r = page_reserve(inode, f->index, page_blocks(o));
+		if (r < 0)
+			return r;
+		if (r && !frame_flag_test_and_set(f, FRAME_DELAYED))
+			pager_unreserve(o, 1); /* another writer was faster */
+		/* Dropped meanwhile: whichever of us sees the flag last gives it back. */
+		if (READ_ONCE(f->object) != o) {
+			if (frame_flag_test_and_clear(f, FRAME_DELAYED))
+				pager_unreserve(o, 1);
+			return -EAGAIN;
+		}
 	}
 	frame_flag_set(f, FRAME_PREPARED);
 	return 0;

@@ -145,34 +145,56 @@ static u32 claim_run(struct memory_object *o, u64 *from, u64 last, struct page_r
 	return run->nr;
 }
 
+/* What the page had reserved pays for the write; a writer from now on reserves anew. */
+static bool page_begin_write(struct memory_object *o, struct frame *f, u64 size)
+{
+	u64 start = f->index << PAGE_SHIFT;
+	bool delayed;
+
+	mappers_protect_frame(o, f); /* B2 */
+	delayed = o->kind == MEMORY_FILE && frame_flag_test_and_clear(f, FRAME_DELAYED);
+	frame_flag_clear(f, FRAME_PREPARED);
+	/* What a mapping wrote behind the end must not reach the disk (mmap(2)). */
+	if (start < size && size - start < PAGE_BYTES) {
+		u8 *p = page_begin(f);
+
+		memset(p + (size - start), 0, PAGE_BYTES - (size_t)(size - start));
+		page_end(f, p);
+	}
+	return delayed;
+}
+
+/* Want of memory says nothing about the disk: the page stays dirty, and what was written already is
+ * written again. False: its reservation is not needed any more. */
+static bool page_again(struct memory_object *o, struct frame *f, bool delayed)
+{
+	memory_page_mark_dirty(o, f);
+	if (!delayed || !frame_flag_test_and_set(f, FRAME_DELAYED))
+		return false;
+	frame_flag_set(f, FRAME_PREPARED);
+	return true;
+}
+
 static int write_run(struct memory_object *o, struct page_run *run)
 {
-	u64 size = READ_ONCE(o->size_bytes);
+	u64 size = READ_ONCE(o->size_bytes), delayed = 0;
+	u32 over = 0;
 	int r;
 
-	for (u32 i = 0; i < run->nr; i++) {
-		struct frame *f = run->frames[i];
-		u64 start = f->index << PAGE_SHIFT;
-
-		mappers_protect_frame(o, f); /* B2 */
-		frame_flag_clear(f, FRAME_PREPARED);
-		/* What a mapping wrote behind the end must not reach the disk (mmap(2)). */
-		if (start < size && size - start < PAGE_BYTES) {
-			u8 *p = page_begin(f);
-
-			memset(p + (size - start), 0, PAGE_BYTES - (size_t)(size - start));
-			page_end(f, p);
-		}
-	}
+	static_assert(PAGE_RUN_MAX <= 64);
+	for (u32 i = 0; i < run->nr; i++)
+		delayed |= (u64)page_begin_write(o, run->frames[i], size) << i;
 	r = pager_run_io(o, run, BLOCK_WRITE, FS_MAP_ALLOCATE);
 	for (u32 i = 0; i < run->nr; i++) {
-		/* Want of memory says nothing about the disk: the pages stay dirty, and what was
-		 * written already is written again. */
+		bool had = delayed >> i & 1;
+
 		if (r == -ENOMEM)
-			memory_page_mark_dirty(o, run->frames[i]);
+			had &= !page_again(o, run->frames[i], had);
+		over += had;
 		writeback_page_end(o, run->frames[i], r == -ENOMEM ? 0 : r);
 		frame_unpin(run->frames[i]);
 	}
+	pager_unreserve(o, over);
 	return r;
 }
 
@@ -250,7 +272,15 @@ int memory_object_sync(struct memory_object *o, u64 first, u64 nr)
 
 /* --- the thread --- */
 
-/* The first object dirty since before `limit` (of sb, if given), referenced. */
+static void dirty_put(struct memory_object *o)
+{
+	if (o->inode)
+		inode_put(o->inode);
+	object_put(&o->obj);
+}
+
+/* The first object dirty since before `limit` (of sb, if given), referenced with its inode: whoever
+ * syncs meanwhile may take it off the list. */
 static struct memory_object *next_dirty(ktime_t limit, struct superblock *sb)
 {
 	struct memory_object *o, *found = nullptr;
@@ -263,6 +293,8 @@ static struct memory_object *next_dirty(ktime_t limit, struct superblock *sb)
 			continue;
 		found = o;
 		object_get(&o->obj);
+		if (o->inode)
+			inode_get(o->inode);
 		/* To the end, with a new stamp: the next round finds the others first. */
 		o->dirty_since_ns = time_monotonic_ns();
 		list_del(&o->dirty);
@@ -273,10 +305,11 @@ static struct memory_object *next_dirty(ktime_t limit, struct superblock *sb)
 	return found;
 }
 
-/* Nobody can reach the file any more: its pages need no disk. */
+/* Nobody can reach the file any more: its pages need no disk. The list and the caller refer to it.
+ */
 static bool is_deleted(const struct memory_object *o)
 {
-	return o->inode && o->inode->nlink == 0 && refcount_read(&o->inode->obj.refs) == 1;
+	return o->inode && o->inode->nlink == 0 && refcount_read(&o->inode->obj.refs) == 2;
 }
 
 static void write_object(struct memory_object *o)
@@ -297,7 +330,7 @@ int mm_sync_superblock(struct superblock *sb)
 	while ((o = next_dirty(begun, sb)) != nullptr) {
 		int error = memory_object_sync(o, 0, ~0ull);
 
-		object_put(&o->obj);
+		dirty_put(o);
 		if (error && !r)
 			r = error;
 	}
@@ -358,7 +391,7 @@ static void writeback_round(void)
 	WRITE_ONCE(writeback_asked, false);
 	while ((o = next_dirty(limit, nullptr)) != nullptr) {
 		write_object(o);
-		object_put(&o->obj);
+		dirty_put(o);
 	}
 	waitable_wake(&writeback_progress, EV_IN, 0);
 }

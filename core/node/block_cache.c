@@ -223,7 +223,7 @@ static void space_end(struct block_cache *cache)
 static int make_space(struct superblock *sb)
 {
 	u64 free = READ_ONCE(sb->free_blocks), inodes = READ_ONCE(sb->free_inodes),
-	    delayed = READ_ONCE(sb->delayed_blocks);
+	    delayed = (u64)atomic_word_load(&sb->delayed_blocks);
 	struct block_cache *cache = sb->block_cache;
 	answer_t a;
 
@@ -239,13 +239,13 @@ static int make_space(struct superblock *sb)
 		reaper_drain();
 		space_end(cache);
 	}
-	if (!block_cache_commit_frees(sb) && READ_ONCE(sb->delayed_blocks) >= delayed)
+	if (!block_cache_commit_frees(sb) && (u64)atomic_word_load(&sb->delayed_blocks) >= delayed)
 		return -ENOSPC;
 	a = transaction_commit(sb, false);
 	if (a)
 		return (int)a;
 	return READ_ONCE(sb->free_blocks) > free || READ_ONCE(sb->free_inodes) > inodes ||
-			       READ_ONCE(sb->delayed_blocks) < delayed
+			       (u64)atomic_word_load(&sb->delayed_blocks) < delayed
 		       ? 0
 		       : -ENOSPC;
 }

@@ -119,7 +119,8 @@ static void service_block_verified(struct kabi_ctx *ctx, u64 block)
 
 static void service_facts(struct kabi_ctx *ctx, struct fs_facts *facts)
 {
-	struct superblock *sb = container_of(ctx, struct fs_invoke, ctx)->sb;
+	struct fs_invoke *v = container_of(ctx, struct fs_invoke, ctx);
+	struct superblock *sb = v->sb;
 	struct block_cache *cache = sb->block_cache;
 	struct timespec64 now = inode_now();
 
@@ -131,6 +132,9 @@ static void service_facts(struct kabi_ctx *ctx, struct fs_facts *facts)
 	facts->free_blocks = sb->free_blocks;
 	facts->free_inodes = sb->free_inodes;
 	spin_unlock(&sb->obj.lock);
+	/* Core's own calls write back what has its reservation. */
+	facts->available_blocks = v->call->flags & CALLF_KERNEL ? facts->free_blocks
+								: fs_free_blocks_for(v->call, sb);
 }
 
 static const struct fs_services_vtable fs_services = {

@@ -200,17 +200,16 @@ int file_sync(struct file *f, bool data_only)
 	struct inode *i = f->inode;
 	struct call *c;
 	answer_t a = 0;
-	int error;
+	int error = 0;
 
 	(void)data_only; /* the file system's commit is one for both */
 	if (!i || !i->sb->fs || i->sb->flags & SB_NAMES_RESIDENT)
 		return 0;
-	error = i->pages ? memory_object_sync(i->pages, 0, ~0ull) : 0;
 	c = kmalloc(sizeof(*c));
 	if (!c)
 		return -ENOMEM;
 	call_begin(c, CALLF_KERNEL | CALLF_UNINTERRUPTIBLE);
-	a = call_run(c, fs_sync(c, i->sb, true));
+	a = fs_sync_inode(c, i);
 	call_end(c);
 	kfree(c);
 	/* errseq: each open file reports a write-back error once (fsync(2)). */

@@ -175,49 +175,87 @@ answer_t fs_fallocate(struct call *c, struct inode *i, u32 mode, u64 offset, u64
 }
 
 #define RESERVE_MARGIN 256u /* free blocks below which each reservation is looked at */
+#define RESERVE_TREES  4u   /* for the trees that an allocation may grow */
 
 /*
- * RESERVE is core's: a counter that says ENOSPC at write() and not at write-back. The component is
- * asked only when there is little left, to tell overwriting from growing. The counter may be too
- * high (pages that were dropped before write-back), never too low; the commit thread brings it down
- * to what is dirty.
+ * Reservations are core's: a counter that says ENOSPC at write() and not at write-back. Each page
+ * that will be written counts once, with all its blocks (FRAME_DELAYED), from its first write until
+ * write-back has allocated or the page is dropped. The component is asked only where there is
+ * little left, to tell overwriting from growing.
  */
-static answer_t reserve(struct call *c, struct inode *i, u64 block, u64 nr, struct fs_extent *out)
+
+/* Who asks may use what is kept for root (ext4(5): resuid=, resgid=). */
+static bool may_use_reserved(const struct context *ctx, const struct superblock *sb)
+{
+	return context_capable(ctx, CAP_SYS_RESOURCE) ||
+	       kuid_eq(ctx->cred.fsuid, sb->reserved_uid) ||
+	       (sb->reserved_gid.value && context_in_group(ctx, sb->reserved_gid));
+}
+
+u64 fs_free_blocks_for(const struct call *c, const struct superblock *sb)
+{
+	u64 kept = (u64)atomic_word_load(&sb->delayed_blocks), free = READ_ONCE(sb->free_blocks);
+
+	if (sb->reserved_blocks && !may_use_reserved(c->ctx, sb))
+		kept += sb->reserved_blocks;
+	return free - MIN(free, kept);
+}
+
+/* Takes them if `spare` more would be left. */
+static bool reserve_take(struct call *c, struct superblock *sb, u32 nr, u32 spare)
+{
+	if (fs_free_blocks_for(c, sb) <= (u64)nr + spare)
+		return false;
+	atomic_word_fetch_add(&sb->delayed_blocks, nr);
+	if (fs_free_blocks_for(c, sb) > spare)
+		return true;
+	atomic_word_fetch_sub(&sb->delayed_blocks, nr); /* others were as fast */
+	return false;
+}
+
+/* A block of [block, block+nr) is a hole: 1, 0, or a kind or error. */
+static answer_t any_hole(struct call *c, struct inode *i, u64 block, u32 nr)
+{
+	struct fs_extent rows[8];
+	u64 end = block + nr;
+
+	while (block < end) {
+		answer_t a = fs_map(c, i, block, end - block, FS_MAP_READ, rows, ARRAY_SIZE(rows));
+
+		if (a < 1)
+			return a ? a : -EIO;
+		for (u32 k = 0; k < (u32)a; k++)
+			if (rows[k].flags & FS_EXTENT_HOLE)
+				return 1;
+		block = rows[a - 1].file_block + rows[a - 1].nr_blocks;
+	}
+	return 0;
+}
+
+answer_t fs_reserve(struct call *c, struct inode *i, u64 block, u32 nr)
 {
 	struct superblock *sb = i->sb;
-	struct fs_extent there;
-	bool ok;
 	answer_t a;
 
-	*out = (struct fs_extent){.file_block = block, .nr_blocks = nr, .flags = FS_EXTENT_HOLE};
 	if (sb->flags & SB_RDONLY)
 		return -EROFS;
-	spin_lock(&sb->obj.lock);
-	ok = sb->free_blocks > sb->delayed_blocks &&
-	     sb->free_blocks - sb->delayed_blocks > nr + RESERVE_MARGIN;
-	if (ok)
-		sb->delayed_blocks += nr;
-	spin_unlock(&sb->obj.lock);
-	if (ok)
+	if (!sb->block_cache)
+		return 0;
+	if (reserve_take(c, sb, nr, RESERVE_MARGIN))
 		return 1;
-	a = fs_map(c, i, block, nr, FS_MAP_READ, &there, 1);
-	if (a < 1)
+	a = any_hole(c, i, block, nr);
+	if (a != 1)
 		return a;
-	out->nr_blocks = MIN(nr, there.nr_blocks);
-	if (!(there.flags & FS_EXTENT_HOLE))
-		return 1;
-	spin_lock(&sb->obj.lock);
-	/* a few blocks for the trees that the allocation may grow */
-	ok = sb->free_blocks > sb->delayed_blocks &&
-	     sb->free_blocks - sb->delayed_blocks > out->nr_blocks + 4;
-	if (ok)
-		sb->delayed_blocks += out->nr_blocks;
-	spin_unlock(&sb->obj.lock);
-	if (ok)
+	if (reserve_take(c, sb, nr, RESERVE_TREES))
 		return 1;
 	/* What was given back counts after the next commit; a need that brought nothing is answered
 	 * by its error, -ENOSPC. */
 	return call_need_blocks(c, sb, BLOCK_CACHE_COMMIT, 1);
+}
+
+void fs_unreserve(struct superblock *sb, u32 nr)
+{
+	atomic_word_fetch_sub(&sb->delayed_blocks, nr);
 }
 
 answer_t fs_map(struct call *c, struct inode *i, u64 block, u64 nr, enum fs_map_intent intent,
@@ -229,8 +267,6 @@ answer_t fs_map(struct call *c, struct inode *i, u64 block, u64 nr, enum fs_map_
 	u64 next = block;
 	answer_t a;
 
-	if (intent == FS_MAP_RESERVE && i->sb->block_cache)
-		return reserve(c, i, block, nr, out);
 	a = fs_invoke_begin(&v, c, i->sb);
 	if (a)
 		return a;
@@ -252,11 +288,6 @@ answer_t fs_map(struct call *c, struct inode *i, u64 block, u64 nr, enum fs_map_
 			return -EIO;
 		out[k] = (struct fs_extent){rows[k].file_block, rows[k].disk_block,
 			rows[k].nr_blocks, rows[k].flags};
-	}
-	if (intent == FS_MAP_ALLOCATE) {
-		spin_lock(&i->sb->obj.lock);
-		i->sb->delayed_blocks -= MIN(i->sb->delayed_blocks, next - block);
-		spin_unlock(&i->sb->obj.lock);
 	}
 	return a;
 }

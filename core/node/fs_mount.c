@@ -345,7 +345,8 @@ answer_t fs_statfs(struct call *c, struct superblock *sb, struct fs_statfs *out)
 		out->blocks -= sb->overhead_blocks;
 		spin_lock(&sb->obj.lock);
 		out->blocks_free += (u64)MAX(cache->open.deferred_blocks, (s64)0);
-		out->blocks_free -= MIN(sb->delayed_blocks, out->blocks_free);
+		out->blocks_free -=
+			MIN((u64)atomic_word_load(&sb->delayed_blocks), out->blocks_free);
 		out->files_free += (u64)MAX(cache->open.deferred_inodes, (s64)0);
 		spin_unlock(&sb->obj.lock);
 		out->blocks_available =
@@ -412,6 +413,26 @@ static u32 inodes_dirty(struct superblock *sb)
 		nr++;
 	spin_unlock(&sb->obj.lock);
 	return nr;
+}
+
+/* fsync(2): the file's data, then its inode, then all metadata that waits (one transaction for
+ * all). Other files' data stays where it is. Context: thread, may sleep. */
+answer_t fs_sync_inode(struct call *c, struct inode *i)
+{
+	struct superblock *sb = i->sb;
+	answer_t a;
+
+	if (!sb->fs || sb_names_resident(sb) || sb->flags & SB_RDONLY)
+		return 0;
+	a = i->pages ? memory_object_sync(i->pages, 0, ~0ull) : 0;
+	if (!a && inode_take_own_dirty(i)) {
+		if (!i->dead)
+			a = call_run(c, sync_inode(c, i));
+		if (a)
+			inode_mark_dirty(i);
+		inode_put(i);
+	}
+	return a ? a : transaction_commit(sb, false);
 }
 
 /* Context: thread, may sleep (DO_SYNC_*, unmount): so it serves the component's needs itself. */

@@ -172,6 +172,10 @@ void inode_release(struct inode *i)
 		reaper_queue(&i->obj);
 		return;
 	}
+	/* Whoever still looks at the pages (reclaim) finds none: they count with this superblock.
+	 */
+	if (i->pages && i->pages->kind == MEMORY_FILE && i->pages->inode == i)
+		memory_object_drop_range(i->pages, 0, ~0ull);
 	inode_unhash(i);
 	if (i->nlink == 0 && i->sb->flags & SB_NAMES_RESIDENT && i->sb->total_inodes) {
 		spin_lock(&i->sb->obj.lock);
@@ -234,6 +238,21 @@ struct inode *inode_take_dirty(struct superblock *sb)
 	}
 	spin_unlock(&sb->obj.lock);
 	return i;
+}
+
+bool inode_take_own_dirty(struct inode *i)
+{
+	struct superblock *sb = i->sb;
+	bool taken = false;
+
+	spin_lock(&sb->obj.lock);
+	if (i->dirty) {
+		list_del(&i->dirty_link);
+		i->dirty = false;
+		taken = true;
+	}
+	spin_unlock(&sb->obj.lock);
+	return taken;
 }
 
 struct timespec64 inode_now(void)

@@ -194,6 +194,13 @@ answer_t ext4_alloc_blocks(struct ext4 *e, u64 goal, u32 want, u64 *first, u32 *
 {
 	u32 group, from;
 
+	if (!e->freeing) {
+		want = (u32)MIN((u64)want, e->facts.available_blocks);
+		if (!want) {
+			sdk_fs_fail(e->ctx, -ENOSPC);
+			return -ENOSPC;
+		}
+	}
 	if (!ext4_block_valid(e, goal, 1))
 		goal = e->first_data_block;
 	group = (u32)((goal - e->first_data_block) / e->blocks_per_group);
@@ -201,8 +208,12 @@ answer_t ext4_alloc_blocks(struct ext4 *e, u64 goal, u32 want, u64 *first, u32 *
 	for (u32 i = 0; i < e->nr_groups; i++) {
 		answer_t a = alloc_in_group(e, group, from, want, first, got);
 
-		if (a)
-			return a < 0 ? a : 0;
+		if (a < 0)
+			return a;
+		if (a) {
+			e->facts.available_blocks -= MIN((u64)*got, e->facts.available_blocks);
+			return 0;
+		}
 		from = 0;
 		group = group + 1 == e->nr_groups ? 0 : group + 1;
 	}

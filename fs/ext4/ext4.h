@@ -174,6 +174,7 @@ struct ext4 { /* the mount as this run sees it, on its stack */
 	u32 csum_seed;
 	bool csum, gdt_csum; /* metadata_csum; either of the two that use the UNINIT flags */
 	struct fs_facts facts;
+	bool freeing; /* this run gives more back than it takes: no limit but the disk */
 	u32 nr_claims;
 	struct {
 		u64 bitmap;

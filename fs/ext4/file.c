@@ -108,6 +108,7 @@ answer_t ext4_truncate(struct kabi_ctx *ctx, const struct fs_inode *inode, u64 s
 	a = ext4_begin(&e, ctx);
 	if (a)
 		return a;
+	e.freeing = true;
 	if (!ext4_ref_init(&e, &r, inode))
 		return ext4_error(&e);
 	if (size > (u64)UINT32_MAX * e.block_bytes)
@@ -167,8 +168,10 @@ answer_t ext4_fallocate(struct kabi_ctx *ctx, const struct fs_inode *inode, u32 
 		return -EINVAL;
 	if (end > (u64)UINT32_MAX * e.block_bytes)
 		return -EFBIG;
-	if (mode == (PUNCH_HOLE | KEEP_SIZE))
+	if (mode == (PUNCH_HOLE | KEEP_SIZE)) {
+		e.freeing = true;
 		return punch(&e, &r, offset, bytes);
+	}
 	if (mode & ~KEEP_SIZE)
 		return -EOPNOTSUPP;
 	block = offset / e.block_bytes;
@@ -222,6 +225,7 @@ answer_t ext4_evict(struct kabi_ctx *ctx, const struct fs_inode *inode)
 	a = ext4_begin(&e, ctx);
 	if (a)
 		return a;
+	e.freeing = true;
 	if (!ext4_ref_init(&e, &r, inode))
 		return ext4_error(&e);
 	if (r.f.nlink)

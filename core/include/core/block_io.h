@@ -36,7 +36,8 @@ struct block_io {
 	u64 device_bytes;  /* where on the device */
 	u64 total_bytes;
 	struct memory_object *object; /* BLOCK_END_PAGE_*: a reference */
-	atomic32_t finished;
+	atomic32_t
+		finished; /* 1: status is there; 2: nobody but the submitter looks at io any more */
 	struct waitable done;
 	u64 tag, deadline_ns, policy_words[4]; /* the block subsystem's */
 	u16 nr_segments;

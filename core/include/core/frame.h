@@ -21,6 +21,8 @@ enum frame_flag : u16 {
 	FRAME_VMAP = 8192,
 	FRAME_CODE = 16384, /* instruction fetches see its contents (arch_sync_code); a write takes
 			       it away */
+	FRAME_DELAYED = 32768, /* its blocks are counted in its superblock's delayed_blocks; only
+				  with PREPARED */
 };
 struct memory_object;
 struct account;
@@ -50,6 +52,11 @@ static inline void frame_flag_clear(struct frame *f, u16 flags)
 static inline bool frame_flag_test_and_set(struct frame *f, u16 flag)
 {
 	return !(__atomic_fetch_or(&f->flags, flag, __ATOMIC_SEQ_CST) & flag);
+}
+/* True when this call cleared it. */
+static inline bool frame_flag_test_and_clear(struct frame *f, u16 flag)
+{
+	return __atomic_fetch_and(&f->flags, (u16)~flag, __ATOMIC_SEQ_CST) & flag;
 }
 static inline u16 frame_flags(const struct frame *f)
 {

@@ -52,13 +52,20 @@ struct fs_attr {
 answer_t fs_setattr(struct call *c, struct inode *i,
 	const struct fs_attr *a); /* size: truncates pages too */
 answer_t fs_fallocate(struct call *c, struct inode *i, u32 mode, u64 offset, u64 bytes);
-enum fs_map_intent : u8 { FS_MAP_READ, FS_MAP_RESERVE, FS_MAP_ALLOCATE };
+enum fs_map_intent : u8 { FS_MAP_READ = 0, FS_MAP_ALLOCATE = 2 }; /* 1: the contract's reserve */
 struct fs_extent {
 	u64 file_block, disk_block, nr_blocks;
 	u32 flags; /* FS_EXTENT_* */
 };
 #define FS_EXTENT_HOLE      1u
 #define FS_EXTENT_UNWRITTEN 2u
+/* Before a page becomes dirty: `nr` blocks from `block` on will be written. 1: they were counted in
+ * the superblock's delayed_blocks and fs_unreserve gives them back; 0: nothing is needed; -ENOSPC,
+ * -EROFS, -EIO. */
+answer_t fs_reserve(struct call *c, struct inode *i, u64 block, u32 nr);
+void fs_unreserve(struct superblock *sb, u32 nr); /* Context: any */
+/* Blocks that the call's user may still take. */
+u64 fs_free_blocks_for(const struct call *c, const struct superblock *sb);
 /* Blocks of the file system's size. Returns the number of extents filled (>= 1). */
 answer_t fs_map(struct call *c, struct inode *i, u64 block, u64 nr, enum fs_map_intent intent,
 	struct fs_extent *out, u32 max);
@@ -84,6 +91,7 @@ struct mount_request {
 };
 answer_t fs_mount_perform(struct mount_request *r);
 void mount_request_free(struct mount_request *r);
+answer_t fs_sync_inode(struct call *c, struct inode *i);
 answer_t fs_sync(struct call *c, struct superblock *sb, bool wait);
 answer_t fs_remount(struct call *c, struct superblock *sb, u32 sb_flags, const char *options);
 answer_t fs_evict(struct call *c,

@@ -77,8 +77,9 @@ struct superblock {
 	kgid_t reserved_gid;
 	u64 commit_period_ns;
 	ktime_t commit_due_ns; /* the commit thread's: 0 while nothing is dirty */
-	u64 delayed_blocks;    /* dirty pages' reservations (core/node/fs_attr.c), obj.lock */
-	u32 answer_bytes;      /* of a component's answer page */
+	atomic_word_t
+		delayed_blocks; /* what pages that will be written have reserved (fs_reserve) */
+	u32 answer_bytes;       /* of a component's answer page */
 };
 #define SB_RDONLY 1u
 #define SB_NOSUID 2u
@@ -162,6 +163,8 @@ bool inode_owner_or_capable(const struct context *ctx, const struct inode *i);
 /* Takes i off its superblock's dirty list (the list owned a reference, which passes to the caller);
  * nullptr: list empty. */
 struct inode *inode_take_dirty(struct superblock *sb);
+/* The same for one inode; true: the list's reference is the caller's. */
+bool inode_take_own_dirty(struct inode *i);
 void node_boot_init(void); /* after the slab works */
 /* Last reference of an object that core/node owns: core/object/release.c calls it for INODE, NAME,
  * MOUNT, SUPERBLOCK, FILE, FILES, PIPE, EPOLL, EVENT, TIMER (timerfd), LOCKS, WALK. Sleeping parts

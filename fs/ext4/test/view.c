@@ -65,6 +65,7 @@ static void facts(struct kabi_ctx *ctx, struct fs_facts *f)
 
 	*f = (struct fs_facts){.free_blocks = v->info.free_blocks,
 		.free_inodes = v->info.free_inodes,
+		.available_blocks = v->info.free_blocks,
 		.now_seconds = (s64)(1764000000 + v->clock_ns / 1000000000),
 		.now_nanoseconds = (u32)(v->clock_ns % 1000000000),
 		.block_bytes = v->block_bytes,

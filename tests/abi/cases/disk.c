@@ -4,6 +4,7 @@
  */
 #define ABI_FAMILY "disk"
 #include "../abi.h"
+#include <linux/falloc.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -275,6 +276,8 @@ CASE(mount_errors, "mount:EBUSY", "mount:EINVAL", "mount:ENOTBLK", "mount:EROFS 
 	unmount_disk();
 	ERR(SYS(mount, disk, "m", "tmpfs", 0, "bad=option"), EINVAL);
 	ERR(SYS(mount, "/dev/null", "m", "ext4", 0, NULL), ENOTBLK);
+	ERR(SYS(mount, disk, "m", "ext4", 0, "commit=1"), EINVAL); /* there is no journal on it */
+	ERR(SYS(mount, disk, "m", "ext4", 0, "resuid=x"), EINVAL);
 }
 
 CASE(read_only_disk, "mount:MS_RDONLY", "openat:EROFS", "mount:MS_REMOUNT", "mkdirat:EROFS")
@@ -373,4 +376,138 @@ CASE(claimed_device, "mount:EBUSY of a device open with O_EXCL", "umount2:frees 
 		unmount_disk(); /* frees the device at once */
 		OK(SYS(close, OK(SYS(openat, AT_FDCWD, disk, O_RDONLY | O_EXCL))));
 	}
+}
+
+/* As `user` writes to `name` until there is no room: how many bytes went in, or -1. */
+static long fill_as(unsigned user, const char *name)
+{
+	static char block[1 << 16];
+	long pid, status = 0, fd, n;
+	struct stat st;
+
+	pid = OK(SYS(fork));
+	if (!pid) {
+		SYS(setgid, user);
+		SYS(setuid, user);
+		fd = SYS(openat, AT_FDCWD, name, O_WRONLY | O_CREAT | O_APPEND, 0666);
+		if (fd < 0)
+			SYS(exit_group, 1);
+		do
+			n = SYS(write, fd, block, sizeof(block));
+		while (n > 0);
+		if (n != -ENOSPC || SYS(fsync, fd))
+			SYS(exit_group, 2);
+		SYS(exit_group, 0);
+	}
+	OK(SYS(wait4, pid, &status, 0, NULL));
+	if (status)
+		return -1;
+	OK(SYS(newfstatat, AT_FDCWD, name, &st, 0));
+	return st.st_size;
+}
+
+CASE(reserved_blocks, "statfs:available and free", "write:ENOSPC before root's blocks", "mount:resuid")
+{
+	unsigned char super[1024];
+	struct statfs s, full;
+	uint64_t reserved, held;
+	const char *name, *second = "m/second";
+	long fd;
+
+	need_disk();
+	fd = OK(SYS(openat, AT_FDCWD, disk, O_RDONLY));
+	EQ(SYS(pread64, fd, super, sizeof(super), 1024), sizeof(super));
+	OK(SYS(close, fd));
+	reserved = *(uint32_t *)(super + 8);
+	held = *(uint32_t *)(super + 4) / 50; /* at most 4096: our disk is small */
+	mount_disk(0);
+	OK(SYS(fchmodat, AT_FDCWD, "m", 0777));
+	name = fresh("filled");
+	OK(SYS(statfs, "m", &s));
+	EQ(s.f_bfree - s.f_bavail, reserved + held); /* available and free */
+	T(fill_as(1000, name) > 0); /* ENOSPC before root's blocks */
+	OK(SYS(statfs, "m", &full));
+	T(full.f_bfree >= reserved - 64 && full.f_bavail < 64);
+	EQ(fill_as(1000, second), 0);
+	T(fill_as(0, second) >= (long)(reserved / 2 * (uint64_t)s.f_bsize));
+	OK(SYS(unlinkat, AT_FDCWD, name, 0));
+	OK(SYS(unlinkat, AT_FDCWD, second, 0));
+	unmount_disk();
+	OK(SYS(mount, disk, "m", "ext4", 0, "resuid=1000"));
+	T(fill_as(1000, name) > 0);
+	OK(SYS(statfs, "m", &full));
+	T(full.f_bfree < reserved / 2); /* resuid */
+	OK(SYS(unlinkat, AT_FDCWD, name, 0));
+	unmount_disk();
+}
+
+CASE(delayed_blocks, "statfs:unwritten data counts", "ftruncate:gives back what was not written")
+{
+	static char block[1 << 16];
+	struct statfs before, dirty, after;
+	const char *name;
+	long fd;
+
+	mount_disk(0);
+	name = fresh("delayed");
+	fd = OK(SYS(openat, AT_FDCWD, name, O_RDWR | O_CREAT, 0600));
+	OK(SYS(statfs, "m", &before));
+	for (int i = 0; i < 64; i++)
+		EQ(SYS(write, fd, block, sizeof(block)), sizeof(block));
+	OK(SYS(statfs, "m", &dirty));
+	T(before.f_bfree - dirty.f_bfree >= (4ul << 20) / (unsigned long)before.f_bsize); /* unwritten data counts */
+	OK(SYS(ftruncate, fd, 0)); /* gives back what was not written */
+	OK(SYS(fsync, fd));
+	OK(SYS(statfs, "m", &after));
+	EQ(after.f_bfree, before.f_bfree);
+	/* Written twice before it reaches the disk, and over what is there: counted once. */
+	for (int round = 0; round < 3; round++) {
+		EQ(SYS(lseek, fd, 0, SEEK_SET), 0);
+		for (int i = 0; i < 64; i++)
+			EQ(SYS(write, fd, block, sizeof(block)), sizeof(block));
+		if (round)
+			OK(SYS(fsync, fd));
+	}
+	OK(SYS(statfs, "m", &after));
+	T(before.f_bfree - after.f_bfree <= (4ul << 20) / (unsigned long)before.f_bsize + 4);
+	OK(SYS(close, fd));
+	OK(SYS(unlinkat, AT_FDCWD, name, 0));
+	unmount_disk();
+	mount_disk(0);
+	OK(SYS(statfs, "m", &after));
+	EQ(after.f_bfree, before.f_bfree);
+	unmount_disk();
+}
+
+CASE(behind_the_end, "fallocate:FALLOC_FL_KEEP_SIZE", "ioctl:FS_IOC_FIEMAP behind the end")
+{
+	uint64_t space[(sizeof(struct fiemap) + 8 * sizeof(struct fiemap_extent)) / 8] = {};
+	struct fiemap *f = (struct fiemap *)space;
+	const char *name;
+	uint64_t told = 0;
+	struct stat st;
+	long fd;
+
+	mount_disk(0);
+	name = fresh("behind");
+	fd = OK(SYS(openat, AT_FDCWD, name, O_RDWR | O_CREAT, 0600));
+	EQ(SYS(write, fd, "x", 1), 1);
+	OK(SYS(fallocate, fd, FALLOC_FL_KEEP_SIZE, 0, 1 << 20));
+	OK(SYS(fstat, fd, &st));
+	EQ(st.st_size, 1);
+	f->fm_length = ~0ull;
+	f->fm_flags = FIEMAP_FLAG_SYNC;
+	f->fm_extent_count = 8;
+	OK(SYS(ioctl, fd, FS_IOC_FIEMAP, f));
+	T(f->fm_mapped_extents >= 2);
+	for (unsigned i = 0; i < f->fm_mapped_extents; i++) {
+		EQ(f->fm_extents[i].fe_logical, told);
+		EQ((f->fm_extents[i].fe_flags & FIEMAP_EXTENT_UNWRITTEN) != 0, i > 0);
+		EQ((f->fm_extents[i].fe_flags & FIEMAP_EXTENT_LAST) != 0, i + 1 == f->fm_mapped_extents);
+		told += f->fm_extents[i].fe_length;
+	}
+	EQ(told, 1 << 20);
+	OK(SYS(close, fd));
+	OK(SYS(unlinkat, AT_FDCWD, name, 0));
+	unmount_disk();
 }
