@@ -406,7 +406,8 @@ static long fill_as(unsigned user, const char *name)
 	return st.st_size;
 }
 
-CASE(reserved_blocks, "statfs:available and free", "write:ENOSPC before root's blocks", "mount:resuid")
+CASE(reserved_blocks, "statfs:available and free", "write:ENOSPC before root's blocks",
+	"mount:resuid")
 {
 	unsigned char super[1024];
 	struct statfs s, full;
@@ -425,7 +426,7 @@ CASE(reserved_blocks, "statfs:available and free", "write:ENOSPC before root's b
 	name = fresh("filled");
 	OK(SYS(statfs, "m", &s));
 	EQ(s.f_bfree - s.f_bavail, reserved + held); /* available and free */
-	T(fill_as(1000, name) > 0); /* ENOSPC before root's blocks */
+	T(fill_as(1000, name) > 0);                  /* ENOSPC before root's blocks */
 	OK(SYS(statfs, "m", &full));
 	T(full.f_bfree >= reserved - 64 && full.f_bavail < 64);
 	EQ(fill_as(1000, second), 0);
@@ -455,8 +456,9 @@ CASE(delayed_blocks, "statfs:unwritten data counts", "ftruncate:gives back what 
 	for (int i = 0; i < 64; i++)
 		EQ(SYS(write, fd, block, sizeof(block)), sizeof(block));
 	OK(SYS(statfs, "m", &dirty));
-	T(before.f_bfree - dirty.f_bfree >= (4ul << 20) / (unsigned long)before.f_bsize); /* unwritten data counts */
-	OK(SYS(ftruncate, fd, 0)); /* gives back what was not written */
+	T(before.f_bfree - dirty.f_bfree >=
+		(4ul << 20) / (unsigned long)before.f_bsize); /* unwritten data counts */
+	OK(SYS(ftruncate, fd, 0));                            /* gives back what was not written */
 	OK(SYS(fsync, fd));
 	OK(SYS(statfs, "m", &after));
 	EQ(after.f_bfree, before.f_bfree);
@@ -503,7 +505,8 @@ CASE(behind_the_end, "fallocate:FALLOC_FL_KEEP_SIZE", "ioctl:FS_IOC_FIEMAP behin
 	for (unsigned i = 0; i < f->fm_mapped_extents; i++) {
 		EQ(f->fm_extents[i].fe_logical, told);
 		EQ((f->fm_extents[i].fe_flags & FIEMAP_EXTENT_UNWRITTEN) != 0, i > 0);
-		EQ((f->fm_extents[i].fe_flags & FIEMAP_EXTENT_LAST) != 0, i + 1 == f->fm_mapped_extents);
+		EQ((f->fm_extents[i].fe_flags & FIEMAP_EXTENT_LAST) != 0,
+			i + 1 == f->fm_mapped_extents);
 		told += f->fm_extents[i].fe_length;
 	}
 	EQ(told, 1 << 20);
