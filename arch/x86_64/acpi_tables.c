@@ -138,7 +138,7 @@ void x86_acpi_parse(paddr_t rsdp)
 {
 	x86_acpi.apic_ids[0] = x86_apic_id();
 	x86_acpi.nr_cpus = 1;
-	if (!firmware_tables_init(rsdp))
+	if (x86_features.acpi_off || !firmware_tables_init(rsdp))
 		return;
 	acpi_with_table("APIC", acpi_madt);
 	acpi_with_table("MCFG", acpi_mcfg);

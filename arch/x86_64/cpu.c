@@ -96,6 +96,7 @@ void x86_features_detect(const char *command_line)
 	f->max_leaf = r.a;
 	r = x86_cpuid(1, 0);
 	f->signature = r.a;
+	f->acpi_off = x86_word_in(command_line, "acpi=off");
 	f->x2apic = (r.c >> 21 & 1) && !x86_word_in(command_line, "nox2apic") &&
 		    !(r.c >> 31 && x86_counts_instructions());
 	f->tsc_deadline = r.c >> 24 & 1;

@@ -24,8 +24,9 @@
  * and the rest is used. Without tables, or when the namespace cannot be loaded, the machine runs as
  * one CPU or without INTx lines; power off takes the port's other ways.
  *
- * Replacement: none, it is core. Cost: some milliseconds at boot; afterwards nothing runs unless
- * the SCI comes.
+ *   A fault of the interpreter in a thread of its own ends ACPI, not the kernel (threads.c);
+ * sanitizer kernels still stop. Replacement: none, it is core. Cost: some milliseconds at boot;
+ * afterwards nothing runs unless the SCI comes.
  */
 #include "firmware_priv.h"
 #include <core/lock.h>
@@ -108,40 +109,55 @@ static void tell_interrupt_model(void)
 		failed(status, "\\_PIC");
 }
 
-static bool load_namespace(void)
+static bool load_tables(void)
 {
 	if (failed(acpi_reallocate_root_table(), "table list") ||
 		failed(acpi_initialize_subsystem(), "start") ||
 		failed(acpi_load_tables(), "loading the namespace"))
 		return false;
 	firmware_map_registers();
-	if (failed(acpi_enable_subsystem(ACPI_FULL_INITIALIZATION), "enabling ACPI mode"))
-		return false;
-	return !failed(acpi_initialize_objects(ACPI_FULL_INITIALIZATION), "initialising devices");
+	return !failed(acpi_enable_subsystem(ACPI_FULL_INITIALIZATION), "enabling ACPI mode") &&
+	       !failed(acpi_initialize_objects(ACPI_FULL_INITIALIZATION), "initialising devices");
+}
+
+static void load_namespace(void *loaded)
+{
+	if (!load_tables())
+		return;
+	tell_interrupt_model();
+	acpi_install_fixed_event_handler(ACPI_EVENT_POWER_BUTTON, power_button, nullptr);
+	*(bool *)loaded = true;
 }
 
 void firmware_start(void)
 {
 	ktime_t begin = time_monotonic_ns();
+	bool loaded = false;
 
 	if (!tables_found)
 		return;
 	firmware_os_start();
-	firmware_namespace_loaded = load_namespace();
-	if (!firmware_namespace_loaded)
+	if (!firmware_run(load_namespace, &loaded) || !loaded)
 		return;
-	tell_interrupt_model();
-	acpi_install_fixed_event_handler(ACPI_EVENT_POWER_BUTTON, power_button, nullptr);
+	firmware_namespace_loaded = true;
 	log_info("ACPI: namespace loaded in %lld us\n",
 		(long long)((time_monotonic_ns() - begin) / NSEC_PER_USEC));
 }
 
 /* --- power --- */
+static void prepare_power_off(void *prepared)
+{
+	*(bool *)prepared =
+		!failed(acpi_enter_sleep_state_prep(ACPI_STATE_S5), "preparing to power off");
+}
+
 void firmware_power_off(void)
 {
+	bool prepared = false;
+
 	if (!firmware_namespace_loaded || !arch_irq_enabled() || *arch_preempt_count_ptr())
 		return;
-	if (failed(acpi_enter_sleep_state_prep(ACPI_STATE_S5), "preparing to power off"))
+	if (!firmware_run(prepare_power_off, &prepared) || !prepared)
 		return;
 	arch_irq_disable();
 	failed(acpi_enter_sleep_state(ACPI_STATE_S5), "power off");

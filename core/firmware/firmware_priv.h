@@ -6,6 +6,9 @@
 extern bool firmware_os_ready;
 void firmware_os_start(void);
 extern bool firmware_namespace_loaded;
+/* Runs function(context) in the thread for AML and waits; false: it has crashed there, now or
+ * before. Thread. */
+bool firmware_run(void (*function)(void *), void *context);
 extern paddr_t firmware_rsdp;
 /* Registers that the FADT places in memory are reached from contexts that cannot map. */
 void firmware_map_registers(void);

@@ -191,30 +191,43 @@ static bool link_line(acpi_handle link, struct arch_line *out)
 	return true;
 }
 
-int firmware_pci_line(u16 segment, u8 bus, u8 device, u8 pin, struct arch_line *out)
+struct pin_search {
+	u16 segment;
+	u8 bus, device, pin;
+	struct arch_line *out;
+	int result;
+};
+
+static void find_pin(void *context)
 {
-	const struct acpi_pci_routing_table *e;
+	struct pin_search *want = context;
+	const struct acpi_pci_routing_table *e = routes_of(want->segment, want->bus);
 	acpi_handle link;
 
-	if (!firmware_namespace_loaded || pin < 1 || pin > 4)
-		return -ENOENT;
-	for (e = routes_of(segment, bus); e && e->length;
-		e = (const void *)((const u8 *)e + e->length)) {
-		if (e->address >> 16 != device || e->pin != pin - 1u)
-			continue;
-		if (!e->source[0]) { /* a line by its number; PCI's are level, active low */
-			*out = (struct arch_line){.line = e->source_index,
-				.level = true,
-				.active_low = true};
-			return 0;
-		}
-		if (ACPI_FAILURE(acpi_get_handle(nullptr, (char *)e->source, &link)) ||
-			!link_line(link, out)) {
-			log_warn("ACPI: interrupt link %s of device %u on bus %u has no line\n",
-				e->source, device, bus);
-			return -ENOENT;
-		}
-		return 0;
+	for (; e && e->length; e = (const void *)((const u8 *)e + e->length))
+		if (e->address >> 16 == want->device && e->pin == want->pin - 1u)
+			break;
+	if (!e || !e->length)
+		return;
+	if (!e->source[0]) { /* a line by its number; PCI's are level, active low */
+		*want->out = (struct arch_line){.line = e->source_index,
+			.level = true,
+			.active_low = true};
+		want->result = 0;
+	} else if (ACPI_SUCCESS(acpi_get_handle(nullptr, (char *)e->source, &link)) &&
+		   link_line(link, want->out)) {
+		want->result = 0;
+	} else {
+		log_warn("ACPI: interrupt link %s of device %u on bus %u has no line\n", e->source,
+			want->device, want->bus);
 	}
-	return -ENOENT;
+}
+
+int firmware_pci_line(u16 segment, u8 bus, u8 device, u8 pin, struct arch_line *out)
+{
+	struct pin_search want = {segment, bus, device, pin, out, -ENOENT};
+
+	if (!firmware_namespace_loaded || pin < 1 || pin > 4 || !firmware_run(find_pin, &want))
+		return -ENOENT;
+	return want.result;
 }

@@ -1,4 +1,4 @@
-/* Locks, semaphores, time and queued work for ACPICA. Theory in acpi.c. */
+/* Locks, semaphores and time for ACPICA. Theory in acpi.c. */
 #include "firmware_priv.h"
 #include <core/lock.h>
 #include <core/log.h>
@@ -13,18 +13,8 @@ struct firmware_semaphore {
 	u32 units guarded_by(&lock);
 	struct waitable free;
 };
-struct firmware_work {
-	struct list_node link;
-	acpi_osd_exec_callback function;
-	void *context;
-};
-
 bool firmware_os_ready;
 static u32 nr_locks;
-static struct spinlock work_lock = SPINLOCK_INIT(LOCK_LEVEL_FIRMWARE_WORK);
-static struct list_node works guarded_by(&work_lock) = LIST_INIT(works);
-static u32 works_open guarded_by(&work_lock); /* queued or running */
-static struct waitable work_queued, work_finished;
 
 /* --- spinlocks: ACPICA makes them outer first (utmutex.c: GPEs, hardware, references) --- */
 acpi_status acpi_os_create_lock(acpi_spinlock *out)
@@ -168,76 +158,7 @@ u64 acpi_os_get_timer(void)
 	return firmware_os_ready ? (u64)time_monotonic_ns() / 100 : 0;
 }
 
-/* --- work --- */
 acpi_thread_id acpi_os_get_thread_id(void)
 {
 	return firmware_os_ready ? (word_t)current : 1;
-}
-
-acpi_status acpi_os_execute(acpi_execute_type type, acpi_osd_exec_callback function, void *context)
-{
-	struct firmware_work *w = kzalloc(sizeof(*w));
-	word_t irq;
-
-	(void)type;
-	if (!w)
-		return AE_NO_MEMORY;
-	list_init(&w->link);
-	w->function = function;
-	w->context = context;
-	irq = spin_lock_irqsave(&work_lock);
-	list_add_tail(&works, &w->link);
-	works_open++;
-	spin_unlock_irqrestore(&work_lock, irq);
-	waitable_wake(&work_queued, EV_IN, 0);
-	return AE_OK;
-}
-
-static struct firmware_work *work_next(void)
-{
-	word_t irq = spin_lock_irqsave(&work_lock);
-	struct list_node *n = list_pop(&works);
-
-	spin_unlock_irqrestore(&work_lock, irq);
-	return n ? list_entry(n, struct firmware_work, link) : nullptr;
-}
-
-static bool work_none(void)
-{
-	word_t irq = spin_lock_irqsave(&work_lock);
-	bool none = !works_open;
-
-	spin_unlock_irqrestore(&work_lock, irq);
-	return none;
-}
-
-static void work_thread(void *arg)
-{
-	struct firmware_work *w;
-	word_t irq;
-
-	(void)arg;
-	for (;;) {
-		wait_event(&work_queued, EV_IN, (w = work_next()), 0);
-		w->function(w->context);
-		kfree(w);
-		irq = spin_lock_irqsave(&work_lock);
-		works_open--;
-		spin_unlock_irqrestore(&work_lock, irq);
-		waitable_wake(&work_finished, EV_IN, 0);
-	}
-}
-
-void acpi_os_wait_events_complete(void)
-{
-	wait_event(&work_finished, EV_IN, work_none(), 0);
-}
-
-void firmware_os_start(void)
-{
-	waitable_init(&work_queued);
-	waitable_init(&work_finished);
-	if (!task_kernel_thread(work_thread, nullptr, "acpi"))
-		panic("no memory for the thread of ACPI");
-	firmware_os_ready = true;
 }

@@ -1,4 +1,5 @@
 /* Faults: arch tells what happened, core decides what it means. Theory in irq.c. */
+#include <core/firmware.h>
 #include <core/log.h>
 #include <core/mm.h>
 #include <core/task.h>
@@ -46,6 +47,7 @@ void trap_user_exception(struct arch_regs *regs, int signo, int code, vaddr_t ad
 __noreturn void trap_kernel_exception(struct arch_regs *regs, const char *what, word_t error,
 	vaddr_t addr)
 {
+	firmware_crashed(regs, what, addr);
 	lock_debug_disable();
 	log_printf(LOG_EMERG, "%s in kernel mode, error %#lx, address %#lx\n", what,
 		(unsigned long)error, (unsigned long)addr);

@@ -26,5 +26,8 @@ int firmware_pci_line(u16 segment, u8 bus, u8 device, u8 pin, struct arch_line *
  * any context. */
 void firmware_power_off(void);
 void firmware_reset(void);
+struct arch_regs;
+/* core/irq/trap.c, a kernel-mode fault: returns unless a thread that runs AML has made it. */
+void firmware_crashed(struct arch_regs *regs, const char *what, vaddr_t addr);
 /* Runs the handler of an interrupt event (core/call/deferred.c). */
 void firmware_interrupt(struct deferred *d);

@@ -72,6 +72,11 @@ static inline word_t arch_syscall_return(const struct arch_regs *r)
 {
 	return r->ax;
 }
+/* Interrupts were enabled where these registers are from. */
+static inline bool arch_regs_irqs_on(const struct arch_regs *r)
+{
+	return r->flags & 0x200;
+}
 /* From now on no call is in progress: its answer or restart is decided. */
 static inline void arch_syscall_forget(struct arch_regs *r)
 {
