@@ -15,7 +15,7 @@ struct x86_features {
 	bool nx, smep, smap, umip, pks, fsgsbase, xsave, xsaveopt, x2apic, huge_pages, tsc_deadline;
 	bool rdrand, rdseed, erms, invariant_tsc, pat;
 	bool global_pages; /* only with isolation=off */
-	bool acpi_off;	   /* as if the machine had no tables */
+	bool acpi_off;     /* as if the machine had no tables */
 	u32 max_leaf, signature;
 	u64 xcr0;
 };

@@ -132,8 +132,8 @@ static bool parse_flag_word(const char *word)
 /* Words of Linux that mean nothing here but must not reach init's arguments. */
 static bool known_elsewhere(const char *name)
 {
-	static const char *const names[] = {"BOOT_IMAGE", "initrd", "acpi", "earlycon", "earlyprintk",
-		"printk.time", "tsc", "mitigations", "nopti"};
+	static const char *const names[] = {"BOOT_IMAGE", "initrd", "acpi", "earlycon",
+		"earlyprintk", "printk.time", "tsc", "mitigations", "nopti"};
 
 	for (u32 i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(name, names[i]))
