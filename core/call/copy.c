@@ -182,6 +182,10 @@ answer_t call_path(struct call *c, u32 which, vaddr_t user, const char **out)
 		kfree(copy);
 		return a;
 	}
+	/* Its beginning stays in the record, for who asks what this call waits for: this copy goes
+	 * when the call ends, whoever is reading. */
+	if (which < CALL_PATHS_INLINE)
+		memcpy(c->path_inline[which], copy, MIN((size_t)a, (size_t)CALL_PATH_INLINE_BYTES));
 	c->paths[which] = copy;
 	c->path_len[which] = (u32)a;
 	c->dirty = true;

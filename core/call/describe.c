@@ -143,7 +143,7 @@ static reads_foreign void add_record(struct line *l, const struct task *t, const
 		add(l, ", for %s", operation);
 	if (nr_waits)
 		add(l, ", for any of %u events", nr_waits);
-	if (c == &t->call && c->inline_paths & 1)
+	if (c == &t->call && (c->inline_paths & 1 || READ_ONCE(c->paths[0])))
 		add(l, ", path %.*s", (int)MIN(READ_ONCE(c->path_len[0]), CALL_PATH_INLINE_BYTES),
 			c->path_inline[0]);
 	grace_read_begin(); /* what it unpins meanwhile is freed after this */
