@@ -143,23 +143,57 @@ static u32 install_files(struct call *c, struct socket_packet *p, u32 max, u32 f
 	return n;
 }
 
+#define FILES_MAX 64u
+
+static void put_credentials(u8 *buf, size_t *used, size_t room, const struct socket_packet *p,
+	struct socket_message *m)
+{
+	if (room >= sizeof(struct cmsg) + sizeof(p->cred))
+		put(buf, used, SCM_CREDENTIALS, &p->cred, sizeof(p->cred));
+	else
+		m->flags_out |= MSG_CTRUNC;
+}
+
+/* Installs as many files as there is room for their numbers; how many. */
+static u32 put_files(struct call *c, u8 *buf, size_t *used, size_t room, struct socket_packet *p,
+	struct socket_message *m, u32 flags, s32 fds[FILES_MAX])
+{
+	size_t begin = *used + sizeof(struct cmsg);
+	u32 max = room > begin ? (u32)((room - begin) / sizeof(s32)) : 0,
+	    nr = install_files(c, p, MIN(max, FILES_MAX), flags, fds);
+
+	if (nr)
+		put(buf, used, SCM_RIGHTS, fds, nr * sizeof(s32));
+	if (nr < p->nr_fds)
+		m->flags_out |= MSG_CTRUNC;
+	return nr;
+}
+
+static void take_back(struct call *c, const s32 *fds, u32 nr)
+{
+	for (u32 i = 0; i < nr; i++) {
+		struct file *f = call_uninstall(c, (u32)fds[i]);
+
+		if (f)
+			file_put(f);
+	}
+	call_effect_recorded(c); /* undone */
+}
+
 /* Writes what p carries; m->control_bytes becomes what was used. Nothing is left installed when it
  * answers a kind or an error. */
 answer_t control_out(struct call *c, struct socket *s, struct socket_packet *p,
 	struct socket_message *m, u32 flags)
 {
-	size_t room = m->control_bytes, used = 0,
-	       cred_bytes = sizeof(struct cmsg) + sizeof(struct socket_credentials);
-	u32 max_fds, nr = 0;
-	s32 fds[64];
+	size_t room = MIN(m->control_bytes, (size_t)CONTROL_BYTES_MAX), used = 0;
+	u32 nr = 0;
+	s32 fds[FILES_MAX];
 	u8 *buf;
 	answer_t a;
 
 	m->control_bytes = 0;
 	if (!p->nr_fds && !s->pass_credentials)
 		return 0;
-	if (room > CONTROL_BYTES_MAX)
-		room = CONTROL_BYTES_MAX;
 	buf = kzalloc(CONTROL_BYTES_MAX + 64);
 	if (!buf)
 		return call_need_memory(c, CONTROL_BYTES_MAX);
@@ -170,33 +204,15 @@ answer_t control_out(struct call *c, struct socket *s, struct socket_packet *p,
 		m->control_bytes = room;
 		return a;
 	}
-	if (s->pass_credentials) {
-		if (room >= cred_bytes)
-			put(buf, &used, SCM_CREDENTIALS, &p->cred, sizeof(p->cred));
-		else
-			m->flags_out |= MSG_CTRUNC;
-	}
-	if (p->nr_fds) {
-		max_fds = room > used + sizeof(struct cmsg)
-				  ? (u32)((room - used - sizeof(struct cmsg)) / sizeof(s32))
-				  : 0;
-		nr = install_files(c, p, MIN(max_fds, 64u), flags, fds);
-		if (nr)
-			put(buf, &used, SCM_RIGHTS, fds, nr * sizeof(s32));
-		if (nr < p->nr_fds)
-			m->flags_out |= MSG_CTRUNC;
-	}
+	if (s->pass_credentials)
+		put_credentials(buf, &used, room, p, m);
+	if (p->nr_fds)
+		nr = put_files(c, buf, &used, room, p, m, flags, fds);
 	used = MIN(used, room);
 	m->control_bytes = used;
 	if (used && call_copy_out_partial(c, m->control, buf, used) != used) {
 		/* The page went away meanwhile: nothing was given, and the call may run again. */
-		for (u32 i = 0; i < nr; i++) {
-			struct file *f = call_uninstall(c, (u32)fds[i]);
-
-			if (f)
-				file_put(f);
-		}
-		call_effect_recorded(c); /* undone */
+		take_back(c, fds, nr);
 		m->control_bytes = room;
 		a = call_need_user(c, (struct uspan){m->control, room}, true);
 	}

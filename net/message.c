@@ -13,6 +13,17 @@ static answer_t broken(struct call *c, u32 flags)
 	return -EPIPE;
 }
 
+static answer_t take_error(struct socket *s)
+{
+	s32 e;
+
+	spin_lock(&s->obj.lock);
+	e = s->error;
+	s->error = 0;
+	spin_unlock(&s->obj.lock);
+	return -e;
+}
+
 /* Where a message goes, referenced: the address given, or the peer. */
 static answer_t destination(struct call *c, struct socket *s, struct socket_message *m,
 	struct socket **out)
@@ -63,7 +74,7 @@ static answer_t enqueue(struct socket *to, struct socket_packet *p, u32 limit)
 
 /* Before a wait: a socket with a timeout ends with EAGAIN when it is over and is not restarted by
  * signals (signal(7)). */
-static answer_t timed(struct call *c, ktime_t timeout_ns)
+answer_t socket_may_wait(struct call *c, ktime_t timeout_ns)
 {
 	if (call_interrupted(c))
 		return timeout_ns ? -EINTR : -ERESTARTSYS;
@@ -106,13 +117,40 @@ static answer_t send_one(struct call *c, struct file *f, struct socket *s, struc
 		return a;
 	if (f->flags & O_NONBLOCK || flags & MSG_DONTWAIT)
 		return -EAGAIN;
-	a = timed(c, s->send_timeout_ns);
+	a = socket_may_wait(c, s->send_timeout_ns);
 	if (a)
 		return a;
 	a = call_pin_object(c, &to->obj);
 	if (a)
 		return a;
 	return call_wait1(c, &to->wait, EV_OUT | EV_HUP, seq);
+}
+
+static answer_t send_piece(struct call *c, struct file *f, struct socket *s, struct socket *to,
+	struct socket_message *m, u32 flags, struct send_progress *p, u32 bytes)
+{
+	answer_t a = send_one(c, f, s, to, m, flags, p->done, bytes);
+
+	if (!a) {
+		call_effect(c);
+		p->done += bytes;
+		call_effect_recorded(c); /* the frame is the record */
+	}
+	return a;
+}
+
+static answer_t send_stream(struct call *c, struct file *f, struct socket *s, struct socket *to,
+	struct socket_message *m, u32 flags, struct send_progress *p)
+{
+	answer_t a = 0;
+
+	while (!a && p->done < m->io.total) {
+		u64 left = m->io.total - p->done;
+
+		a = send_piece(c, f, s, to, m, flags, p,
+			(u32)MIN(left, (u64)SOCKET_PACKET_BYTES_MAX));
+	}
+	return a;
 }
 
 answer_t message_send(struct call *c, struct file *f, struct socket_message *m, u32 flags)
@@ -123,39 +161,20 @@ answer_t message_send(struct call *c, struct file *f, struct socket_message *m, 
 
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
-	if (s->error) {
-		s32 e;
-
-		spin_lock(&s->obj.lock);
-		e = s->error;
-		s->error = 0;
-		spin_unlock(&s->obj.lock);
-		if (e && !p->done)
-			return -e;
-	}
+	a = s->error ? take_error(s) : 0;
+	if (a && !p->done)
+		return a;
 	if (s->shut_write || s->peer_gone)
 		return p->done ? (answer_t)p->done : broken(c, flags);
 	a = destination(c, s, m, &to);
 	if (a)
 		return a == -ENOTCONN && s->state == SOCKET_DISCONNECTED ? broken(c, flags) : a;
-	if (s->type != SOCK_STREAM && m->io.total > s->send_bytes) {
-		object_put(&to->obj);
-		return -EMSGSIZE;
-	}
-	do {
-		u64 left = m->io.total - p->done;
-		u32 bytes = s->type == SOCK_STREAM ? (u32)MIN(left, (u64)SOCKET_PACKET_BYTES_MAX)
-						   : (u32)left;
-
-		if (s->type == SOCK_STREAM && !bytes)
-			break;
-		a = send_one(c, f, s, to, m, flags, p->done, bytes);
-		if (!a) {
-			call_effect(c);
-			p->done += bytes;
-			call_effect_recorded(c); /* the frame is the record */
-		}
-	} while (!a && p->done < m->io.total);
+	if (s->type == SOCK_STREAM)
+		a = send_stream(c, f, s, to, m, flags, p);
+	else if (m->io.total > s->send_bytes)
+		a = -EMSGSIZE;
+	else
+		a = send_piece(c, f, s, to, m, flags, p, (u32)m->io.total);
 	object_put(&to->obj);
 	if (!a || (!answer_is_kind(a) && p->done))
 		return (answer_t)p->done;
@@ -189,22 +208,17 @@ static void consume(struct socket *s, struct socket_packet *p, u32 bytes, bool w
 
 static answer_t empty_answer(struct call *c, struct file *f, struct socket *s, u32 flags, u32 seq)
 {
-	answer_t a;
-	s32 e;
+	answer_t a = take_error(s);
 
-	spin_lock(&s->obj.lock);
-	e = s->error;
-	s->error = 0;
-	spin_unlock(&s->obj.lock);
-	if (e)
-		return -e;
+	if (a)
+		return a;
 	if (s->shut_read || s->peer_gone)
 		return 0;
 	if (s->type != SOCK_DGRAM && s->state != SOCKET_CONNECTED)
 		return s->type == SOCK_STREAM ? -EINVAL : -ENOTCONN;
 	if (f->flags & O_NONBLOCK || flags & MSG_DONTWAIT)
 		return -EAGAIN;
-	a = timed(c, s->receive_timeout_ns);
+	a = socket_may_wait(c, s->receive_timeout_ns);
 	return a ? a : call_wait1(c, &s->wait, EV_IN | EV_HUP, seq);
 }
 
@@ -236,52 +250,48 @@ static answer_t receive_packet(struct call *c, struct socket *s, struct socket_p
 	return flags & MSG_TRUNC ? total : n;
 }
 
+/* As much of a stream's packet as is wanted, with what came beside its first bytes. */
+static answer_t copy_piece(struct call *c, struct socket *s, struct socket_packet *p,
+	struct socket_message *m, u32 flags, const struct send_progress *pr, u32 *n)
+{
+	*n = (u32)MIN((u64)(p->bytes - p->offset), m->io.total - pr->done);
+	if (uio_copy_out(c, &m->io, (size_t)pr->done, p->data + p->offset, *n) != *n)
+		return uio_need(c, &m->io, (size_t)pr->done, true);
+	return pr->done ? 0 : control_out(c, s, p, m, flags);
+}
+
+/* They were given away: the rest of the packet carries none. */
+static void drop_files(struct socket_packet *p)
+{
+	for (u32 i = 0; i < p->nr_fds; i++)
+		file_put(p->fds[i]);
+	p->nr_fds = 0;
+}
+
 /* Bytes of several packets up to one that carries files; `done` is in the frame. */
 static answer_t receive_stream(struct call *c, struct file *f, struct socket *s,
 	struct socket_message *m, u32 flags)
 {
 	struct send_progress *pr = call_progress(c, struct send_progress);
-	bool control_done = pr->done > 0;
+	bool last = false;
 
-	while (pr->done < m->io.total) {
-		u32 seq = waitable_seq(&s->wait), n;
+	while (pr->done < m->io.total && !last) {
+		u32 seq = waitable_seq(&s->wait), n = 0;
 		struct socket_packet *p;
 		answer_t a;
 
 		spin_lock(&s->obj.lock);
 		p = first_packet(s);
 		spin_unlock(&s->obj.lock);
-		if (!p) {
-			if (pr->done && !(flags & MSG_WAITALL))
-				break;
-			a = empty_answer(c, f, s, flags, seq);
-			return pr->done && !answer_is_kind(a) ? (answer_t)pr->done : a;
-		}
-		if (pr->done && p->nr_fds)
+		if (pr->done && (p ? p->nr_fds > 0 : !(flags & MSG_WAITALL)))
 			break;
-		n = (u32)MIN((u64)(p->bytes - p->offset), m->io.total - pr->done);
-		if (uio_copy_out(c, &m->io, (size_t)pr->done, p->data + p->offset, n) != n) {
-			a = uio_need(c, &m->io, (size_t)pr->done, true);
+		a = p ? copy_piece(c, s, p, m, flags, pr, &n) : empty_answer(c, f, s, flags, seq);
+		if (a || !p)
 			return pr->done && !answer_is_kind(a) ? (answer_t)pr->done : a;
-		}
-		if (!control_done) {
-			a = control_out(c, s, p, m, flags);
-			if (a)
-				return a;
-			control_done = true;
-		}
 		if (flags & MSG_PEEK)
 			return n;
-		if (p->nr_fds) { /* given away: the rest of the packet carries none */
-			for (u32 i = 0; i < p->nr_fds; i++)
-				file_put(p->fds[i]);
-			p->nr_fds = 0;
-			call_effect(c);
-			consume(s, p, n, false);
-			pr->done += n;
-			call_effect_recorded(c);
-			break;
-		}
+		last = p->nr_fds > 0;
+		drop_files(p);
 		call_effect(c);
 		consume(s, p, n, false);
 		pr->done += n;

@@ -34,6 +34,8 @@ answer_t address_copy(struct call *c, const struct socket *s, u64 user, u32 room
 /* message.c */
 answer_t message_send(struct call *c, struct file *file, struct socket_message *m, u32 flags);
 answer_t message_receive(struct call *c, struct file *file, struct socket_message *m, u32 flags);
+/* message.c: 0 when the call may go on to wait, with the socket's timeout (0: none) as deadline. */
+answer_t socket_may_wait(struct call *c, ktime_t timeout_ns);
 /* control.c: SCM_RIGHTS, SCM_CREDENTIALS */
 answer_t control_in(struct call *c, const struct socket_message *m, struct socket_packet **out,
 	u32 bytes);

@@ -155,6 +155,18 @@ static answer_t net_listen(struct call *c, u32 fd, s32 backlog)
 	return a;
 }
 
+static answer_t accept_blocked(struct call *c, const struct file *f, struct socket *s, u32 seq)
+{
+	answer_t a;
+
+	if (s->shut_read)
+		return -EINVAL;
+	if (f->flags & O_NONBLOCK)
+		return -EAGAIN;
+	a = socket_may_wait(c, s->receive_timeout_ns);
+	return a ? a : call_wait1(c, &s->wait, EV_IN, seq);
+}
+
 static answer_t net_accept(struct call *c, u32 fd, u64 address, u64 length, u32 flags)
 {
 	struct file *f, *fresh;
@@ -178,19 +190,8 @@ static answer_t net_accept(struct call *c, u32 fd, u64 address, u64 length, u32 
 	spin_unlock(&s->obj.lock);
 	if (a)
 		return a;
-	if (!conn) {
-		if (s->shut_read)
-			return -EINVAL;
-		if (f->flags & O_NONBLOCK)
-			return -EAGAIN;
-		if (call_interrupted(c))
-			return s->receive_timeout_ns ? -EINTR : -ERESTARTSYS;
-		if (s->receive_timeout_ns && call_expired(c))
-			return -EAGAIN;
-		if (s->receive_timeout_ns)
-			call_wait_deadline(c, time_monotonic_ns() + s->receive_timeout_ns);
-		return call_wait1(c, &s->wait, EV_IN, seq);
-	}
+	if (!conn)
+		return accept_blocked(c, f, s, seq);
 	/* Everything that may need comes before the connection is taken. */
 	a = address ? address_out(c, conn->peer ? conn->peer : conn, address, length) : 0;
 	fresh = a ? nullptr : file_of(conn, flags); /* the file owns the reference taken above */

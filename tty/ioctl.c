@@ -303,11 +303,24 @@ static answer_t set_exclusive(struct tty *t, bool on)
 	return 0;
 }
 
+/* What drops, stops or drains bytes: the foreground's business. */
+static answer_t line_ioctl(struct call *c, struct tty *t, bool master, u32 command, u64 argument)
+{
+	answer_t a = master ? 0 : tty_check_background(c, t, SIGTTOU);
+
+	if (a)
+		return a;
+	if (command == TCSBRK || command == TCSBRKP)
+		return drain(c,
+			t); /* a break itself: no port here can send one that anybody hears */
+	call_effect(c);
+	return command == TCFLSH ? flush(t, master, argument) : flow(t, argument);
+}
+
 answer_t tty_ioctl(struct call *c, struct file *file, u32 command, u64 argument)
 {
 	struct tty *t = line_of(file);
 	bool master = is_master(file);
-	answer_t a;
 
 	if (t->hung_up && !master)
 		return -EIO;
@@ -337,22 +350,10 @@ answer_t tty_ioctl(struct call *c, struct file *file, u32 command, u64 argument)
 	case TIOCOUTQ:
 		return count(c, t, master, command, argument);
 	case TCFLSH:
-		a = master ? 0 : tty_check_background(c, t, SIGTTOU);
-		if (a)
-			return a;
-		call_effect(c);
-		return flush(t, master, argument);
 	case TCXONC:
-		a = master ? 0 : tty_check_background(c, t, SIGTTOU);
-		if (a)
-			return a;
-		call_effect(c);
-		return flow(t, argument);
 	case TCSBRK:
 	case TCSBRKP:
-		a = master ? 0 : tty_check_background(c, t, SIGTTOU);
-		return a ? a : drain(c, t); /* a break itself: no port here can send one that
-					       anybody hears */
+		return line_ioctl(c, t, master, command, argument);
 	case TIOCEXCL:
 	case TIOCNXCL:
 		call_effect(c);

@@ -396,6 +396,31 @@ static u32 write_chunk_locked(struct tty *t, bool master, const u8 *chunk, u32 n
 	return i;
 }
 
+/* One step of a write, and on its way; *full: the line took less than it was given, and has not
+ * made room since. */
+static answer_t write_chunk(struct call *c, struct tty *t, bool master, const struct uio *io,
+	struct io_progress *p, bool *full)
+{
+	struct waitable *w = master ? &t->master_wait : &t->wait;
+	u32 seq = waitable_seq(w), n = (u32)MIN(io->total - p->done, (u64)CHUNK), taken;
+	u8 chunk[CHUNK];
+
+	if (uio_copy_in(c, io, (size_t)p->done, chunk, n) != n)
+		return uio_need(c, io, (size_t)p->done, false);
+	spin_lock(&t->obj.lock);
+	call_effect(c);
+	taken = write_chunk_locked(t, master, chunk, n);
+	spin_unlock(&t->obj.lock);
+	p->done += taken;
+	call_effect_recorded(c);
+	if (master)
+		run_discipline(t);
+	else
+		output_kick(t);
+	*full = taken < n && !(taken && waitable_seq(w) != seq);
+	return 0;
+}
+
 static answer_t tty_node_write(struct call *c, struct file *file, struct uio *io)
 {
 	struct io_progress *p = call_progress(c, struct io_progress);
@@ -404,38 +429,25 @@ static answer_t tty_node_write(struct call *c, struct file *file, struct uio *io
 	answer_t a = master || !l_flag(t, TTY_TOSTOP) ? 0 : tty_check_background(c, t, SIGTTOU);
 
 	if (a)
-		return p->done ? (answer_t)p->done : a;
+		return done_or(p, a);
 	while (p->done < io->total) {
 		struct waitable *w = master ? &t->master_wait : &t->wait;
-		u32 seq = waitable_seq(w), n = (u32)MIN(io->total - p->done, (u64)CHUNK), taken;
-		u8 chunk[CHUNK];
+		u32 seq = waitable_seq(w);
+		bool full;
 
 		if (t->hung_up || (t->kind == TTY_PTY && !master && !t->master_open))
-			return p->done ? (answer_t)p->done : -EIO;
-		if (uio_copy_in(c, io, (size_t)p->done, chunk, n) != n) {
-			a = uio_need(c, io, (size_t)p->done, false);
-			return answer_is_kind(a) || !p->done ? a : (answer_t)p->done;
-		}
-		spin_lock(&t->obj.lock);
-		call_effect(c);
-		taken = write_chunk_locked(t, master, chunk, n);
-		spin_unlock(&t->obj.lock);
-		p->done += taken;
-		call_effect_recorded(c);
-		if (master)
-			run_discipline(t);
-		else
-			output_kick(t);
-		if (taken == n)
+			return done_or(p, -EIO);
+		a = write_chunk(c, t, master, io, p, &full);
+		if (a)
+			return answer_is_kind(a) ? a : done_or(p, a);
+		if (!full)
 			continue;
-		if (waitable_seq(w) != seq && taken)
-			continue; /* the kick made room */
 		if (file->flags & O_NONBLOCK)
-			return p->done ? (answer_t)p->done : -EAGAIN;
+			return done_or(p, -EAGAIN);
 		if (call_interrupted(c))
-			return p->done ? (answer_t)p->done : -ERESTARTSYS;
+			return done_or(p, -ERESTARTSYS);
 		if (waitable_seq(w) != seq)
-			continue;
+			continue; /* room was made meanwhile */
 		return call_wait1(c, w, EV_OUT | EV_HUP, seq);
 	}
 	return (answer_t)p->done;

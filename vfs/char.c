@@ -117,6 +117,13 @@ static answer_t fill_random(struct call *c, struct uio *io)
 	return (answer_t)done;
 }
 
+static answer_t hwrng_wait(struct call *c, const struct file *f, u32 seq)
+{
+	if (f->flags & O_NONBLOCK)
+		return -EAGAIN;
+	return call_interrupted(c) ? -ERESTARTSYS : call_wait1(c, &hwrng_waitable, EV_IN, seq);
+}
+
 /* As Linux's: reads until all is there, or a signal comes; a program that will not wait gets what
  * is there. */
 static answer_t hwrng_read(struct call *c, struct file *f, struct uio *io)
@@ -129,15 +136,10 @@ static answer_t hwrng_read(struct call *c, struct file *f, struct uio *io)
 		answer_t n = hwrng_take(buffer, MIN(io->total - done, sizeof(buffer)));
 		size_t copied;
 
-		if (n < 0)
-			return done ? (answer_t)done : n;
-		if (!n) {
-			if (f->flags & O_NONBLOCK)
-				return done ? (answer_t)done : -EAGAIN;
-			if (call_interrupted(c))
-				return done ? (answer_t)done : -ERESTARTSYS;
+		if (n <= 0) {
 			call_progress(c, struct char_progress)->done = done;
-			return call_wait1(c, &hwrng_waitable, EV_IN, seq);
+			n = n ? n : hwrng_wait(c, f, seq);
+			return answer_is_kind(n) || !done ? n : (answer_t)done;
 		}
 		copied = uio_copy_out(c, io, done, buffer, (size_t)n);
 		memset(buffer, 0, sizeof(buffer));

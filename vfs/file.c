@@ -335,6 +335,42 @@ static answer_t write_end(struct call *c, struct file *f, const struct uio *io,
 	return (answer_t)t->done;
 }
 
+/* A shared position, if that is where it writes, and the content. */
+static inline bool hold_for_write(struct call *c, struct file *f, const struct uio *io)
+{
+	struct inode *i = f->inode;
+
+	if (!io->positioned && refcount_read(&f->obj.refs) != 1)
+		return call_hold2(c, EXCL_INODE, &f->pos_excl, f->obj.id, &i->content, i->obj.id);
+	return call_hold(c, EXCL_INODE, &i->content, i->obj.id, false);
+}
+
+/* What was done is in the frame from here on. */
+static void record(struct call *c, const struct transfer *t)
+{
+	struct transfer *kept = call_progress(c, struct transfer);
+
+	if (kept != t)
+		*kept = *t;
+	call_effect_recorded(c);
+}
+
+static inline bool must_sync(const struct file *f, const struct uio *io)
+{
+	const struct superblock *sb = f->inode->sb;
+
+	return (f->flags & (O_SYNC | O_DSYNC) || io->flags & 6) && sb->fs &&
+	       !(sb->flags & SB_NAMES_RESIDENT);
+}
+
+static answer_t write_sync(struct call *c, struct file *f, const struct transfer *t)
+{
+	record(c, t);
+	c->op_args[0] = (word_t)f;
+	c->op_args[1] = !(f->flags & (O_SYNC & ~O_DSYNC));
+	return call_do(c, DO_SYNC_FILE, true);
+}
+
 answer_t file_node_write(struct call *c, struct file *f, struct uio *io)
 {
 	struct inode *i = f->inode;
@@ -347,12 +383,8 @@ answer_t file_node_write(struct call *c, struct file *f, struct uio *io)
 		return -EINVAL;
 	if (unlikely(!io->total))
 		return 0;
-	if (!io->positioned && refcount_read(&f->obj.refs) != 1) {
-		if (!call_hold2(c, EXCL_INODE, &f->pos_excl, f->obj.id, &i->content, i->obj.id))
-			return ANSWER_NEED;
-	} else if (!call_hold(c, EXCL_INODE, &i->content, i->obj.id, false)) {
+	if (!hold_for_write(c, f, io))
 		return ANSWER_NEED;
-	}
 	if (unlikely(call_frame(c)->live))
 		t = call_progress(c, struct transfer);
 	/* O_SYNC: the data is in, the DO below has brought it to the disk. */
@@ -372,24 +404,13 @@ answer_t file_node_write(struct call *c, struct file *f, struct uio *io)
 		return -EPERM;
 	a = write_step(c, f, io, (size_t)limit, t);
 	if (unlikely(answer_is_kind(a))) {
-		if (t == &local)
-			*call_progress(c, struct transfer) = local;
-		call_effect_recorded(c);
+		record(c, t);
 		return a == ANSWER_MORE ? call_more(c) : a;
 	}
 	if (a < 0 && !t->done)
 		return a;
 	a = write_end(c, f, io, t);
-	if (unlikely((f->flags & O_SYNC || f->flags & O_DSYNC || io->flags & 6) && i->sb->fs &&
-		     !(i->sb->flags & SB_NAMES_RESIDENT) && a > 0)) {
-		if (t == &local)
-			*call_progress(c, struct transfer) = local;
-		call_effect_recorded(c);
-		c->op_args[0] = (word_t)f;
-		c->op_args[1] = !(f->flags & (O_SYNC & ~O_DSYNC));
-		return call_do(c, DO_SYNC_FILE, true);
-	}
-	return a;
+	return likely(!must_sync(f, io)) || a <= 0 ? a : write_sync(c, f, t);
 }
 
 /* --- the rest --- */

@@ -68,10 +68,45 @@ answer_t pipe_node_open(struct call *c, struct file *f)
 	return call_wait1(c, on, EV_ANY, seq);
 }
 
+/* A new pipe's open files: the end that reads, and the one that writes. */
+static bool make_ends(u32 flags, struct file *f[2])
+{
+	struct pipe *p = pipe_new();
+
+	if (!p)
+		return false;
+	f[0] = file_new_anonymous(NODE_PIPE, O_RDONLY | flags, "pipe", &p->obj);
+	if (!f[0]) {
+		object_put(&p->obj);
+		return false;
+	}
+	pipe_open_end(p, true, false);
+	p->inode = f[0]->inode;
+	p->anonymous = true;
+	object_get(&p->obj);
+	f[0]->inode->fifo = p; /* /proc/PID/fd opens this one again */
+	object_get(&p->obj);
+	f[1] = file_new(NODE_PIPE, O_WRONLY | flags, &f[0]->path, f[0]->inode, &p->obj);
+	if (!f[1]) {
+		object_put(&p->obj);
+		file_put(f[0]);
+		return false;
+	}
+	pipe_open_end(p, false, true);
+	return true;
+}
+
+static void uninstall(struct call *c, s32 fd)
+{
+	struct file *f = call_uninstall(c, (u32)fd);
+
+	if (f)
+		file_put(f);
+}
+
 answer_t vfs_pipe(struct call *c, u64 fds, u32 flags)
 {
-	struct pipe *p;
-	struct file *f[2] = {};
+	struct file *f[2];
 	s32 fd[2];
 	answer_t a;
 
@@ -84,32 +119,8 @@ answer_t vfs_pipe(struct call *c, u64 fds, u32 flags)
 		a = call_copy_out(c, (vaddr_t)fds, fd, sizeof(fd));
 	if (a)
 		return a;
-	p = pipe_new();
-	if (!p)
-		return call_need_memory(c, sizeof(*p));
-	f[0] = file_new_anonymous(NODE_PIPE, O_RDONLY | (flags & (O_NONBLOCK | O_DIRECT)), "pipe",
-		&p->obj);
-	if (f[0]) {
-		pipe_open_end(p, true, false);
-		p->inode = f[0]->inode;
-		p->anonymous = true;
-		object_get(&p->obj);
-		f[0]->inode->fifo = p; /* /proc/PID/fd opens this one again */
-		object_get(&p->obj);
-		f[1] = file_new(NODE_PIPE, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)),
-			&f[0]->path, f[0]->inode, &p->obj);
-		if (f[1])
-			pipe_open_end(p, false, true);
-		else
-			object_put(&p->obj);
-	} else {
-		object_put(&p->obj);
-	}
-	if (!f[1]) {
-		if (f[0])
-			file_put(f[0]);
-		return call_need_memory(c, sizeof(struct file));
-	}
+	if (!make_ends(flags & (O_NONBLOCK | O_DIRECT), f))
+		return call_need_memory(c, sizeof(struct pipe));
 	a = call_install(c, f[0], flags & O_CLOEXEC);
 	if (a < 0) {
 		file_put(f[0]);
@@ -120,18 +131,15 @@ answer_t vfs_pipe(struct call *c, u64 fds, u32 flags)
 	a = call_install(c, f[1], flags & O_CLOEXEC);
 	if (a < 0) {
 		file_put(f[1]);
-		f[0] = call_uninstall(c, (u32)fd[0]);
-		if (f[0])
-			file_put(f[0]);
+		uninstall(c, fd[0]);
 		return a;
 	}
 	fd[1] = (s32)a;
 	/* Was writable above; a thread that unmaps meanwhile loses the numbers, as on Linux it gets
 	 * EFAULT with them open. */
 	if (call_copy_out_partial(c, (vaddr_t)fds, fd, sizeof(fd)) != sizeof(fd)) {
-		for (u32 i = 0; i < 2; i++)
-			if ((f[i] = call_uninstall(c, (u32)fd[i])))
-				file_put(f[i]);
+		uninstall(c, fd[0]);
+		uninstall(c, fd[1]);
 		call_effect_recorded(c); /* undone */
 		return call_need_user(c, (struct uspan){(vaddr_t)fds, sizeof(fd)}, true);
 	}
@@ -180,11 +188,66 @@ static void pipe_times(struct pipe *p, u32 which)
 		inode_touch(p->inode, which);
 }
 
+/* The user's range is absent: it is needed, or what was moved is the result. */
+static answer_t end_by_fault(struct call *c, struct pipe *p, const struct uio *io, size_t done,
+	bool read)
+{
+	answer_t a = uio_need(c, io, done, read);
+
+	if (answer_is_kind(a)) {
+		call_progress(c, struct pipe_progress)->done = done;
+		call_effect_recorded(c);
+		return a;
+	}
+	if (!done)
+		return a;
+	pipe_times(p, read ? INODE_ATIME : INODE_MTIME | INODE_CTIME);
+	return (answer_t)done;
+}
+
+static answer_t read_blocked(struct call *c, const struct file *f, struct pipe *p,
+	const struct uio *io, u32 seq)
+{
+	if (f->flags & O_NONBLOCK || io->flags & 8) /* RWF_NOWAIT */
+		return -EAGAIN;
+	if (call_interrupted(c))
+		return -ERESTARTSYS;
+	return call_wait1(c, &p->readable, EV_IN | EV_HUP, seq);
+}
+
+struct taken {
+	size_t bytes;
+	u32 writers;
+	bool fault, packet, empty;
+};
+static inline void take(struct call *c, struct pipe *p, const struct uio *io, size_t done,
+	struct taken *t)
+{
+	struct frame *freed = nullptr;
+	bool was_full = false;
+
+	spin_lock(&p->obj.lock);
+	t->empty = !p->used;
+	t->writers = p->writers;
+	if (!t->empty) {
+		was_full = p->used == p->nr_pages;
+		t->bytes = take_locked(c, p, io, done, &t->fault, &t->packet, &freed);
+	}
+	spin_unlock(&p->obj.lock);
+	if (freed)
+		frame_free(freed, 0);
+	if (!t->bytes)
+		return;
+	call_effect(c);
+	/* A page became free, or a small write that waits for room may fit now. */
+	if (was_full || !READ_ONCE(p->used))
+		waitable_wake(&p->writable, EV_OUT | EV_WRNORM, 0);
+}
+
 answer_t pipe_node_read(struct call *c, struct file *f, struct uio *io)
 {
 	struct pipe *p = pipe_of(f);
 	size_t done = 0;
-	u32 seq;
 
 	if (unlikely(!file_readable(f)))
 		return -EBADF;
@@ -193,53 +256,21 @@ answer_t pipe_node_read(struct call *c, struct file *f, struct uio *io)
 	if (unlikely(call_frame(c)->live))
 		done = call_progress(c, struct pipe_progress)->done;
 	for (;;) {
-		bool fault = false, packet = false, was_full = false, empty;
-		struct frame *freed = nullptr;
-		size_t n = 0;
-		u32 writers;
+		u32 seq = waitable_seq(&p->readable);
+		struct taken t = {};
 
-		seq = waitable_seq(&p->readable);
-		spin_lock(&p->obj.lock);
-		empty = !p->used;
-		writers = p->writers;
-		if (!empty) {
-			was_full = p->used == p->nr_pages;
-			n = take_locked(c, p, io, done, &fault, &packet, &freed);
-		}
-		spin_unlock(&p->obj.lock);
-		if (freed)
-			frame_free(freed, 0);
-		done += n;
-		if (n)
-			call_effect(c);
-		/* A page became free, or a small write that waits for room may fit now. */
-		if (n && (was_full || !READ_ONCE(p->used)))
-			waitable_wake(&p->writable, EV_OUT | EV_WRNORM, 0);
-		if (n && !packet && done < io->total && !fault)
+		take(c, p, io, done, &t);
+		done += t.bytes;
+		if (t.bytes && !t.packet && done < io->total && !t.fault)
 			continue;
-		if (fault) {
-			answer_t a = uio_need(c, io, done, true);
-
-			if (answer_is_kind(a)) {
-				call_progress(c, struct pipe_progress)->done = done;
-				call_effect_recorded(c);
-			}
-			if (answer_is_kind(a) || !done)
-				return a;
-		}
+		if (unlikely(t.fault))
+			return end_by_fault(c, p, io, done, true);
 		if (done) {
 			pipe_times(p, INODE_ATIME);
 			return (answer_t)done;
 		}
-		if (!empty)
-			continue; /* an empty packet */
-		if (!writers)
-			return 0;
-		if (f->flags & O_NONBLOCK || io->flags & 8) /* RWF_NOWAIT */
-			return -EAGAIN;
-		if (call_interrupted(c))
-			return -ERESTARTSYS;
-		return call_wait1(c, &p->readable, EV_IN | EV_HUP, seq);
+		if (t.empty) /* else it was an empty packet */
+			return t.writers ? read_blocked(c, f, p, io, seq) : 0;
 	}
 }
 
@@ -373,6 +404,17 @@ static size_t write_piece(struct call *c, struct file *f, struct pipe *p, const 
 	return n;
 }
 
+static answer_t write_stopped(struct call *c, struct file *f, struct pipe *p, const struct uio *io,
+	size_t done, u32 seq, enum put why)
+{
+	if (why == PUT_BROKEN)
+		return broken(c, done);
+	if (done)
+		waitable_wake(&p->readable, EV_IN | EV_RDNORM, 0);
+	return why == PUT_FULL ? write_blocked(c, f, p, io, done, seq)
+			       : end_by_fault(c, p, io, done, false);
+}
+
 answer_t pipe_node_write(struct call *c, struct file *f, struct uio *io)
 {
 	struct pipe *p = pipe_of(f);
@@ -396,28 +438,8 @@ answer_t pipe_node_write(struct call *c, struct file *f, struct uio *io)
 			call_effect(c);
 		if (n && (was_empty || done == io->total))
 			waitable_wake(&p->readable, EV_IN | EV_RDNORM, 0);
-		switch (why) {
-		case PUT_DONE:
-			break;
-		case PUT_BROKEN:
-			return broken(c, done);
-		case PUT_FULL:
-			if (done)
-				waitable_wake(&p->readable, EV_IN | EV_RDNORM, 0);
-			return write_blocked(c, f, p, io, done, seq);
-		case PUT_FAULT:
-			if (done)
-				waitable_wake(&p->readable, EV_IN | EV_RDNORM, 0);
-			{
-				answer_t a = uio_need(c, io, done, false);
-
-				if (answer_is_kind(a)) {
-					call_progress(c, struct pipe_progress)->done = done;
-					call_effect_recorded(c);
-				}
-				return a < 0 && !answer_is_kind(a) && done ? (answer_t)done : a;
-			}
-		}
+		if (unlikely(why != PUT_DONE))
+			return write_stopped(c, f, p, io, done, seq, why);
 		if (step >= 65536 && done < io->total) {
 			call_progress(c, struct pipe_progress)->done = done;
 			call_effect_recorded(c);

@@ -261,6 +261,7 @@ static answer_t do_futex_waitv(const struct call *c, const struct do_futex_waitv
 	return futex_waitv(w->entries, w->nr, deadline_of(c));
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a flat list, one case an operation */
 static answer_t perform(struct call *c)
 {
 	const word_t *a = c->op_args;

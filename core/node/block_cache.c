@@ -250,21 +250,10 @@ static int make_space(struct superblock *sb)
 		       : -ENOSPC;
 }
 
-int block_cache_read(struct superblock *sb, u64 first, u64 nr)
+static int read_blocks(struct superblock *sb, struct block_cache *cache, u64 first, u64 nr)
 {
-	struct block_cache *cache = sb->block_cache;
 	int r = 0;
 
-	if (!cache)
-		return -EIO;
-	if (first == BLOCK_CACHE_BAR) {
-		wait_event(&cache->bar_lifted, EV_ANY, !READ_ONCE(cache->barred_by), 0);
-		return 0;
-	}
-	if (first == BLOCK_CACHE_COMMIT)
-		return make_space(sb);
-	if (first == BLOCK_CACHE_CLEAN)
-		return (int)transaction_commit(sb, true);
 	for (u64 i = 0; i < nr && !r; i++) {
 		struct block_data *d = block_cache_get(cache, first + i);
 
@@ -280,6 +269,23 @@ int block_cache_read(struct superblock *sb, u64 first, u64 nr)
 	}
 	shrink(cache);
 	return r;
+}
+
+int block_cache_read(struct superblock *sb, u64 first, u64 nr)
+{
+	struct block_cache *cache = sb->block_cache;
+
+	if (!cache)
+		return -EIO;
+	if (first == BLOCK_CACHE_BAR) {
+		wait_event(&cache->bar_lifted, EV_ANY, !READ_ONCE(cache->barred_by), 0);
+		return 0;
+	}
+	if (first == BLOCK_CACHE_COMMIT)
+		return make_space(sb);
+	if (first == BLOCK_CACHE_CLEAN)
+		return (int)transaction_commit(sb, true);
+	return read_blocks(sb, cache, first, nr);
 }
 
 struct block_cache *block_cache_create(struct superblock *sb, u32 block_bytes)
