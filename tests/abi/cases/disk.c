@@ -385,7 +385,7 @@ static long fill_as(unsigned user, const char *name)
 	long pid, status = 0, fd, n;
 	struct stat st;
 
-	pid = OK(SYS(fork));
+	pid = OK(abi_fork());
 	if (!pid) {
 		SYS(setgid, user);
 		SYS(setuid, user);
