@@ -5,7 +5,7 @@
 /* Before it: one CPU, no allocator, no sleeping; mappings are the port's and stay for ever. */
 extern bool firmware_os_ready;
 void firmware_os_start(void);
-extern bool firmware_namespace_loaded;
+extern bool firmware_tables_found, firmware_namespace_loaded;
 /* Runs function(context) in the thread for AML and waits; false: it has crashed there, now or
  * before. Thread. */
 bool firmware_run(void (*function)(void *), void *context);

@@ -9,8 +9,6 @@
 
 #define LINE_BYTES 200u
 
-paddr_t firmware_rsdp;
-
 acpi_status acpi_os_initialize(void)
 {
 	return AE_OK;
