@@ -14,7 +14,7 @@ GROUPS = {
               "xz-utils", "zstd", "libc6-dev", "binutils"],
     "image": ["e2fsprogs", "mmdebstrap"],
     "grub": ["mtools", "grub-common", "grub-pc-bin", "grub-efi-amd64-bin"],
-    "test": ["python3-pexpect", "zstd", "gzip", "git", "libcmocka-dev"],
+    "test": ["clang-format-19", "clang-tidy-19", "python3-pexpect", "zstd", "gzip", "git", "libcmocka-dev"],
     "gdb": ["gdb-multiarch"],
 }
 
