@@ -1,5 +1,5 @@
 #pragma once
-/* Shared by block_cache.c, delta.c, commit.c. */
+/* Shared by block_cache.c, delta.c, delta_prepare.c, commit.c. */
 #include <core/block_cache.h>
 #include <core/fs_type.h>
 
@@ -45,5 +45,11 @@ struct fs_work {
 	u32 tags[64];
 };
 void fs_work_free(struct fs_work *w);
+enum outcome : u8 { OUT_OK, OUT_STALE, OUT_BAD, OUT_MEMORY, OUT_ABSENT, OUT_AGAIN, OUT_BARRED };
+/* All operations in [p, p + used); `now`: those that were put off until the commit too. OUT_ABSENT:
+ * *absent must be read first. */
+enum outcome delta_prepare(struct superblock *sb, struct fs_work *w, const u8 *p, u32 used,
+	bool now, u64 *absent);
+void delta_prepared_drop(struct fs_work *w);
 /* There is a mount for the commit thread. */
 void commit_thread_join(void);

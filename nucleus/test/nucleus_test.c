@@ -77,43 +77,49 @@ static int model_depth(int i)
 	return depth;
 }
 
-static bool model_step(void)
+static bool may_grant(int parent, u32 rights)
+{
+	return parent < 0 || (model_lives(parent) && !(rights & ~models[parent].rights) &&
+				     (models[parent].rights & CAP_RIGHT_GRANT) &&
+				     model_depth(parent) < (int)CAP_DEPTH_MAX);
+}
+
+static bool model_grant(int parent)
 {
 	static int objects[64];
+	u32 rights = random_below(64);
+	void *object = &objects[random_below(64)];
+	u64 handle = cap_grant_create(parent < 0 ? 0 : models[parent].handle, object, 9, rights);
+
+	if ((handle != 0) != may_grant(parent, rights))
+		return false;
+	for (int j = 0; j < nr_models; j++)
+		if (handle && models[j].handle == handle)
+			return false; /* a handle is never given twice */
+	if (handle)
+		models[nr_models++] = (struct model){handle, parent, rights, object, false};
+	return true;
+}
+
+static bool model_step(void)
+{
 	u32 action = random_below(10);
 	int i = nr_models ? (int)random_below((u32)nr_models) : -1;
 
-	if (action < 4 && nr_models < MODEL_GRANTS) {
-		int parent = random_below(3) ? i : -1;
-		u32 rights = random_below(64);
-		void *object = &objects[random_below(64)];
-		u64 handle =
-			cap_grant_create(parent < 0 ? 0 : models[parent].handle, object, 9, rights);
-		bool should =
-			parent < 0 || (model_lives(parent) && !(rights & ~models[parent].rights) &&
-					      (models[parent].rights & CAP_RIGHT_GRANT) &&
-					      model_depth(parent) < (int)CAP_DEPTH_MAX);
-
-		if ((handle != 0) != should)
-			return false;
-		for (int j = 0; j < nr_models; j++)
-			if (handle && models[j].handle == handle)
-				return false; /* a handle is never given twice */
-		if (handle)
-			models[nr_models++] = (struct model){handle, parent, rights, object, false};
-	} else if (action < 5 && i >= 0 && random_below(3) == 0) {
+	if (action < 4 && nr_models < MODEL_GRANTS)
+		return model_grant(random_below(3) ? i : -1);
+	if (action < 5 && i >= 0 && random_below(3) == 0) {
 		bool alone_revoked = models[i].revoked;
 
-		if (cap_revoke(models[i].handle) == alone_revoked)
-			return false;
 		models[i].revoked = true;
-	} else if (i >= 0) {
+		return cap_revoke(models[i].handle) != alone_revoked;
+	}
+	if (i >= 0) {
 		u32 rights = random_below(64);
 		void *should = model_lives(i) && !(rights & ~models[i].rights) ? models[i].object
 									       : nullptr;
 
-		if (cap_lookup(models[i].handle, rights) != should)
-			return false;
+		return cap_lookup(models[i].handle, rights) == should;
 	}
 	return true;
 }

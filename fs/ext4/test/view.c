@@ -380,23 +380,31 @@ bool view_again(struct view *v, answer_t *a)
 	return *a == ANSWER_MORE;
 }
 
+/* What was put off until the commit. */
+static void deferred_do(struct view *v)
+{
+	for (u32 i = 0; i < v->nr_deferred; i++) {
+		const struct fs_op_head *o = &v->deferred[i];
+
+		if (o->op == FS_OP_COUNT) {
+			op_do(v, o, nullptr, true);
+			continue;
+		}
+		op_do(v, o, v->disk + o->block * v->block_bytes, true);
+		unload(v, o->block);
+		v->verified[o->block] = 1;
+		if (!v->cold)
+			load(v, o->block);
+	}
+	v->nr_deferred = 0;
+}
+
 void view_commit(struct view *v, bool last)
 {
 	for (int round = 0; round < 2; round++) {
-		u32 nr = v->nr_deferred, tags[256], nr_tags = 0;
+		u32 tags[256], nr_tags = 0;
 
-		for (u32 i = 0; i < nr; i++)
-			if (v->deferred[i].op == FS_OP_COUNT) {
-				op_do(v, &v->deferred[i], nullptr, true);
-			} else {
-				op_do(v, &v->deferred[i],
-					v->disk + v->deferred[i].block * v->block_bytes, true);
-				unload(v, v->deferred[i].block);
-				v->verified[v->deferred[i].block] = 1;
-				if (!v->cold)
-					load(v, v->deferred[i].block);
-			}
-		v->nr_deferred = 0;
+		deferred_do(v);
 		for (u32 i = 0; i < v->nr_tags_max && nr_tags < 256; i++)
 			if (v->tags[i])
 				tags[nr_tags++] = i;
