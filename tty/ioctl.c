@@ -138,18 +138,12 @@ static answer_t set_termios(struct call *c, struct tty *t, u64 user, bool two, b
 static answer_t set_winsize(struct call *c, struct tty *t, u64 user)
 {
 	struct tty_winsize w;
-	bool changed;
 	answer_t a = call_copy_in(c, &w, (vaddr_t)user, sizeof(w));
 
 	if (a)
 		return a;
-	spin_lock(&t->obj.lock);
-	changed = memcmp(&w, &t->winsize, sizeof(w));
 	call_effect(c);
-	t->winsize = w;
-	spin_unlock(&t->obj.lock);
-	if (changed)
-		tty_signal_foreground(t, SIGWINCH);
+	tty_set_winsize(t, &w);
 	return 0;
 }
 

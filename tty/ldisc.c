@@ -146,6 +146,15 @@ static void end_erasing(struct tty *t, struct effects *e)
 	}
 }
 
+/* May the next byte come? When the ring is full it waits until the reader has made room; only a
+ * line that fills the ring alone, so that no reader can, loses bytes. */
+bool ldisc_accepts_locked(const struct tty *t)
+{
+	u32 room = tty_ring_room(&t->read);
+
+	return room > 1 || (room && (!l_flag(t, TTY_ICANON) || t->canon_head == t->read.tail));
+}
+
 /* One byte into the read ring; canonical lines keep one place for their end. */
 static void store(struct tty *t, u8 b, bool end_of_line, struct effects *e)
 {

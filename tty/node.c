@@ -147,14 +147,16 @@ static void run_discipline(struct tty *t)
 		struct effects e = {};
 
 		spin_lock(&t->obj.lock);
-		for (u32 n = 0; n < CHUNK && tty_ring_used(&t->raw) && tty_ring_room(&t->read); n++)
+		for (u32 n = 0; n < CHUNK && tty_ring_used(&t->raw) && ldisc_accepts_locked(t); n++)
 			ldisc_input_locked(t, tty_ring_get(&t->raw), &e);
-		more = tty_ring_used(&t->raw) && tty_ring_room(&t->read) > 1;
+		more = tty_ring_used(&t->raw) && ldisc_accepts_locked(t);
 		spin_unlock(&t->obj.lock);
 		ldisc_apply(t, &e);
 	} while (more);
 	if (t->kind == TTY_PTY)
 		waitable_wake(&t->master_wait, EV_OUT | EV_WRNORM, 0);
+	else
+		tty_input_drained(t);
 }
 
 static answer_t tty_input(struct call *c, struct tty *t)
@@ -462,7 +464,7 @@ static u32 master_ready_locked(const struct tty *t)
 		ready |= EV_IN | EV_RDNORM;
 	if (told)
 		ready |= EV_PRI;
-	if (tty_ring_room(&t->raw) && tty_ring_room(&t->read) > 1)
+	if (tty_ring_room(&t->raw))
 		ready |= EV_OUT | EV_WRNORM;
 	if (!t->nr_open && t->slave_seen)
 		ready |= EV_HUP;

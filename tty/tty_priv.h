@@ -22,6 +22,7 @@ static inline bool i_flag(const struct tty *t, u32 f)
 void ldisc_input_locked(struct tty *t, u8 b, struct effects *e);
 /* Bytes that read(2) may have now: canonical: complete lines; raw: all. */
 u32 ldisc_readable_locked(const struct tty *t);
+bool ldisc_accepts_locked(const struct tty *t);
 /* A change of ICANON: what was typed becomes readable. */
 void ldisc_mode_changed_locked(struct tty *t, bool was_canonical);
 void ldisc_flush_input_locked(struct tty *t);

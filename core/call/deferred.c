@@ -3,10 +3,12 @@
 #include <core/block.h>
 #include <core/call.h>
 #include <core/component.h>
+#include <core/console.h>
 #include <core/firmware.h>
 #include <core/hwrng.h>
 #include <core/log.h>
 #include <core/task.h>
+#include <core/tty.h>
 #include <kabi/slots.h>
 #include <kabi/tty.h>
 
@@ -64,6 +66,9 @@ static void deferred_run(struct deferred *d)
 		break;
 	case DEFERRED_TTY_HANGUP:
 		a = call_run(&c, tty_hangup(d->slot, &c, (struct tty *)d->object));
+		break;
+	case DEFERRED_CONSOLE:
+		console_drain(container_of(d->object, struct tty, obj));
 		break;
 	case DEFERRED_HWRNG:
 		hwrng_request(container_of(d->object, struct component, obj));

@@ -12,6 +12,7 @@
 #include <core/mm.h>
 #include <core/fs_call.h>
 #include <core/node.h>
+#include <core/tty.h>
 #include <kabi/node.h>
 #include <kabi/personality.h>
 #include <kabi/slots.h>
@@ -158,16 +159,19 @@ static answer_t do_reboot(enum do_reboot how)
 	switch (how) {
 	case DO_REBOOT_RESTART:
 		log_info("reboot: restarting system\n");
+		tty_flush_all();
 		arch_reboot();
 		break;
 	case DO_REBOOT_POWER_OFF:
 		log_info("reboot: power down\n");
+		tty_flush_all();
 		arch_power_off();
 		break;
 	case DO_REBOOT_HALT:
 		break;
 	}
 	log_info("reboot: system halted\n");
+	tty_flush_all();
 	arch_halt();
 }
 

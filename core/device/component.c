@@ -21,7 +21,7 @@
 static struct spinlock components_lock = SPINLOCK_INIT(LOCK_LEVEL_NAMESPACE + 2);
 static struct list_node components = LIST_INIT(components);
 
-__attribute__((weak)) void char_device_added(struct component *co, u16 nr_ports, u16 fifo_bytes)
+__attribute__((weak)) void char_device_added(struct component *co, const struct char_info *info)
 {
 }
 __attribute__((weak)) void char_device_event(struct component *co, u32 port, u32 events)
@@ -148,7 +148,7 @@ static int start_class(struct component *co)
 	case COMPONENT_CHAR:
 		a = char_driver_attach(co->slot, &ctx, device, &character);
 		if (!a)
-			char_device_added(co, character.nr_ports, character.fifo_bytes);
+			char_device_added(co, &character);
 		break;
 	case COMPONENT_ENTROPY:
 		a = entropy_driver_attach(co->slot, &ctx, device, &entropy);

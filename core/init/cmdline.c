@@ -79,6 +79,14 @@ static bool parse_number_word(const char *name, const char *value)
 	return true;
 }
 
+/* The log goes to all of them, /dev/console is the last. */
+static void add_console(struct boot_parameters *b, const char *value)
+{
+	b->console = value;
+	if (b->nr_consoles < ARRAY_SIZE(b->consoles))
+		b->consoles[b->nr_consoles++] = value;
+}
+
 static bool parse_text_word(const char *name, const char *value)
 {
 	struct boot_parameters *b = &boot_parameters;
@@ -94,7 +102,7 @@ static bool parse_text_word(const char *name, const char *value)
 	else if (!strcmp(name, "rdinit"))
 		b->rdinit = value;
 	else if (!strcmp(name, "console"))
-		b->console = value;
+		add_console(b, value);
 	else if (!strcmp(name, "isolation"))
 		b->isolation_off = !strcmp(value, "off");
 #if UMKA_DEBUG

@@ -13,6 +13,7 @@
  *
  * Cost: one table access and one queue insertion.
  */
+#include <core/console.h>
 #include <core/irq.h>
 #include <core/lock.h>
 #include <core/log.h>
@@ -230,6 +231,7 @@ void irq_timer(void)
 {
 	u32 locks = lock_debug_interrupt_begin();
 
+	console_kick_late();
 	timer_interrupt();
 	lock_debug_interrupt_end(locks);
 }

@@ -30,6 +30,7 @@ struct record {
 	u32 offset;
 	u16 len;
 	u8 level;
+	bool on_console;
 };
 static struct spinlock log_lock = SPINLOCK_INIT(LOCK_LEVEL_LOG);
 static char ring[LOG_RING_BYTES];
@@ -52,7 +53,7 @@ static void drop_overwritten(u32 offset, u32 len)
 	}
 }
 
-static u64 append(enum log_level level, const char *text, u32 len)
+static void append(enum log_level level, ktime_t now, const char *text, u32 len, bool shown)
 {
 	struct record *r;
 
@@ -61,34 +62,52 @@ static u64 append(enum log_level level, const char *text, u32 len)
 	drop_overwritten(ring_head, len);
 	memcpy(ring + ring_head, text, len);
 	r = &records[next_number % RECORDS];
-	*r = (struct record){next_number, arch_time_now_ns(), ring_head, (u16)len, (u8)level};
+	*r = (struct record){next_number, arch_time_now_ns(), ring_head, (u16)len, (u8)level,
+		shown};
 	ring_head += len;
-	return next_number++;
+	next_number++;
+}
+
+static int stamp(char *out, size_t size, ktime_t now)
+{
+	return snprintf(out, size, "[%5lld.%06lld] ", (long long)(now / NSEC_PER_SEC),
+		(long long)(now % NSEC_PER_SEC / NSEC_PER_USEC));
+}
+
+u32 log_line(const struct log_record *r, char *out, size_t size)
+{
+	int n = stamp(out, size, r->time_ns);
+	size_t room = size - (size_t)n - 1, len = MIN((size_t)r->len, room);
+
+	memcpy(out + n, r->text, len);
+	out[(size_t)n + len] = '\n';
+	return (u32)((size_t)n + len + 1);
 }
 
 void log_write(enum log_level level, const char *text, size_t len)
 {
-	char line[48];
-	word_t irq;
+	/* programs' records have a facility above */
+	bool shown = ((u32)level & 7u) < boot_parameters.loglevel;
+	bool interrupts_off = !arch_irq_enabled();
 	ktime_t now = arch_time_now_ns();
-	int n;
+	char time[48];
+	word_t irq;
 
 	while (len && text[len - 1] == '\n')
 		len--;
 	len = MIN(len, (size_t)LINE_BYTES_MAX);
 	irq = spin_lock_irqsave(&log_lock);
-	append(level, text, (u32)len);
-	if (((u32)level & 7u) <
-		boot_parameters.loglevel) /* programs' records have a facility above */ {
-		n = snprintf(line, sizeof(line), "[%5lld.%06lld] ", (long long)(now / NSEC_PER_SEC),
-			(long long)(now % NSEC_PER_SEC / NSEC_PER_USEC));
-		console_write(line, (size_t)n);
+	append(level, now, text, (u32)len, shown);
+	if (shown) {
+		console_write(time, (size_t)stamp(time, sizeof(time), now));
 		console_write(text, len);
 		console_write("\n", 1);
 	}
 	spin_unlock_irqrestore(&log_lock, irq);
 	if (log_waitable_ready)
 		waitable_wake(&log_waitable, EV_IN, 0);
+	if (shown)
+		console_kick(interrupts_off);
 }
 
 void log_printf(enum log_level level, const char *fmt, ...)
@@ -129,6 +148,7 @@ bool log_read(u64 *number, struct log_record *out)
 		out->number = r->number;
 		out->time_ns = r->time_ns;
 		out->level = r->level;
+		out->on_console = r->on_console;
 		out->len = r->len;
 		memcpy(out->text, ring + r->offset, r->len);
 		out->text[r->len] = 0;

@@ -1,5 +1,6 @@
 /* Panic: stop the other CPUs, say why with a symbolised backtrace, obey panic=. Theory in log.c. */
 #include <core/cmdline.h>
+#include <core/console.h>
 #include <core/log.h>
 #include <core/lock.h>
 #include <core/time.h>
@@ -36,6 +37,7 @@ __noreturn void panic(const char *fmt, ...)
 	if (atomic32_exchange(&panicking, 1))
 		arch_halt();
 	arch_ipi_send(READ_ONCE(cpu_online_mask) & ~(1ull << arch_this_cpu()), ARCH_IPI_STOP);
+	console_panic();
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);

@@ -22,12 +22,14 @@
 #include <core/component.h>
 #include <core/console.h>
 #include <core/log.h>
+#include <core/time.h>
 #include <core/tty.h>
 #include <kabi/char_driver.h>
 #include <kabi/slots.h>
 #include <lib/fmt.h>
 #include <lib/string.h>
 
+#define CHUNK_BYTES            256u
 #define PTYS_MAX               4096u
 #define UNIX98_PTY_SLAVE_MAJOR 136u
 
@@ -195,7 +197,34 @@ void object_release_tty(struct object *o)
 }
 
 /* --- ports --- */
-static void port_add(struct component *co, u32 port)
+void tty_set_winsize(struct tty *t, const struct tty_winsize *size)
+{
+	bool changed;
+
+	spin_lock(&t->obj.lock);
+	changed = memcmp(size, &t->winsize, sizeof(*size));
+	t->winsize = *size;
+	spin_unlock(&t->obj.lock);
+	if (changed)
+		tty_signal_foreground(t, SIGWINCH);
+}
+
+/* The terminal behind the port says its size. The component's lock is held. */
+static void port_size(struct tty *t)
+{
+	struct component *co = t->component;
+	struct char_size s = {};
+	struct tty_winsize size;
+	struct kabi_ctx ctx;
+
+	component_ctx(co, &ctx);
+	if (char_driver_size(co->slot, &ctx, component_device_handle(co), t->port, &s))
+		return;
+	size = (struct tty_winsize){.rows = s.rows, .columns = s.columns};
+	tty_set_winsize(t, &size);
+}
+
+static void port_add(struct component *co, const struct char_info *info, u32 port)
 {
 	bool serial = !strcmp(co->module->name, "serial"),
 	     pl011 = !strcmp(co->module->name, "pl011");
@@ -223,6 +252,10 @@ static void port_add(struct component *co, u32 port)
 	t->component = co;
 	object_get(&co->obj);
 	t->port = port;
+	t->keeps_input = info->features & CHAR_FEATURES_KEEPS_INPUT;
+	t->has_emergency = info->features & CHAR_FEATURES_EMERGENCY;
+	if (info->features & CHAR_FEATURES_RESIZE)
+		port_size(t);
 	if (!co->class_data)
 		co->class_data = t;
 	tty_publish(t);
@@ -232,12 +265,13 @@ static void port_add(struct component *co, u32 port)
 	strlcpy(d->class_name, "tty", sizeof(d->class_name));
 	device_add(d);
 	object_put(&d->obj);
+	console_attach(t);
 }
 
-void char_device_added(struct component *co, u16 nr_ports, u16 fifo_bytes)
+void char_device_added(struct component *co, const struct char_info *info)
 {
-	for (u32 i = 0; i < MIN(nr_ports, (u16)16); i++)
-		port_add(co, i);
+	for (u32 i = 0; i < MIN(info->nr_ports, (u16)16); i++)
+		port_add(co, info, i);
 }
 
 static struct tty *port_find(struct component *co, u32 port)
@@ -273,7 +307,7 @@ static void push_locked(struct tty *t)
 
 	for (;;) {
 		struct kabi_ctx ctx;
-		u8 chunk[64];
+		u8 chunk[CHUNK_BYTES];
 		u32 n = 0;
 		answer_t a;
 
@@ -296,8 +330,39 @@ static void push_locked(struct tty *t)
 		spin_unlock(&t->obj.lock);
 		moved = true;
 	}
-	if (moved)
+	if (moved) {
 		waitable_wake(&t->wait, EV_OUT | EV_WRNORM, 0);
+		console_room(t);
+	}
+}
+
+/* Fetches input. A device that keeps what is not read is read no further than there is room, and
+ * again by tty_input_drained; the bytes of others are lost, as on an overrun line. Locks: the
+ * component's mutex is held. */
+static void pull_locked(struct tty *t)
+{
+	struct component *co = t->component;
+
+	for (;;) {
+		struct kabi_ctx ctx;
+		u8 chunk[CHUNK_BYTES];
+		u32 n = sizeof(chunk);
+		answer_t a;
+
+		spin_lock(&t->obj.lock);
+		if (t->keeps_input)
+			n = MIN(n, tty_ring_room(&t->raw));
+		t->input_waits = !n;
+		spin_unlock(&t->obj.lock);
+		if (!n)
+			break;
+		component_ctx(co, &ctx);
+		a = char_driver_read(co->slot, &ctx, component_device_handle(co), t->port, chunk,
+			n);
+		if (a <= 0)
+			break;
+		tty_receive(t, chunk, MIN((u32)a, n));
+	}
 }
 
 /* WHY no analysis: trylock in a loop, which it cannot follow. Whoever holds the mutex may have
@@ -312,7 +377,92 @@ void tty_push(struct tty *t) __no_lock_analysis
 		return;
 	}
 	push_locked(t);
+	if (READ_ONCE(t->input_waits))
+		pull_locked(t);
 	mutex_unlock(&t->component->lock);
+}
+
+void tty_input_drained(struct tty *t)
+{
+	bool room;
+
+	if (likely(!READ_ONCE(t->input_waits)))
+		return;
+	spin_lock(&t->obj.lock);
+	room = t->input_waits && tty_ring_room(&t->raw) >= TTY_RING_BYTES / 2;
+	spin_unlock(&t->obj.lock);
+	if (room)
+		deferred_queue(&t->room);
+}
+
+bool tty_put_line(struct tty *t, const char *text, u32 len)
+{
+	bool fits;
+
+	spin_lock(&t->obj.lock);
+	fits = tty_ring_room(&t->output) > len;
+	for (u32 i = 0; fits && i + 1 < len; i++)
+		tty_ring_put(&t->output, (u8)text[i]);
+	if (fits) {
+		tty_ring_put(&t->output, '\r');
+		tty_ring_put(&t->output, '\n');
+		t->column = t->canon_column = 0;
+	}
+	spin_unlock(&t->obj.lock);
+	tty_push(t);
+	return fits;
+}
+
+static bool port_flushed(struct tty *t)
+{
+	struct component *co = t->component;
+	struct kabi_ctx ctx;
+	answer_t unsent;
+	bool empty;
+
+	mutex_lock(&co->lock);
+	push_locked(t);
+	component_ctx(co, &ctx);
+	unsent = char_driver_unsent(co->slot, &ctx, component_device_handle(co), t->port);
+	mutex_unlock(&co->lock);
+	spin_lock(&t->obj.lock);
+	empty = t->output_stopped || !tty_ring_used(&t->output);
+	spin_unlock(&t->obj.lock);
+	return empty && unsent <= 0 && !console_behind(t);
+}
+
+void tty_flush_all(void)
+{
+	struct tty *t = nullptr;
+
+	while ((t = tty_next(t))) {
+		ktime_t end = time_monotonic_ns() + NSEC_PER_SEC;
+
+		while (t->kind == TTY_PORT && !port_flushed(t) && time_monotonic_ns() < end)
+			wait_sleep(&t->wait, EV_OUT, waitable_seq(&t->wait),
+				time_monotonic_ns() + NSEC_PER_MSEC, 0);
+	}
+}
+
+/* No lock, no exclusion: the other CPUs stand, and the driver's method wants none. */
+void tty_emergency_write(struct tty *t, const char *text, u32 len)
+{
+	struct component *co = t->component;
+	struct kabi_ctx ctx;
+
+	component_ctx(co, &ctx);
+	if (char_driver_emergency_write(co->slot, &ctx, component_device_handle(co), t->port, text,
+		    len) < 0)
+		t->has_emergency = false; /* the early console shows the rest */
+}
+
+void tty_emergency_rest(struct tty *t)
+{
+	for (u32 left = MIN(tty_ring_used(&t->output), TTY_RING_BYTES); left; left--) {
+		char byte = (char)tty_ring_get(&t->output);
+
+		tty_emergency_write(t, &byte, 1);
+	}
 }
 
 /* The component's lock is held by the caller (component_interrupt). */
@@ -322,20 +472,12 @@ void char_device_event(struct component *co, u32 port, u32 events)
 
 	if (!t)
 		return;
-	while (events & CHAR_EVENTS_READABLE) {
-		struct kabi_ctx ctx;
-		u8 chunk[64];
-		answer_t a;
-
-		component_ctx(co, &ctx);
-		a = char_driver_read(co->slot, &ctx, component_device_handle(co), port, chunk,
-			sizeof(chunk));
-		if (a <= 0)
-			break;
-		tty_receive(t, chunk, MIN((u32)a, (u32)sizeof(chunk)));
-	}
+	if (events & CHAR_EVENTS_READABLE)
+		pull_locked(t);
 	if (events & CHAR_EVENTS_WRITABLE)
 		push_locked(t);
+	if (events & CHAR_EVENTS_RESIZED)
+		port_size(t);
 	if (events & CHAR_EVENTS_HANGUP)
 		tty_hang_up(t);
 	object_put(&t->obj);

@@ -24,8 +24,9 @@ class Disk:
     boot: bool = False
 
 
-def console(arch):
-    return _machine(arch)["console"]
+def console(arch, kind="serial"):
+    """The terminal's name in the guest: its serial line, or a virtio console."""
+    return "hvc0" if kind == "hvc" else _machine(arch)["console"]
 
 
 def _machine(arch):
@@ -35,15 +36,26 @@ def _machine(arch):
 
 
 def base(arch, cpus, memory_mib):
-    """(argv, environment) of a machine that has its console on stdin and stdout."""
+    """(argv, environment) of a machine whose console (see terminal()) is on stdin and stdout."""
     machine = _machine(arch)
     argv, env = fetch.qemu_command(machine["program"])
     argv += [*machine["argv"], "-accel", "tcg,thread=multi", "-smp", str(cpus),
              "-m", str(memory_mib), "-nodefaults", "-no-user-config", "-display", "none",
              "-no-reboot", "-rtc", "base=utc",
-             "-chardev", "stdio,id=console,signal=off,mux=off", "-serial", "chardev:console",
-             "-device", "virtio-rng-pci"]
+             "-chardev", "stdio,id=console,signal=off,mux=off"]
     return argv, env
+
+
+def terminal(kind, early):
+    """The device behind the console; what goes to the serial line beside a virtio one is in `early`."""
+    if kind == "hvc":
+        return ["-chardev", f"file,id=early,path={early}", "-serial", "chardev:early",
+                "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=console"]
+    return ["-serial", "chardev:console"]
+
+
+def entropy():
+    return ["-device", "virtio-rng-pci"]
 
 
 def disks(wanted):

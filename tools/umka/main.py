@@ -69,6 +69,9 @@ def _guest(parser):
     parser.add_argument("--net", action="store_true", help="a network card with QEMU's user network")
     parser.add_argument("--overlay", metavar="DIR", help="appears in the guest as /overlay")
     parser.add_argument("--append", default="", metavar="STR", help="more kernel command line")
+    parser.add_argument("--console", default="serial", choices=("serial", "hvc"),
+                        help="the terminal: a serial line, or a virtio console (hvc0); default serial")
+    parser.add_argument("--no-entropy", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--firmware", default="", choices=("bios", "uefi"),
                         help="boot by GRUB from a disk image instead of QEMU's -kernel")
     parser.add_argument("--no-initrd", action="store_true",
@@ -138,7 +141,7 @@ def _split(argv):
 def _find_verb(words, parsers):
     """The verb may follow options; an option's value is never a verb's name by accident only when
     it is skipped together with its option."""
-    flags = {"--yes", "-y", "--net", "--list", "--show-boot", "--no-initrd", "--help",
+    flags = {"--yes", "-y", "--net", "--list", "--show-boot", "--no-initrd", "--no-entropy", "--help",
              "-h"}
     skip = False
     for i, word in enumerate(words):
@@ -227,7 +230,8 @@ def _make_guest(options, command):
                   extra=list(options.qemu), show_boot=options.show_boot,
                   overlay=pathlib.Path(options.overlay) if options.overlay else None,
                   disks=_drives(options.drive), firmware=options.firmware,
-                  compression=options.initrd_compression, no_initrd=options.no_initrd)
+                  compression=options.initrd_compression, no_initrd=options.no_initrd,
+                  console=options.console, entropy=not options.no_entropy)
     if options.raw_initrd:
         guest.raw_initrd = pathlib.Path(options.raw_initrd)
     else:

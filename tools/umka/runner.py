@@ -6,6 +6,7 @@ back. In both, what the kernel prints goes to a log file.
 
 import contextlib
 import dataclasses
+import fcntl
 import os
 import pathlib
 import re
@@ -28,6 +29,7 @@ from umka.guest_stream import BOOTING, ENDED, REFUSED, RUNNING, Splitter
 BOOT_SECONDS = 180          # from power-on to the start of CMD or shell
 POWER_OFF_SECONDS = 20      # from CMD's end to the machine's end
 TAIL_LINES = 25
+PIPE_BYTES = 1 << 20          # what any user may have
 LOGS_KEPT = 40
 CAUSE = re.compile(r"[Kk]ernel panic|panic:|\bBUG:|Oops:|KASAN:|UBSAN:|[Aa]ssertion failed")
 ESCAPE = 0x01               # Ctrl-A, as QEMU's own console has it
@@ -58,6 +60,8 @@ class Guest:
     no_initrd: bool = False     # what an initrd would hold is a disk that the kernel mounts itself
     raw_initrd: pathlib.Path | None = None      # instead of all archives: what a test wants to break
     compression: str = ""       # of the whole initrd: "", "gzip", "xz", "zstd"
+    console: str = "serial"     # or "hvc": a virtio console
+    entropy: bool = True        # a virtio entropy device
 
 
 def _new_log(wanted):
@@ -79,7 +83,7 @@ def _new_log(wanted):
 def _config(guest, nonce):
     """The NUL-terminated strings that guest/init.c reads."""
     pairs = {"nonce": nonce, "root": guest.root_device, "rootfstype": guest.root_type,
-             "tty": machine.console(guest.arch), "remount": "1" if guest.no_initrd else ""}
+             "tty": machine.console(guest.arch, guest.console), "remount": "1" if guest.no_initrd else ""}
     if not guest.command:
         size = shutil.get_terminal_size((80, 24))
         pairs |= {"rows": str(size.lines), "cols": str(size.columns),
@@ -130,7 +134,9 @@ def _disk_of_initrd(scratch):
 
 def _argv(guest, scratch):
     argv, env = machine.base(guest.arch, guest.cpus, guest.memory_mib)
-    append = f"console={machine.console(guest.arch)} panic=-1 {guest.append}".strip()
+    argv += machine.terminal(guest.console, scratch / "early")
+    argv += machine.entropy() if guest.entropy else []
+    append = f"console={machine.console(guest.arch, guest.console)} panic=-1 {guest.append}".strip()
     disks = list(guest.disks)
     if guest.no_initrd:
         disks.insert(0, machine.Disk(str(_disk_of_initrd(scratch))))
@@ -340,6 +346,8 @@ def boot(guest, output=None):
             process = subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                        stderr=open(scratch / "errors", "wb"),
                                        preexec_fn=die_with_parent, bufsize=0)
+            # QEMU drops what a full pipe does not take of a virtio console (virtio-console.c).
+            fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
             registers = []
             try:
                 run = _Run(guest, process, splitter, scratch / "monitor")
@@ -351,6 +359,8 @@ def boot(guest, output=None):
                 process.kill()
                 process.wait()
         errors = (scratch / "errors").read_text(errors="replace").strip()
+        if (scratch / "early").exists() and not tail:   # it did not come as far as its console
+            to_log((scratch / "early").read_bytes())
     return _verdict(guest, splitter, trouble, errors, log_path, bytes(tail), registers)
 
 

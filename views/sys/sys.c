@@ -12,6 +12,7 @@
  * Failure and recovery, replacement: nothing is held. Cost: a walk of the device table per lookup.
  */
 #include <core/cpu.h>
+#include <core/console.h>
 #include <core/device.h>
 #include <core/fs_call.h>
 #include <core/hwrng.h>
@@ -68,13 +69,14 @@ static const struct {
 };
 static const char *const classes[] = {"block", "mem", "misc", "tty"};
 /* What a device's directory may hold; file_of says which of them a device has. */
-enum attribute : u32 { F_DEV, F_UEVENT, F_SIZE, F_RNG_AVAILABLE, F_RNG_CURRENT, F_NR };
+enum attribute : u32 { F_DEV, F_UEVENT, F_SIZE, F_RNG_AVAILABLE, F_RNG_CURRENT, F_ACTIVE, F_NR };
 static const char *const device_files[F_NR] = {
 	[F_DEV] = "dev",
 	[F_UEVENT] = "uevent",
 	[F_SIZE] = "size",
 	[F_RNG_AVAILABLE] = "rng_available",
 	[F_RNG_CURRENT] = "rng_current",
+	[F_ACTIVE] = "active",
 };
 static const char *const cpu_files[] = {"online", "possible", "present"};
 #define LINK_SHIFT 56
@@ -116,6 +118,8 @@ static bool has_file(const struct device *d, enum attribute f)
 	case F_RNG_AVAILABLE:
 	case F_RNG_CURRENT:
 		return d->node_dev == HWRNG_RDEV && S_TYPE(d->node_mode) == S_IFCHR;
+	case F_ACTIVE:
+		return d->node_dev == DEV_MAKE(5, 1) && S_TYPE(d->node_mode) == S_IFCHR;
 	case F_NR:
 		break;
 	}
@@ -302,6 +306,11 @@ static answer_t sys_render(struct call *c, struct inode *i, struct text *t)
 		break;
 	case F_RNG_CURRENT:
 		text_printf(t, "%s\n", hwrng_name(0, name, sizeof(name)) ? name : "none");
+		break;
+	case F_ACTIVE: /* of /dev/console: the lines that console= names */
+		for (u32 n = 0; console_active(n, name, sizeof(name)); n++)
+			text_printf(t, n ? " %s" : "%s", name);
+		text_printf(t, "\n");
 		break;
 	case F_NR:
 		break;

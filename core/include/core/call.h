@@ -385,6 +385,7 @@ enum deferred_op : u8 {
 	DEFERRED_TTY_OUTPUT,
 	DEFERRED_TTY_HANGUP,
 	DEFERRED_HWRNG,      /* object: struct component */
+	DEFERRED_CONSOLE,    /* object: struct tty */
 	DEFERRED_BLOCK_KICK, /* object: struct block_device */
 	DEFERRED_INTERRUPT,  /* object: struct component_instance; argument: vector
 				(core/object/component.c) */

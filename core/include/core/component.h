@@ -64,7 +64,7 @@ void component_dma_free_all(struct component *co);
 /* --- class hooks: weak no-ops until the class exists --- */
 struct char_info;
 struct block_geometry;
-void char_device_added(struct component *co, u16 nr_ports, u16 fifo_bytes);
+void char_device_added(struct component *co, const struct char_info *info);
 /* Bytes can be read, written...: CHAR_EVENTS_*. Called with co->lock held. */
 void char_device_event(struct component *co, u32 port, u32 events);
 void block_device_added(struct component *co, const struct block_geometry *geometry);

@@ -7,10 +7,14 @@ struct log_record {
 	u64 number;
 	ktime_t time_ns;
 	u8 level;
+	bool on_console; /* the console's level let it pass */
 	u16 len;
 	char text[513];
 };
 extern struct waitable log_waitable; /* EV_IN at each record */
+/* "[seconds.microseconds] text\n" as the console shows it; its length. */
+#define LOG_LINE_BYTES 576
+u32 log_line(const struct log_record *r, char *out, size_t size);
 void log_init(void);
 u64 log_next_number(void);
 /* The record *number or the oldest after it; advances *number. False: none yet. Any context. */

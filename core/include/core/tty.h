@@ -110,6 +110,8 @@ struct tty {
 	u32 rdev, index;
 	struct component *component; /* TTY_PORT: a reference */
 	u32 port;
+	bool keeps_input, has_emergency; /* char_features of the driver */
+	bool input_waits; /* bytes were left with the device for want of room in `raw` */
 	struct tty_termios termios;
 	struct tty_winsize winsize;
 	struct tty_ring raw;    /* received, not yet through the discipline */
@@ -150,6 +152,18 @@ void tty_receive(struct tty *t, const u8 *data, u32 len);
 /* Pushes output to the device as far as it takes it; never waits. Context: any thread context, no
  * lock held. */
 void tty_push(struct tty *t);
+/* There is room in `raw` again: fetches what the device kept. Context: as tty_push. */
+void tty_input_drained(struct tty *t);
+/* TIOCSWINSZ, or the device's own terminal: SIGWINCH to the foreground group if it is another. */
+void tty_set_winsize(struct tty *t, const struct tty_winsize *size);
+/* A line of the log into the output, whole with CR LF; false: there is no room for it now. */
+bool tty_put_line(struct tty *t, const char *text, u32 len);
+/* Before the machine stops: waits until the devices have what was written, at most a second each
+ * (a stopped line keeps its output). Context: thread, no lock held. */
+void tty_flush_all(void);
+/* In a panic: bytes past the rings, and first what the output ring still holds. */
+void tty_emergency_write(struct tty *t, const char *text, u32 len);
+void tty_emergency_rest(struct tty *t);
 /* Other end gone: wakes all, SIGHUP and SIGCONT to the session leader and foreground group. */
 void tty_hang_up(struct tty *t);
 /* --- job control (core/tty/job.c); current is the caller --- */

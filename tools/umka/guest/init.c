@@ -226,6 +226,13 @@ static bool wait_for_device(const char *device)
 	return false;
 }
 
+static bool wait_for_node(const char *name)
+{
+	char path[64] = "/dev/";
+
+	return strlcat(path, name, sizeof(path)) < sizeof(path) && wait_for_device(path);
+}
+
 static void bind_overlay(void)
 {
 	struct stat info;
@@ -521,12 +528,15 @@ int main(void)
 {
 	char flags[64] = "start";
 	const char *root;
-	int kmsg, status;
+	int console, kmsg, status;
 
 	mount_early();
-	open_console("");
+	console = open_console("");
 	read_config();
 	load_modules();
+	/* Where the console's driver is a module, there is one only now. */
+	if (console != 0 && wait_for_node(setting("tty")))
+		open_console("");
 	root = setting("root");
 	if (*root && !enter_root(root)) {
 		mark("failed");
