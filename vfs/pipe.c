@@ -280,7 +280,7 @@ enum put { PUT_DONE, PUT_FULL, PUT_FAULT, PUT_BROKEN };
 /* Appends to the last entry what fits there whole: only then is a page saved. Locks: p->obj.lock.
  */
 static size_t append_locked(struct call *c, struct pipe *p, const struct uio *io, size_t done,
-	size_t left)
+	size_t left, enum put *why)
 {
 	struct pipe_page *e;
 	size_t room, n;
@@ -300,8 +300,10 @@ static size_t append_locked(struct call *c, struct pipe *p, const struct uio *io
 	page = page_begin(e->frame);
 	n = uio_copy_in(c, io, done, page + e->offset + e->bytes, left);
 	page_end(e->frame, page);
-	if (n < left)
-		return 0; /* nothing of it is visible yet */
+	if (n < left) { /* nothing of it is visible yet; a page of its own may not be free */
+		*why = PUT_FAULT;
+		return 0;
+	}
 	e->bytes += (u32)n;
 	p->bytes += n;
 	return n;
@@ -375,7 +377,7 @@ static size_t write_piece(struct call *c, struct file *f, struct pipe *p, const 
 	if (!p->readers)
 		*why = PUT_BROKEN;
 	else if (!packet)
-		n = append_locked(c, p, io, done, left);
+		n = append_locked(c, p, io, done, left, why);
 	/* Full: known before a page is filled for nothing. */
 	if (!n && *why == PUT_DONE && p->used == p->nr_pages)
 		*why = PUT_FULL;

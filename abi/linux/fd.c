@@ -179,6 +179,7 @@ static answer_t set_file_flags(struct call *c, struct file *file, u32 flags)
 		!context_capable(c->ctx, CAP_FOWNER))
 		return -EPERM;
 	spin_lock(&file->obj.lock);
+	call_effect(c);
 	WRITE_ONCE(file->flags, (file->flags & ~SETFL_MASK) | (flags & SETFL_MASK));
 	spin_unlock(&file->obj.lock);
 	return 0;
@@ -196,6 +197,7 @@ static answer_t set_owner(struct call *c, struct file *file, s32 owner)
 			return -ESRCH;
 		pid_put(pid);
 	}
+	call_effect(c);
 	WRITE_ONCE(file->owner_pid, owner);
 	return 0;
 }
@@ -285,6 +287,7 @@ answer_t sys_fcntl(struct call *c)
 	case F_SETSIG:
 		if (arg > SIG_NR)
 			return -EINVAL;
+		call_effect(c);
 		WRITE_ONCE(file->owner_signal, (s32)arg);
 		return 0;
 	case F_GETSIG:
@@ -316,6 +319,7 @@ static answer_t set_flag_from_user(struct call *c, struct file *file, u32 flag, 
 
 	abi_try(abi_copy_in(c, &on, user));
 	spin_lock(&file->obj.lock);
+	call_effect(c);
 	WRITE_ONCE(file->flags, on ? file->flags | flag : file->flags & ~flag);
 	spin_unlock(&file->obj.lock);
 	return 0;

@@ -454,9 +454,11 @@ static answer_t prctl_group(struct call *c, struct thread_group *g)
 	case PR_SET_DUMPABLE:
 		if (c->args[1] > 1)
 			return -EINVAL;
+		call_effect(c);
 		WRITE_ONCE(g->dumpable, c->args[1] == 1);
 		return 0;
 	case PR_SET_CHILD_SUBREAPER:
+		call_effect(c);
 		WRITE_ONCE(g->child_subreaper, c->args[1] != 0);
 		return 0;
 	case PR_GET_CHILD_SUBREAPER:
@@ -478,6 +480,7 @@ answer_t sys_prctl(struct call *c)
 	case PR_SET_PDEATHSIG:
 		if (c->args[1] > SIG_NR)
 			return -EINVAL;
+		call_effect(c);
 		t->pdeath_signal = (s32)c->args[1];
 		return 0;
 	case PR_GET_PDEATHSIG:
@@ -493,6 +496,7 @@ answer_t sys_prctl(struct call *c)
 		return (answer_t)(t->timer_slack_ns ? t->timer_slack_ns : TIMER_SLACK_NS);
 	case PR_SET_TIMERSLACK: /* an upper bound on lateness: timers are exact, so any bound holds
 				 */
+		call_effect(c);
 		t->timer_slack_ns = c->args[1];
 		return 0;
 	case PR_GET_TID_ADDRESS:

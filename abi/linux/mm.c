@@ -192,6 +192,7 @@ answer_t sys_membarrier(struct call *c)
 	case MEMBARRIER_REGISTER_GLOBAL:
 	case MEMBARRIER_REGISTER_PRIVATE:
 		spin_lock(&as->obj.lock);
+		call_effect(c);
 		as->membarrier_state |= (u64)command;
 		spin_unlock(&as->obj.lock);
 		return 0;

@@ -145,6 +145,7 @@ answer_t sys_umask(struct call *c)
 
 	spin_lock(&fs->obj.lock);
 	old = fs->umask;
+	call_effect(c);
 	fs->umask = arg_uint(c, 0) & 0777u;
 	spin_unlock(&fs->obj.lock);
 	return (answer_t)old;

@@ -411,8 +411,10 @@ answer_t sys_ioprio_set(struct call *c)
 	if (!t)
 		return -ESRCH;
 	allowed = may_change(c, t);
-	if (allowed)
+	if (allowed) {
+		call_effect(c);
 		WRITE_ONCE(t->io_priority, (u16)arg_uint(c, 2));
+	}
 	abi_task_put(t);
 	return allowed ? 0 : -EPERM;
 }
@@ -465,10 +467,12 @@ static answer_t limit_set(struct call *c, struct thread_group *g, u32 which,
 	if (which == RLIMIT_NOFILE && new->max > NOFILE_MAX)
 		return -EPERM;
 	irq = spin_lock_irqsave(&g->obj.lock); /* timers that signal the group take it too */
-	if (new->max > g->rlimit[which].hard && !context_capable(c->ctx, CAP_SYS_RESOURCE))
+	if (new->max > g->rlimit[which].hard && !context_capable(c->ctx, CAP_SYS_RESOURCE)) {
 		a = -EPERM;
-	else
+	} else {
+		call_effect(c);
 		g->rlimit[which] = (struct rlimit){new->cur, new->max};
+	}
 	if (!a && which == RLIMIT_CPU && new->cur != RLIM_INFINITY) {
 		g->cpu_timers_armed = true;
 		/* The running slice may have no end: a new one has, while something counts the

@@ -352,14 +352,15 @@ static answer_t altstack_set(struct task *t, const struct user_stack *s, vaddr_t
 		return -EPERM;
 	if (mode != 0 && mode != SS_ONSTACK_FLAG && mode != SS_DISABLE_FLAG)
 		return -EINVAL;
+	if (mode != SS_DISABLE_FLAG && s->size < least)
+		return -ENOMEM;
+	call_effect_here();
 	if (mode == SS_DISABLE_FLAG) {
 		t->altstack_sp = 0;
 		t->altstack_bytes = 0;
 		t->altstack_flags = (u32)s->flags;
 		return 0;
 	}
-	if (s->size < least)
-		return -ENOMEM;
 	t->altstack_sp = (vaddr_t)s->sp;
 	t->altstack_bytes = (size_t)s->size;
 	t->altstack_flags = (u32)s->flags & SS_AUTODISARM_FLAG;

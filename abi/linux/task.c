@@ -512,6 +512,7 @@ answer_t sys_rseq(struct call *c)
 			return -EPERM;
 		/* cpu_id_start, cpu_id: RSEQ_CPU_ID_UNINITIALIZED */
 		abi_try(call_copy_out(c, area, (const u32[]){0, ~0u}, 2 * sizeof(u32)));
+		call_effect(c);
 		t->rseq = 0;
 		return 0;
 	}
@@ -526,6 +527,7 @@ answer_t sys_rseq(struct call *c)
 		return -EINVAL;
 	if (!user_range_ok(area, bytes))
 		return -EFAULT;
+	call_effect(c);
 	t->rseq_bytes = bytes;
 	t->rseq_signature = signature;
 	t->rseq = area;

@@ -52,6 +52,15 @@ static void frame_end(struct call *c, struct call_frame *f)
 		call_release_holds(c, c->level);
 }
 
+#if UMKA_DEBUG
+/* calls.md: RESTART is refused while a frame shows an effect that was not undone. */
+static void check_restart(const struct call *c, const struct call_frame *f, answer_t a)
+{
+	if (unlikely(f->effect && a <= -ERESTARTSYS && a >= -ERESTART_RESTARTBLOCK))
+		panic("effect lost: call %d method %u restarts after it", (s32)c->nr, f->method);
+}
+#endif
+
 answer_t call_leave(struct call *c, answer_t a)
 {
 	struct call_frame *f = call_frame(c);
@@ -67,6 +76,7 @@ answer_t call_leave(struct call *c, answer_t a)
 		 */
 		if (f->effect && a >= 0)
 			f[-1].effect = 1;
+		check_restart(c, f, a);
 #endif
 		if (unlikely(f->live | c->nr_holds | f->effect))
 			frame_end(c, f);
@@ -231,9 +241,11 @@ static void put_memory(struct call *c)
 void call_finish(struct call *c, answer_t a)
 {
 #if UMKA_DEBUG
-	if (!answer_is_kind(a))
+	if (!answer_is_kind(a)) {
+		check_restart(c, &c->frames[0], a);
 		for (u32 i = 0; i < CALL_LEVELS_MAX; i++)
 			c->frames[i].effect = 0;
+	}
 #endif
 	c->dirty = false;
 	if (unlikely(c->exclusive_fired)) {

@@ -1,5 +1,6 @@
 /* Making tasks runnable. Theory: runqueue.c. */
 #include "runqueue.h"
+#include <core/call.h>
 #include <core/time.h>
 #include <lib/errno.h>
 #include <core/mm.h>
@@ -189,6 +190,7 @@ int sched_set_policy(struct task *t, u32 policy, u32 rt_priority, s32 nice) __no
 		return error;
 	if (t->se.reset_on_fork && !reset && !context_capable(current->context, CAP_SYS_NICE))
 		return -EPERM;
+	call_effect_here();
 	rq = task_rq_lock(t, &irq);
 	was = off_queue(rq, t);
 	set_class(&t->se, policy, rt_priority, nice);
@@ -212,6 +214,7 @@ int sched_set_nice(struct task *t, s32 nice) __no_lock_analysis
 		if (!nice_allowed(t, nice))
 			return -EACCES;
 	}
+	call_effect_here();
 	rq = task_rq_lock(t, &irq);
 	was = off_queue(rq, t);
 	set_class(&t->se, t->se.policy, t->se.rt_priority, nice);
@@ -231,6 +234,7 @@ int sched_set_affinity(struct task *t, u64 mask) __no_lock_analysis
 		return -EINVAL;
 	if (current != t && !same_owner(t) && !context_capable(current->context, CAP_SYS_NICE))
 		return -EPERM;
+	call_effect_here();
 	rq = task_rq_lock(t, &irq);
 	t->se.affinity = mask;
 	if (mask >> rq->cpu & 1) {

@@ -1,5 +1,6 @@
 /* Process groups and sessions: setpgid(2), setsid(2), getpgid(2), getsid(2). */
 #include "task_internal.h"
+#include <core/call.h>
 #include <core/tty.h>
 
 /* The group of number `pid` (0: the caller's), task_list_lock held; nullptr: none. */
@@ -80,6 +81,8 @@ int task_setpgid(s32 pid, s32 pgid)
 		return -ESRCH;
 	spin_lock(&task_list_lock);
 	error = setpgid_locked(pid, pgid);
+	if (!error)
+		call_effect_here();
 	spin_unlock(&task_list_lock);
 	return error;
 }
@@ -95,6 +98,7 @@ sword_t task_setsid(void)
 	if (!g->session_leader && g->pgrp != g->pid && list_empty(&g->pid->group_members)) {
 		struct pid *old = g->session;
 
+		call_effect_here();
 		list_del(&g->in_session);
 		object_get(&g->pid->obj);
 		g->session = g->pid;

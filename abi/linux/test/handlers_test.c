@@ -109,6 +109,12 @@ struct file *call_file(struct call *c, u32 fd)
 	return fd == 3 ? &file : nullptr;
 }
 #if UMKA_DEBUG
+void call_effect(struct call *c)
+{
+}
+void call_effect_here(void)
+{
+}
 void call_effect_recorded(struct call *c)
 {
 }

@@ -540,6 +540,19 @@ CASE(getdents_removed, "getdents64:ENOENT")
 	ERR(SYS(getdents64, fd, buf, sizeof(buf)), ENOENT);
 }
 
+CASE(getdents_fault, "getdents64:EFAULT loses nothing")
+{
+	char *gone = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), buf[1024];
+	long fd;
+
+	T(gone != MAP_FAILED);
+	make_dir("d");
+	abi_file("d/f", "");
+	fd = OK(SYS(openat, AT_FDCWD, "d", O_RDONLY | O_DIRECTORY));
+	ERR(SYS(getdents64, fd, gone, 4096), EFAULT);
+	EQ(OK(SYS(getdents64, fd, buf, sizeof(buf))), 3 * 24); /* "f", "." and ".." are all there */
+}
+
 CASE(xattr, "setxattr:ENOTSUP", "getxattr:ENODATA", "listxattr:size", "setxattr:EINVAL",
 	"removexattr:ENODATA", "fgetxattr:EBADF", "lgetxattr:ENODATA", "getxattr:ENOENT")
 {
