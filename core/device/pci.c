@@ -205,6 +205,8 @@ static void find_line(struct device *d, u8 pin, const struct bridge *above)
 	d->line = line.line;
 	d->line_level = line.level;
 	d->line_active_low = line.active_low;
+	log_debug("%s: pin %u on line %u\n", d->name, pci_config_read(d, PCI_INTERRUPT_PIN, 1),
+		line.line);
 }
 
 static void add_function(struct ecam *e, u8 bus, u8 devfn, u32 id, u8 header,
