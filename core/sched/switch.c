@@ -8,7 +8,11 @@
 
 void task_set_state(int state)
 {
-	__atomic_store_n(&current->state, (enum task_state)state, __ATOMIC_SEQ_CST);
+	/* Pairs with task_wake_states: both exchange the word, so the later of the two sees all
+	 * that came before the earlier: the waker's condition here, or the state there. After a
+	 * store the look at the condition might overtake it (Arm ARM B2.3: a store-release orders
+	 * no plain load after it). */
+	(void)__atomic_exchange_n(&current->state, (enum task_state)state, __ATOMIC_SEQ_CST);
 }
 
 static bool state_sleeps(enum task_state s)

@@ -51,12 +51,13 @@ bool task_wake_states(struct task *t, u32 states) __no_lock_analysis
 	struct runqueue *rq = task_rq_lock(t, &irq);
 	u32 target;
 
-	if (!(STATE_BIT(t->state) & states)) {
+	/* Read by a read-modify-write: see task_set_state. */
+	if (!(STATE_BIT(__atomic_fetch_or((u8 *)&t->state, 0, __ATOMIC_SEQ_CST)) & states)) {
 		task_rq_unlock(rq, irq);
 		return false;
 	}
 	if (t->se.on_queue) { /* on its way to sleep: it will not */
-		t->state = TASK_RUNNABLE;
+		__atomic_store_n(&t->state, TASK_RUNNABLE, __ATOMIC_RELEASE);
 		task_rq_unlock(rq, irq);
 		return true;
 	}
@@ -65,7 +66,7 @@ bool task_wake_states(struct task *t, u32 states) __no_lock_analysis
 		rq_load_changed(rq);
 		rq_uninterruptible(rq, -1);
 	}
-	t->state = TASK_RUNNABLE;
+	__atomic_store_n(&t->state, TASK_RUNNABLE, __ATOMIC_RELEASE);
 	target = sched_select_cpu(t, false);
 	if (unlikely(target != rq->cpu)) {
 		t->se.cpu = target; /* nobody else touches it: neither asleep nor on a queue */

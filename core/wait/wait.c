@@ -94,8 +94,10 @@ bool wait_entry_arm(struct wait_entry *e, struct waitable *w, u32 mask, u32 seq)
 	else
 		list_add(&w->entries, &e->link);
 	e->armed = true;
-	/* Pairs with the add in waitable_wake: either it sees this entry, or this sees its seq. */
-	ok = atomic32_load_seq(&w->seq) == seq;
+	/* Pairs with the add in waitable_wake: of two read-modify-writes of one word the later one
+	 * sees all that came before the earlier. A load would not do here: it may overtake the
+	 * stores of the list above, and then neither sees the other. */
+	ok = atomic32_fetch_add(&w->seq, 0) == seq;
 	if (!ok) {
 		list_del(&e->link);
 		e->armed = false;

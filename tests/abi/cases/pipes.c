@@ -284,3 +284,42 @@ CASE(reopen_proc, "openat:/proc/self/fd of a pipe", "readlinkat:pipe name")
 	OK(SYS(readlinkat, AT_FDCWD, path, target, sizeof(target) - 1));
 	T(strncmp(target, "pipe:[", 6) == 0);
 }
+
+/* One end of a pair that wakes each other in turn: each goes to sleep at about the moment when the
+ * other writes, a little earlier or later in each round. */
+static void answer_each_other(int in, int out, unsigned seed, int rounds)
+{
+	char c = 0;
+
+	for (int i = 0; i < rounds; i++) {
+		EQ(SYS(write, out, &c, 1), 1);
+		seed = seed * 1664525 + 1013904223;
+		for (volatile unsigned spin = seed >> 22; spin; spin--)
+			;
+		EQ(SYS(read, in, &c, 1), 1);
+	}
+}
+
+CASE(many_wakes, "read:no wake is lost", "write:wakes")
+{
+	int there[2], back[2];
+	long pid[3];
+
+	for (int i = 0; i < 3; i++) {
+		pid[i] = OK(abi_fork());
+		if (pid[i])
+			continue;
+		OK(SYS(pipe2, there, 0));
+		OK(SYS(pipe2, back, 0));
+		pid[0] = OK(abi_fork());
+		if (!pid[0]) {
+			answer_each_other(there[0], back[1], 1, 3000);
+			_exit(0);
+		}
+		answer_each_other(back[0], there[1], 2, 3000); /* wakes */
+		abi_wait_ok(pid[0], __FILE__, __LINE__);       /* no wake is lost */
+		_exit(0);
+	}
+	for (int i = 0; i < 3; i++)
+		abi_wait_ok(pid[i], __FILE__, __LINE__);
+}
