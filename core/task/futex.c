@@ -27,8 +27,15 @@ static u32 buckets_ready;
 
 static void futex_setup(void)
 {
-	if (__atomic_exchange_n(&buckets_ready, 1, __ATOMIC_SEQ_CST))
+	u32 none = 0;
+
+	/* The first of several does it. An exchange here once put 1 over another CPU's 2: from then
+	 * on everybody waited for ever. */
+	if (!__atomic_compare_exchange_n(&buckets_ready, &none, 1, false, __ATOMIC_SEQ_CST,
+		    __ATOMIC_SEQ_CST)) {
+		arch_cpu_relax();
 		return;
+	}
 	for (u32 i = 0; i < FUTEX_BUCKETS; i++) {
 		spin_init(&buckets[i].lock, LOCK_LEVEL_FUTEX);
 		list_init(&buckets[i].waiters);
