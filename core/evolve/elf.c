@@ -267,15 +267,15 @@ const char *module_elf_name_at(const struct module_elf *elf, enum module_part pa
 }
 
 const struct elf_rela *module_elf_relocations(const struct module_elf *elf, enum module_part part,
-	size_t *nr)
+	u32 *at, size_t *nr)
 {
-	*nr = 0;
-	for (u32 i = 1; i < elf->nr_sections; i++) {
+	for (u32 i = *at + 1; i < elf->nr_sections; i++) {
 		const struct elf_section *s = &elf->sections[i];
 
 		if (s->type != SHT_RELA || module_elf_part(elf, s->info) != part ||
 			!table_ok(elf, s))
 			continue;
+		*at = i;
 		*nr = s->size / sizeof(struct elf_rela);
 		return (const void *)(elf->data + s->offset);
 	}

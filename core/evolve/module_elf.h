@@ -67,9 +67,11 @@ enum module_part module_elf_part(const struct module_elf *elf, u32 section);
 /* Name of the function or object that covers `offset` of a part, or nullptr. */
 const char *module_elf_name_at(const struct module_elf *elf, enum module_part part, word_t offset,
 	word_t *start);
-/* Relocations that change `part`; nullptr when there are none. */
+/* The next section of relocations that change `part` behind section *at (0: the first one), which
+ * becomes *at; nullptr: no more. A part has several when objects of a section group went into it.
+ */
 const struct elf_rela *module_elf_relocations(const struct module_elf *elf, enum module_part part,
-	size_t *nr);
+	u32 *at, size_t *nr);
 static inline u32 elf_rela_symbol(const struct elf_rela *r)
 {
 	return (u32)(sizeof(word_t) == 8 ? (u64)r->info >> 32 : r->info >> 8);

@@ -39,7 +39,8 @@ static int check_data_target(struct module_elf *elf, enum module_part part,
 /* What a sanitizer adds to any code. A kernel without the sanitizer has no such symbol to give. */
 static bool is_instrumentation(const char *name)
 {
-	return strncmp(name, "__asan_", 7) == 0 || strncmp(name, "__ubsan_handle_", 15) == 0;
+	return strncmp(name, "__asan_", 7) == 0 || strncmp(name, "__ubsan_handle_", 15) == 0 ||
+	       strncmp(name, "__tsan_", 7) == 0;
 }
 
 static int symbol_value(struct module_elf *elf, const struct module_place *place, bool trusted,
@@ -106,16 +107,18 @@ static int relocate_one(struct module_elf *elf, const struct module_place *place
 int module_elf_relocate(struct module_elf *elf, const struct module_place *place, bool trusted)
 {
 	for (u32 part = 0; part < PART_NR; part++) {
+		const struct elf_rela *r;
+		u32 at = 0;
 		size_t nr;
-		const struct elf_rela *r = module_elf_relocations(elf, (enum module_part)part, &nr);
 
-		for (size_t i = 0; i < nr; i++) {
-			int error =
-				relocate_one(elf, place, trusted, (enum module_part)part, &r[i]);
+		while ((r = module_elf_relocations(elf, (enum module_part)part, &at, &nr)))
+			for (size_t i = 0; i < nr; i++) {
+				int error = relocate_one(elf, place, trusted,
+					(enum module_part)part, &r[i]);
 
-			if (error)
-				return error;
-		}
+				if (error)
+					return error;
+			}
 	}
 	return 0;
 }
