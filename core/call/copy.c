@@ -113,6 +113,15 @@ answer_t call_copy_out(struct call *c, vaddr_t user, const void *src, size_t byt
 	return call_need_user(c, (struct uspan){user, bytes}, true);
 }
 
+/* How much of a string to copy: of core's own ones, whose end may be the end of memory, no more
+ * than there is. */
+static inline size_t string_piece(const struct call *c, vaddr_t user, size_t bytes)
+{
+	return unlikely(c->flags & CALLF_KERNEL)
+		       ? MIN(bytes, strnlen((const char *)user, bytes) + 1)
+		       : bytes;
+}
+
 answer_t call_copy_string(struct call *c, char *dst, vaddr_t user, size_t size)
 {
 	size_t done = 0;
@@ -120,8 +129,9 @@ answer_t call_copy_string(struct call *c, char *dst, vaddr_t user, size_t size)
 	/* In aligned pieces: most strings are short, and one may end just before an unmapped page.
 	 */
 	while (done < size) {
-		size_t chunk = MIN(size - done,
+		size_t room = MIN(size - done,
 			(size_t)(STRING_PIECE_BYTES - ((user + done) & (STRING_PIECE_BYTES - 1))));
+		size_t chunk = string_piece(c, user + done, room);
 		const char *end;
 		answer_t a = call_copy_in(c, dst + done, user + done, chunk);
 
@@ -139,8 +149,9 @@ answer_t call_copy_string(struct call *c, char *dst, vaddr_t user, size_t size)
 static answer_t path_inline(struct call *c, u32 which, vaddr_t user)
 {
 	char *to = c->path_inline[which];
-	size_t bytes = MIN((size_t)CALL_PATH_INLINE_BYTES,
-		(size_t)(PAGE_BYTES - (user & (PAGE_BYTES - 1))));
+	size_t bytes = string_piece(c, user,
+		MIN((size_t)CALL_PATH_INLINE_BYTES,
+			(size_t)(PAGE_BYTES - (user & (PAGE_BYTES - 1)))));
 	const char *end;
 
 	/* Not past the page of the first byte: the string may end just before an unmapped one. */
