@@ -15,7 +15,7 @@ KINDS = ["component", "subsystem", "policy", "personality", "services", "view"]
 MAY_USE_CORE = {"subsystem", "personality", "view"}
 ALLOWED = {".text", ".rodata", ".kabi.vtable", ".note.kabi"}
 # What sanitizer builds add to any code; the kernel supplies it (asan and debug builds only).
-INSTRUMENTATION = ("__asan_", "__ubsan_handle_", "__sanitizer_cov_")
+INSTRUMENTATION = ("__asan_", "__ubsan_handle_", "__sanitizer_cov_", "__tsan_")
 
 
 class Elf:

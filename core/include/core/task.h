@@ -9,7 +9,9 @@
 #include <arch/context.h>
 #include <arch/cpu.h>
 
-#if UMKA_ASAN
+#ifdef ARCH_KERNEL_STACK_BYTES
+#define KERNEL_STACK_BYTES ARCH_KERNEL_STACK_BYTES
+#elif UMKA_ASAN
 #define KERNEL_STACK_BYTES 65536
 #else
 #define KERNEL_STACK_BYTES 16384

@@ -27,7 +27,7 @@
 #define __printf(f, a)  __attribute__((format(printf, f, a)))
 #define __counted_by(n) __attribute__((counted_by(n)))
 /* Functions that run before the shadow exists, or that implement it. */
-#define __no_sanitize   __attribute__((no_sanitize("kernel-address", "undefined", "kcfi")))
+#define __no_sanitize   __attribute__((no_sanitize("kernel-address", "address", "undefined", "kcfi")))
 
 /* A user address: dereferencing one is a compile error; core/ucopy.h is the only door. */
 #ifdef __clang__

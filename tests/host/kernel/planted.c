@@ -1,0 +1,75 @@
+/* Defects that must be reported: what shows that silence means something. */
+#include "host_test.h"
+#include <core/call.h>
+#include <core/node.h>
+#include <core/sched.h>
+#include <kabi/slots.h>
+#include <kabi/vfs.h>
+
+#define SPINS 2000u
+
+static volatile u32 sink;
+
+HOST_PLANTED(planted_use_after_free)
+{
+	u32 *p = kmalloc(40);
+
+	p[1] = 1;
+	kfree(p);
+	sink = p[1];
+}
+
+HOST_PLANTED(planted_overrun)
+{
+	u8 *p = kmalloc(40);
+
+	for (u32 i = 0; i <= 40 + sink; i++)
+		p[i] = 0;
+	kfree(p);
+}
+
+HOST_PLANTED(planted_stack)
+{
+	u32 local[8] = {};
+	volatile u32 i = 8;
+
+	sink = ((volatile u32 *)local)[i];
+}
+
+/* vfs, a module, writes into a freed structure of its caller. */
+HOST_PLANTED(planted_module)
+{
+	struct stat_info *info = kmalloc(sizeof(*info));
+	struct call c;
+
+	kfree(info);
+	call_begin(&c, CALLF_KERNEL);
+	call_run(&c, vfs_stat(SLOT(VFS), &c, -100, (word_t) "/", 0, info));
+	call_end(&c);
+}
+
+/* A counter that two CPUs change with no lock, between no two calls that order anything. */
+static u32 shared;
+static atomic32_t nr_inside;
+
+static s32 racer(void *arg)
+{
+	u64 mask = 1ull << (word_t)arg;
+	vaddr_t at = user_alloc(PAGE_BYTES);
+
+	user_put(at, &mask, sizeof(mask));
+	CHECK_EQ(sys(SYS_sched_setaffinity, 0, sizeof(mask), at), 0);
+	atomic32_fetch_add(&nr_inside, 1);
+	while (atomic32_load(&nr_inside) < 2)
+		arch_cpu_relax();
+	for (u32 i = 0; i < SPINS; i++)
+		shared++;
+	return 0;
+}
+
+HOST_PLANTED(planted_race)
+{
+	host_spawn(racer, (void *)0);
+	host_spawn(racer, (void *)1);
+	host_join();
+}
