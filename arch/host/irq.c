@@ -130,7 +130,7 @@ u32 arch_pci_ecam(struct arch_pci_ecam *out, u32 max)
 {
 	return 0;
 }
-int arch_pci_intx_line(u16 segment, u8 bus, u8 device, u8 pin, u32 *line)
+int arch_pci_intx_line(u16 segment, u8 bus, u8 device, u8 pin, struct arch_line *out)
 {
 	return -ENOENT;
 }
