@@ -35,95 +35,89 @@ static answer_t set_attr(struct call *c, struct inode *i, const struct fs_attr *
 	return r < 0 ? r : 0;
 }
 
-answer_t vfs_chmod(struct call *c, s32 at, u64 path, u32 mode, u32 flags)
-{
-	struct fs_attr attr = {.mask = FS_ATTR_MODE | FS_ATTR_CTIME, .ctime = inode_now()};
-	struct walks ws;
-	struct walk *w;
-	answer_t a;
-
-	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
-		return -EINVAL;
-	walks_begin(c, &ws);
-	w = walk_nr(&ws, 0);
-	a = target(c, w, at, path, walk_flags(flags));
-	if (!a) {
-		struct inode *i = w->inode;
-
-		if (vfs_path_readonly(&w->at))
-			a = -EROFS;
-		else if (!inode_owner_or_capable(c->ctx, i) || i->fs_flags & INODE_UNCHANGEABLE)
-			a = -EPERM;
-		else if (S_TYPE(i->mode) == S_IFLNK)
-			a = -EOPNOTSUPP;
-		else {
-			attr.mode = (i->mode & S_IFMT) | (mode & 07777);
-			if (attr.mode & S_ISGID && !context_in_group(c->ctx, i->gid) &&
-				!context_capable(c->ctx, CAP_FSETID))
-				attr.mode &= ~S_ISGID;
-			a = set_attr(c, i, &attr);
-		}
-	}
-	return walks_end(c, &ws, a);
-}
-
-static answer_t may_chown(struct call *c, const struct inode *i, u32 uid, u32 gid)
+static answer_t may_chown(struct call *c, const struct inode *i, const struct fs_attr *a)
 {
 	bool owner = kuid_eq(i->uid, c->ctx->cred.fsuid);
 
 	if (context_capable(c->ctx, CAP_CHOWN))
 		return 0;
-	if (uid != ~0u && !(owner && uid == i->uid.value))
+	if (a->mask & FS_ATTR_UID && !(owner && kuid_eq(a->uid, i->uid)))
 		return -EPERM;
-	if (gid != ~0u && !(owner && (gid == i->gid.value || context_in_group(c->ctx, KGID(gid)))))
+	if (a->mask & FS_ATTR_GID &&
+		!(owner && (kgid_eq(a->gid, i->gid) || context_in_group(c->ctx, a->gid))))
 		return -EPERM;
 	return 0;
 }
 
-answer_t vfs_chown(struct call *c, s32 at, u64 path, u32 uid, u32 gid, u32 flags)
+/* May the caller, and which mode does it become? */
+static answer_t chmod_check(struct call *c, const struct inode *i, struct fs_attr *a)
 {
-	struct fs_attr attr = {.mask = FS_ATTR_CTIME, .ctime = inode_now()};
+	if (!inode_owner_or_capable(c->ctx, i) || i->fs_flags & INODE_UNCHANGEABLE)
+		return -EPERM;
+	if (S_TYPE(i->mode) == S_IFLNK)
+		return -EOPNOTSUPP;
+	a->mode |= i->mode & S_IFMT;
+	if (a->mode & S_ISGID && !context_in_group(c->ctx, i->gid) &&
+		!context_capable(c->ctx, CAP_FSETID))
+		a->mode &= ~S_ISGID;
+	return 0;
+}
+
+static answer_t chown_check(struct call *c, const struct inode *i, struct fs_attr *a)
+{
+	answer_t r = i->fs_flags & INODE_UNCHANGEABLE ? -EPERM : may_chown(c, i, a);
+
+	if (r)
+		return r;
+	/* chown(2): set-id bits of a regular file go whoever asks; root's too, as Linux does it. */
+	a->mode = i->mode;
+	if (S_TYPE(i->mode) != S_IFDIR) {
+		a->mode &= ~S_ISUID;
+		if (i->mode & 010)
+			a->mode &= ~S_ISGID;
+	}
+	if (a->mode != i->mode)
+		a->mask |= FS_ATTR_MODE;
+	return 0;
+}
+
+/* chmod, when it is the mode that is given, or chown. */
+static answer_t change(struct call *c, s32 at, u64 path, u32 flags, struct fs_attr *attr)
+{
+	bool mode = attr->mask & FS_ATTR_MODE;
 	struct walks ws;
 	struct walk *w;
 	answer_t a;
 
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
+	attr->mask |= FS_ATTR_CTIME;
+	attr->ctime = inode_now();
 	walks_begin(c, &ws);
 	w = walk_nr(&ws, 0);
 	a = target(c, w, at, path, walk_flags(flags));
-	if (!a) {
-		struct inode *i = w->inode;
-
-		if (vfs_path_readonly(&w->at))
-			a = -EROFS;
-		else if (i->fs_flags & INODE_UNCHANGEABLE)
-			a = -EPERM;
-		else
-			a = may_chown(c, i, uid, gid);
-		if (!a) {
-			if (uid != ~0u) {
-				attr.mask |= FS_ATTR_UID;
-				attr.uid = KUID(uid);
-			}
-			if (gid != ~0u) {
-				attr.mask |= FS_ATTR_GID;
-				attr.gid = KGID(gid);
-			}
-			/* chown(2): set-id bits of a regular file go whoever asks; root's too, as
-			 * Linux does it. */
-			attr.mode = i->mode;
-			if (S_TYPE(i->mode) != S_IFDIR) {
-				attr.mode &= ~S_ISUID;
-				if (i->mode & 010)
-					attr.mode &= ~S_ISGID;
-			}
-			if (attr.mode != i->mode)
-				attr.mask |= FS_ATTR_MODE;
-			a = set_attr(c, i, &attr);
-		}
-	}
+	if (!a && vfs_path_readonly(&w->at))
+		a = -EROFS;
+	if (!a)
+		a = mode ? chmod_check(c, w->inode, attr) : chown_check(c, w->inode, attr);
+	if (!a)
+		a = set_attr(c, w->inode, attr);
 	return walks_end(c, &ws, a);
+}
+
+answer_t vfs_chmod(struct call *c, s32 at, u64 path, u32 mode, u32 flags)
+{
+	struct fs_attr attr = {.mask = FS_ATTR_MODE, .mode = mode & 07777};
+
+	return change(c, at, path, flags, &attr);
+}
+
+answer_t vfs_chown(struct call *c, s32 at, u64 path, u32 uid, u32 gid, u32 flags)
+{
+	struct fs_attr attr = {.uid = KUID(uid), .gid = KGID(gid)};
+
+	attr.mask = (uid != ~0u ? FS_ATTR_UID : 0) | (gid != ~0u ? FS_ATTR_GID : 0);
+	return change(c, at, path, flags, &attr);
 }
 
 #define UTIME_NOW  0x3fffffff

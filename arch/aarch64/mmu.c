@@ -49,21 +49,23 @@
 #define PTE_NONE                                                                                   \
 	(1ul << 55) /* mapped, but no access at all: kept as invalid (bits 58-55 are software's)   \
 		     */
-#define PTE_SAVED_DIRTY    (1ul << 56) /* was dirty when it became read-only */
-#define PTE_MAPPED         (PTE_VALID | PTE_NONE)
-#define PTE_ADDR           0x0000fffffffff000ul
-#define TABLE_ENTRIES      512u
+#define PTE_SAVED_DIRTY (1ul << 56) /* was dirty when it became read-only */
+#define PTE_MAPPED      (PTE_VALID | PTE_NONE)
+#define PTE_ADDR        0x0000fffffffff000ul
 
 /* indices of MAIR_EL1 (asm.h) */
-#define ATTR_DEVICE        1u
-#define ATTR_COMBINE       2u
+#define ATTR_DEVICE     1u
+#define ATTR_COMBINE    2u
 
-#define BLOCK_BYTES(level) (1ul << (12 + 9 * (level)))
-#define FLUSH_PAGES_MAX    32u
-#define FIXED_PAGES        32768u
+#define FLUSH_PAGES_MAX 32u
+#define FIXED_PAGES     32768u
 
-#define ASIDS_MAX          65536u
-#define A64_ASID_SHARED    1u
+#define ASIDS_MAX       65536u
+#define A64_ASID_SHARED 1u
+
+#define PRUNE_END       USER_ADDR_END
+
+#include <arch/page_walk.h>
 
 struct arch_space a64_kernel_space;
 
@@ -85,7 +87,7 @@ paddr_t a64_image_phys(const void *p)
 	return (vaddr_t)p - (vaddr_t)kernel_image_start + a64_mmu.kernel_phys;
 }
 
-static u64 *a64_table(paddr_t pa)
+static u64 *table_at(paddr_t pa)
 {
 	if (likely(a64_mmu.live))
 		return arch_phys_to_virt(pa);
@@ -100,7 +102,7 @@ paddr_t a64_early_alloc(void)
 	if (pa == a64_mmu.end)
 		panic("aarch64: early page pool exhausted");
 	a64_mmu.next += PAGE_BYTES;
-	memset(a64_table(pa), 0, PAGE_BYTES);
+	memset(table_at(pa), 0, PAGE_BYTES);
 	return pa;
 }
 
@@ -109,7 +111,7 @@ paddr_t a64_early_end(void)
 	return a64_mmu.next;
 }
 
-static paddr_t a64_table_alloc(void)
+static paddr_t table_alloc(void)
 {
 	struct frame *f;
 
@@ -122,7 +124,7 @@ static paddr_t a64_table_alloc(void)
 	return frame_paddr(f);
 }
 
-static void a64_table_free(paddr_t pa)
+static void table_free(paddr_t pa)
 {
 	struct frame *f = frame_of(pa);
 
@@ -131,7 +133,7 @@ static void a64_table_free(paddr_t pa)
 }
 
 /* A page's or block's bits but the address; PTE_TABLE is the page's. */
-static u64 a64_flags_of(enum mmu_prot prot)
+static u64 pte_flags_of(enum mmu_prot prot)
 {
 	u64 e = PTE_TABLE | PTE_INNER;
 
@@ -152,80 +154,52 @@ static u64 a64_flags_of(enum mmu_prot prot)
 	return e;
 }
 
-static inline u32 a64_index(vaddr_t va, u32 level)
-{
-	return va >> (12 + 9 * level) & (TABLE_ENTRIES - 1);
-}
-
-static inline bool a64_is_table(u64 v)
-{
-	return (v & (PTE_VALID | PTE_TABLE)) == (PTE_VALID | PTE_TABLE);
-}
-
 /* New entries are seen by table walks after this (D8.2.6); a fetch or load of this CPU needs the
  * ISB too. */
-static void a64_publish(void)
+static inline void tables_changed(void)
 {
 	__asm__ volatile("dsb ishst; isb" ::: "memory");
 }
 
-/* The table of `level` that covers va; made on the way when `create`. nullptr: none, a block, or no
- * memory. */
-static u64 *a64_walk(paddr_t root, vaddr_t va, u32 level, bool create)
+static inline bool pte_is_present(u64 e)
 {
-	u64 *table = a64_table(root);
+	return e & PTE_VALID;
+}
+static inline bool pte_is_table(u64 e)
+{
+	return (e & (PTE_VALID | PTE_TABLE)) == (PTE_VALID | PTE_TABLE);
+}
+static inline u64 pte_of_table(paddr_t pa)
+{
+	return pa | PTE_VALID | PTE_TABLE;
+}
+static inline u64 pte_of_block(u64 page_flags)
+{
+	return page_flags & ~PTE_TABLE;
+}
+static inline u32 block_level_max(void)
+{
+	return 2;
+}
+static inline u64 pte_with_flags(u64 old, u64 flags)
+{
+	u64 dirty = old & PTE_DBM && !(old & PTE_READONLY) ? PTE_SAVED_DIRTY : 0;
 
-	for (u32 l = 3; l > level; l--) {
-		u64 *e = &table[a64_index(va, l)];
-		u64 v = READ_ONCE(*e);
-
-		if (!(v & PTE_VALID)) {
-			paddr_t pa;
-
-			if (!create)
-				return nullptr;
-			pa = a64_table_alloc();
-			if (!pa)
-				return nullptr;
-			v = pa | PTE_VALID | PTE_TABLE;
-			/* zeroed before it is linked: hardware walks at any time */
-			__asm__ volatile("dmb ishst" ::: "memory");
-			__atomic_store_n(e, v, __ATOMIC_RELEASE);
-		} else if (!(v & PTE_TABLE)) {
-			return nullptr;
-		}
-		table = a64_table(v & PTE_ADDR);
-	}
-	return table;
+	return (old & (PTE_ADDR | PTE_ACCESSED | PTE_SAVED_DIRTY)) | dirty | flags;
+}
+static inline void table_zeroed(void)
+{
+	__asm__ volatile("dmb ishst" ::: "memory");
 }
 
 void a64_map_kernel_page(vaddr_t va, paddr_t pa, enum mmu_prot prot)
 {
-	u64 *table = a64_walk(a64_kernel_space.root, va, 0, true);
+	u64 *table = table_walk(a64_kernel_space.root, va, 0, true);
 
 	if (!table)
 		panic("aarch64: no memory for a page table");
-	WRITE_ONCE(table[a64_index(va, 0)], pa | a64_flags_of(prot));
-	a64_publish();
-}
-
-/* Boot only: the largest blocks that fit. */
-static void a64_map_range(vaddr_t va, paddr_t pa, u64 bytes, enum mmu_prot prot)
-{
-	u64 flags = a64_flags_of(prot);
-
-	while (bytes) {
-		u32 level = 2;
-
-		while (level &&
-			(!IS_ALIGNED(va | pa, BLOCK_BYTES(level)) || bytes < BLOCK_BYTES(level)))
-			level--;
-		a64_walk(a64_kernel_space.root, va, level, true)[a64_index(va, level)] =
-			pa | (level ? flags & ~PTE_TABLE : flags);
-		va += BLOCK_BYTES(level);
-		pa += BLOCK_BYTES(level);
-		bytes -= BLOCK_BYTES(level);
-	}
+	WRITE_ONCE(table[table_index(va, 0)], pa | pte_flags_of(prot));
+	tables_changed();
 }
 
 static void a64_map_image(void)
@@ -235,8 +209,8 @@ static void a64_map_image(void)
 		(vaddr_t)a64_rodata_end, (vaddr_t)a64_image_end};
 
 	for (u32 i = 0; i < 3; i++)
-		a64_map_range(edges[i], a64_image_phys((void *)edges[i]), edges[i + 1] - edges[i],
-			rights[i]);
+		table_map_range(a64_kernel_space.root, edges[i], a64_image_phys((void *)edges[i]),
+			edges[i + 1] - edges[i], rights[i]);
 }
 
 /* RAM as one span per run of neighbours, cut where the image's read-only part begins and ends. */
@@ -258,12 +232,14 @@ static void a64_map_direct(const struct boot_info *info)
 		if (!mapped || base >= end || end > DIRECT_MAP_END - DIRECT_MAP_BASE)
 			continue;
 		if (base <= ro && ro_end <= end) {
-			a64_map_range(DIRECT_MAP_BASE + base, base, ro - base,
-				MMU_READ | MMU_WRITE);
-			a64_map_range(DIRECT_MAP_BASE + ro, ro, ro_end - ro, MMU_READ);
+			table_map_range(a64_kernel_space.root, DIRECT_MAP_BASE + base, base,
+				ro - base, MMU_READ | MMU_WRITE);
+			table_map_range(a64_kernel_space.root, DIRECT_MAP_BASE + ro, ro,
+				ro_end - ro, MMU_READ);
 			base = ro_end;
 		}
-		a64_map_range(DIRECT_MAP_BASE + base, base, end - base, MMU_READ | MMU_WRITE);
+		table_map_range(a64_kernel_space.root, DIRECT_MAP_BASE + base, base, end - base,
+			MMU_READ | MMU_WRITE);
 	}
 }
 
@@ -348,16 +324,16 @@ static paddr_t a64_shadow_page(void)
 
 bool a64_shadow_fault(vaddr_t va)
 {
-	u64 *table = a64_table(a64_kernel_space.root);
+	u64 *table = table_at(a64_kernel_space.root);
 
 	if (va < A64_SHADOW_BASE || va >= A64_SHADOW_END)
 		return false;
 	for (u32 l = 3;; l--) {
-		u64 *e = &table[a64_index(va, l)], v = __atomic_load_n(e, __ATOMIC_ACQUIRE);
+		u64 *e = &table[table_index(va, l)], v = __atomic_load_n(e, __ATOMIC_ACQUIRE);
 
 		if (!(v & PTE_VALID)) {
 			u64 new = a64_shadow_page() |
-				  (l ? PTE_VALID | PTE_TABLE : a64_flags_of(MMU_READ | MMU_WRITE));
+				  (l ? pte_of_table(0) : pte_flags_of(MMU_READ | MMU_WRITE));
 
 			if (__atomic_compare_exchange_n(e, &v, new, false, __ATOMIC_SEQ_CST,
 				    __ATOMIC_SEQ_CST))
@@ -365,9 +341,9 @@ bool a64_shadow_fault(vaddr_t va)
 		}
 		if (!l)
 			break;
-		table = a64_table(v & PTE_ADDR);
+		table = table_at(v & PTE_ADDR);
 	}
-	a64_publish();
+	tables_changed();
 	return true;
 }
 #endif
@@ -422,7 +398,7 @@ static u32 a64_asid_alloc(void)
 
 int arch_space_init(struct arch_space *s)
 {
-	s->root = a64_table_alloc();
+	s->root = table_alloc();
 	if (!s->root)
 		return -ENOMEM;
 	s->asid = a64_asid_alloc();
@@ -441,11 +417,11 @@ bool a64_soft_update(vaddr_t va, bool write)
 		return false;
 	atomic32_fetch_add(&a64_soft_walks,
 		1); /* sequentially consistent: a table unlinked before is not seen */
-	table = a64_walk(s->root, va, 0, false);
-	old = table ? READ_ONCE(table[a64_index(va, 0)]) : 0;
+	table = table_walk(s->root, va, 0, false);
+	old = table ? READ_ONCE(table[table_index(va, 0)]) : 0;
 	while (!done && old & PTE_VALID && (!write || old & PTE_DBM)) {
 		new = (old | PTE_ACCESSED) & ~(write ? PTE_READONLY : 0);
-		done = __atomic_compare_exchange_n(&table[a64_index(va, 0)], &old, new, false,
+		done = __atomic_compare_exchange_n(&table[table_index(va, 0)], &old, new, false,
 			__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	}
 	atomic32_fetch_sub(&a64_soft_walks, 1);
@@ -466,11 +442,11 @@ static void a64_soft_walks_wait(void)
 static void a64_tables_free(u64 *table, u32 level)
 {
 	for (u32 i = 0; i < TABLE_ENTRIES; i++) {
-		if (!a64_is_table(table[i]))
+		if (!pte_is_table(table[i]))
 			continue;
 		if (level > 1)
-			a64_tables_free(a64_table(table[i] & PTE_ADDR), level - 1);
-		a64_table_free(table[i] & PTE_ADDR);
+			a64_tables_free(table_at(table[i] & PTE_ADDR), level - 1);
+		table_free(table[i] & PTE_ADDR);
 	}
 }
 
@@ -478,8 +454,8 @@ void arch_space_destroy(struct arch_space *s)
 {
 	a64_flush_asid(s->asid); /* before its tables and its ASID are others' */
 	a64_soft_walks_wait();
-	a64_tables_free(a64_table(s->root), 3);
-	a64_table_free(s->root);
+	a64_tables_free(table_at(s->root), 3);
+	table_free(s->root);
 	s->root = 0;
 	if (s->asid != A64_ASID_SHARED)
 		atomic_word_fetch_and(&a64_asids[s->asid / 64], ~(1ul << s->asid % 64));
@@ -521,7 +497,7 @@ static void a64_flush_page(const struct arch_space *s, vaddr_t va)
 }
 
 /* A64-M4: rights may change in place, the frame may not. */
-static void a64_set_page(struct arch_space *s, u64 *e, vaddr_t va, u64 new)
+static inline void pte_set(struct arch_space *s, u64 *e, vaddr_t va, u64 new)
 {
 	u64 old = READ_ONCE(*e);
 
@@ -534,27 +510,7 @@ static void a64_set_page(struct arch_space *s, u64 *e, vaddr_t va, u64 new)
 	WRITE_ONCE(*e, new);
 }
 
-int arch_map(struct arch_space *s, vaddr_t va, paddr_t pa, size_t nr_pages, enum mmu_prot prot)
-{
-	u64 flags = a64_flags_of(prot);
-
-	while (nr_pages) {
-		u64 *table = a64_walk(s->root, va, 0, true);
-		u32 i = a64_index(va, 0);
-
-		if (!table)
-			return -ENOMEM;
-		for (; i < TABLE_ENTRIES && nr_pages; i++, nr_pages--) {
-			a64_set_page(s, &table[i], va, pa | flags);
-			va += PAGE_BYTES;
-			pa += PAGE_BYTES;
-		}
-	}
-	a64_publish();
-	return 0;
-}
-
-static void a64_info(u64 e, struct arch_pte_info *out)
+static void pte_info(u64 e, struct arch_pte_info *out)
 {
 	*out = (struct arch_pte_info){
 		.present = true,
@@ -567,177 +523,11 @@ static void a64_info(u64 e, struct arch_pte_info *out)
 	};
 }
 
-bool arch_query(struct arch_space *s, vaddr_t va, struct arch_pte_info *out)
+static void tables_quiesce(struct arch_space *s, vaddr_t start)
 {
-	u64 *table = a64_table(s->root);
-
-	for (u32 l = 3;; l--) {
-		u64 v = READ_ONCE(table[a64_index(va, l)]);
-
-		if (!(v & (l ? PTE_VALID : PTE_MAPPED)))
-			return false;
-		if (!l || !(v & PTE_TABLE)) {
-			u64 inside = BLOCK_BYTES(l) - 1;
-
-			a64_info(v, out);
-			out->paddr = (v & PTE_ADDR & ~inside) | (va & inside & ~(PAGE_BYTES - 1));
-			return true;
-		}
-		table = a64_table(v & PTE_ADDR);
-	}
-}
-
-/* First address behind the part that a missing table of any level leaves out. */
-static vaddr_t a64_skip(paddr_t root, vaddr_t va)
-{
-	u64 *table = a64_table(root);
-	u32 l;
-
-	for (l = 3; l > 0; l--) {
-		u64 v = READ_ONCE(table[a64_index(va, l)]);
-
-		if (!a64_is_table(v))
-			break;
-		table = a64_table(v & PTE_ADDR);
-	}
-	return (va | (BLOCK_BYTES(l) - 1)) + 1;
-}
-
-/* Unlocked walks by the CPU may set accessed and dirty at any time: entries change by atomic
- * operations. */
-static void a64_protect_one(u64 *e, u64 flags)
-{
-	u64 old = READ_ONCE(*e);
-
-	while (old & PTE_MAPPED) {
-		u64 new = (old & (PTE_ADDR | PTE_ACCESSED | PTE_SAVED_DIRTY)) | flags;
-
-		if (old & PTE_DBM && !(old & PTE_READONLY))
-			new |= PTE_SAVED_DIRTY;
-		if (__atomic_compare_exchange_n(e, &old, new, false, __ATOMIC_SEQ_CST,
-			    __ATOMIC_SEQ_CST))
-			return;
-	}
-}
-
-void arch_protect(struct arch_space *s, vaddr_t va, size_t nr_pages, enum mmu_prot prot)
-{
-	vaddr_t end = va + nr_pages * PAGE_BYTES;
-	u64 flags = a64_flags_of(prot);
-
-	while (va < end) {
-		u64 *table = a64_walk(s->root, va, 0, false);
-
-		if (!table) {
-			vaddr_t next = a64_skip(s->root, va);
-
-			if (next <= va)
-				break;
-			va = next;
-			continue;
-		}
-		for (u32 i = a64_index(va, 0); i < TABLE_ENTRIES && va < end; i++, va += PAGE_BYTES)
-			a64_protect_one(&table[i], flags);
-	}
-	a64_publish();
-}
-
-void arch_unmap(struct arch_space *s, vaddr_t va, size_t nr_pages, void *arg)
-{
-	vaddr_t end = va + nr_pages * PAGE_BYTES;
-
-	while (va < end) {
-		u64 *table = a64_walk(s->root, va, 0, false);
-
-		if (!table) {
-			vaddr_t next = a64_skip(s->root, va);
-
-			if (next <= va)
-				return;
-			va = next;
-			continue;
-		}
-		for (u32 i = a64_index(va, 0); i < TABLE_ENTRIES && va < end;
-			i++, va += PAGE_BYTES) {
-			struct arch_pte_info info;
-			u64 old;
-
-			if (!(READ_ONCE(table[i]) & PTE_MAPPED))
-				continue;
-			old = __atomic_exchange_n(&table[i], 0, __ATOMIC_SEQ_CST);
-			a64_info(old, &info);
-			mm_unmapped(arg, va, &info);
-		}
-	}
-}
-
-bool arch_test_clear_young(struct arch_space *s, vaddr_t va)
-{
-	u64 *table = a64_walk(s->root, va, 0, false);
-	u64 old;
-
-	if (!table || !(READ_ONCE(table[a64_index(va, 0)]) & PTE_VALID))
-		return false;
-	old = __atomic_fetch_and(&table[a64_index(va, 0)], ~PTE_ACCESSED, __ATOMIC_SEQ_CST);
-	return old & PTE_ACCESSED;
-}
-
-/*
- * Unlinked tables wait in a chain (word 0, a page-aligned address: invalid for a walker) until the
- * flush has removed cached paths.
- */
-static bool a64_prune_table(u64 *table, u32 level, vaddr_t base, vaddr_t start, vaddr_t end,
-	paddr_t *chain)
-{
-	u64 span = BLOCK_BYTES(level);
-	u32 first = start > base ? (u32)((start - base) / span) : 0;
-	bool empty = true;
-
-	for (u32 i = first; i < TABLE_ENTRIES && base + i * span < end && level; i++) {
-		u64 v = table[i];
-
-		if (!a64_is_table(v))
-			continue;
-		if (a64_prune_table(a64_table(v & PTE_ADDR), level - 1, base + i * span, start, end,
-			    chain)) {
-			WRITE_ONCE(table[i], 0);
-			*a64_table(v & PTE_ADDR) = *chain;
-			*chain = v & PTE_ADDR;
-		}
-	}
-	for (u32 i = 0; i < TABLE_ENTRIES && empty; i++)
-		empty = !table[i];
-	return empty;
-}
-
-void arch_prune(struct arch_space *s, vaddr_t start, vaddr_t end)
-{
-	u64 *root = a64_table(s->root);
-	paddr_t chain = 0;
-
-	if (end > USER_ADDR_END || start >= end)
-		return; /* tables of the kernel half are kept */
-	for (u32 i = a64_index(start, 3); i <= a64_index(end - 1, 3); i++) {
-		u64 v = root[i];
-
-		if (!(v & PTE_VALID) || !a64_prune_table(a64_table(v & PTE_ADDR), 2, (u64)i << 39,
-						start, end, &chain))
-			continue;
-		WRITE_ONCE(root[i], 0);
-		*a64_table(v & PTE_ADDR) = chain;
-		chain = v & PTE_ADDR;
-	}
-	if (!chain)
-		return;
+	(void)start;
 	a64_flush_asid(s->asid);
 	a64_soft_walks_wait();
-	while (chain) {
-		paddr_t next = *a64_table(chain);
-
-		*a64_table(chain) = 0;
-		a64_table_free(chain);
-		chain = next;
-	}
 }
 
 void arch_flush(struct arch_space *s, vaddr_t va, size_t nr_pages)

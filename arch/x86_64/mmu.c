@@ -45,18 +45,19 @@
 #define PTE_KEY(k)      ((u64)(k) << 59)
 #define PTE_NX          (1ul << 63)
 #define PTE_ADDR        0x000ffffffffff000ul
-#define PTE_TABLE       (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
-#define TABLE_ENTRIES   512u
 
 /* Keys: architecture.md section 5. PKRS is 0 (all open) while there are no domains. */
 #define KEY_CORE        0u
 #define KEY_TRAP_AREA   1u
 #define KEY_WINDOW      3u /* the first domain's; the gates of the Tiers issue hand out 3 to 15 */
 
-#define LARGE_BYTES     (1ul << 21)
-#define HUGE_BYTES      (1ul << 30)
 #define FLUSH_PAGES_MAX 32u
 #define FIXED_PAGES     512u
+
+/* The guard page behind the last user address has tables too. */
+#define PRUNE_END       (USER_ADDR_END + PAGE_BYTES)
+
+#include <arch/page_walk.h>
 
 struct arch_space x86_kernel_space;
 
@@ -84,7 +85,7 @@ paddr_t x86_image_phys(const void *p)
 	return (vaddr_t)p - x86_mmu.kernel_virt + x86_mmu.kernel_phys;
 }
 
-static u64 *x86_table(paddr_t pa)
+static u64 *table_at(paddr_t pa)
 {
 	if (likely(x86_mmu.live))
 		return arch_phys_to_virt(pa);
@@ -99,7 +100,7 @@ paddr_t x86_early_alloc(void)
 	if (pa == x86_mmu.end)
 		panic("x86: early page pool exhausted");
 	x86_mmu.next += PAGE_BYTES;
-	memset(x86_table(pa), 0, PAGE_BYTES);
+	memset(table_at(pa), 0, PAGE_BYTES);
 	return pa;
 }
 
@@ -108,7 +109,7 @@ paddr_t x86_early_end(void)
 	return x86_mmu.next;
 }
 
-static paddr_t x86_table_alloc(void)
+static paddr_t table_alloc(void)
 {
 	struct frame *f;
 
@@ -121,7 +122,7 @@ static paddr_t x86_table_alloc(void)
 	return frame_paddr(f);
 }
 
-static void x86_table_free(paddr_t pa)
+static void table_free(paddr_t pa)
 {
 	struct frame *f = frame_of(pa);
 
@@ -129,7 +130,7 @@ static void x86_table_free(paddr_t pa)
 	frame_free(f, 0);
 }
 
-static u64 x86_flags_of(enum mmu_prot prot)
+static u64 pte_flags_of(enum mmu_prot prot)
 {
 	u64 e = prot & (MMU_READ | MMU_WRITE | MMU_EXEC) ? PTE_PRESENT : PTE_NONE;
 
@@ -152,72 +153,54 @@ static u64 x86_flags_of(enum mmu_prot prot)
 	return e;
 }
 
-static inline u32 x86_index(vaddr_t va, u32 level)
+static inline bool pte_is_present(u64 e)
 {
-	return va >> (12 + 9 * level) & (TABLE_ENTRIES - 1);
+	return e & PTE_PRESENT;
 }
-
-/* The table of `level` (0: pages) that covers va; made on the way when `create`. nullptr: none, or
- * no memory. */
-static u64 *x86_walk(paddr_t root, vaddr_t va, u32 level, bool create)
+static inline bool pte_is_table(u64 e)
 {
-	u64 *table = x86_table(root);
-
-	for (u32 l = 3; l > level; l--) {
-		u64 *e = &table[x86_index(va, l)];
-		u64 v = READ_ONCE(*e);
-
-		if (!(v & PTE_PRESENT)) {
-			paddr_t pa;
-
-			if (!create)
-				return nullptr;
-			pa = x86_table_alloc();
-			if (!pa)
-				return nullptr;
-			v = pa | PTE_TABLE;
-			/* filled before it is linked: hardware walks at any time */
-			__atomic_store_n(e, v, __ATOMIC_RELEASE);
-		} else if (v & PTE_LARGE) {
-			return nullptr;
-		}
-		table = x86_table(v & PTE_ADDR);
-	}
-	return table;
+	return (e & (PTE_PRESENT | PTE_LARGE)) == PTE_PRESENT;
+}
+static inline u64 pte_of_table(paddr_t pa)
+{
+	return pa | PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED;
+}
+static inline u64 pte_of_block(u64 page_flags)
+{
+	return page_flags | PTE_LARGE;
+}
+static inline u32 block_level_max(void)
+{
+	return x86_features.huge_pages ? 2 : 1;
+}
+static inline u64 pte_with_flags(u64 old, u64 flags)
+{
+	return (old & (PTE_ADDR | PTE_ACCESSED | PTE_DIRTY)) | flags;
+}
+static inline void pte_set(struct arch_space *s, u64 *e, vaddr_t va, u64 new)
+{
+	WRITE_ONCE(*e, new);
+}
+/* Stores are seen in order, and a table walk looks at memory again after a fault. */
+static inline void table_zeroed(void)
+{
+}
+static inline void tables_changed(void)
+{
+}
+/* SDM volume 3, 4.10.2.2: paths are cached too. */
+static void tables_quiesce(struct arch_space *s, vaddr_t start)
+{
+	arch_flush(s, start, FLUSH_PAGES_MAX + 1);
 }
 
 void x86_map_kernel_page(vaddr_t va, paddr_t pa, enum mmu_prot prot)
 {
-	u64 *table = x86_walk(x86_kernel_space.root, va, 0, true);
+	u64 *table = table_walk(x86_kernel_space.root, va, 0, true);
 
 	if (!table)
 		panic("x86: no memory for a page table");
-	WRITE_ONCE(table[x86_index(va, 0)], pa | x86_flags_of(prot));
-}
-
-/* Boot only: the largest pages that fit. */
-static void x86_map_range(vaddr_t va, paddr_t pa, u64 bytes, enum mmu_prot prot)
-{
-	u64 flags = x86_flags_of(prot);
-
-	while (bytes) {
-		u32 level = 0;
-		u64 step = PAGE_BYTES;
-
-		if (x86_features.huge_pages && IS_ALIGNED(va | pa, HUGE_BYTES) &&
-			bytes >= HUGE_BYTES) {
-			level = 2;
-			step = HUGE_BYTES;
-		} else if (IS_ALIGNED(va | pa, LARGE_BYTES) && bytes >= LARGE_BYTES) {
-			level = 1;
-			step = LARGE_BYTES;
-		}
-		x86_walk(x86_kernel_space.root, va, level, true)[x86_index(va, level)] =
-			pa | flags | (level ? PTE_LARGE : 0);
-		va += step;
-		pa += step;
-		bytes -= step;
-	}
+	WRITE_ONCE(table[table_index(va, 0)], pa | pte_flags_of(prot));
 }
 
 /* X86-M1: every root entry that the kernel half will ever use. */
@@ -235,7 +218,7 @@ static void x86_roots_fill(void)
 
 	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
 		for (vaddr_t at = ranges[i].base >> 39; at <= (ranges[i].end - 1) >> 39; at++)
-			x86_walk(x86_kernel_space.root, at << 39, 2, true);
+			table_walk(x86_kernel_space.root, at << 39, 2, true);
 }
 
 static void x86_map_image(void)
@@ -246,8 +229,8 @@ static void x86_map_image(void)
 		(vaddr_t)x86_image_end};
 
 	for (u32 i = 0; i < 3; i++)
-		x86_map_range(edges[i], x86_image_phys((void *)edges[i]), edges[i + 1] - edges[i],
-			rights[i]);
+		table_map_range(x86_kernel_space.root, edges[i], x86_image_phys((void *)edges[i]),
+			edges[i + 1] - edges[i], rights[i]);
 }
 
 static bool x86_direct_mapped(enum boot_mem_kind kind)
@@ -274,12 +257,14 @@ static void x86_map_direct(const struct boot_info *info)
 		if (!mapped || base >= end || end > DIRECT_MAP_END - DIRECT_MAP_BASE)
 			continue;
 		if (base <= ro && ro_end <= end) {
-			x86_map_range(DIRECT_MAP_BASE + base, base, ro - base,
-				MMU_READ | MMU_WRITE);
-			x86_map_range(DIRECT_MAP_BASE + ro, ro, ro_end - ro, MMU_READ);
+			table_map_range(x86_kernel_space.root, DIRECT_MAP_BASE + base, base,
+				ro - base, MMU_READ | MMU_WRITE);
+			table_map_range(x86_kernel_space.root, DIRECT_MAP_BASE + ro, ro,
+				ro_end - ro, MMU_READ);
 			base = ro_end;
 		}
-		x86_map_range(DIRECT_MAP_BASE + base, base, end - base, MMU_READ | MMU_WRITE);
+		table_map_range(x86_kernel_space.root, DIRECT_MAP_BASE + base, base, end - base,
+			MMU_READ | MMU_WRITE);
 	}
 }
 
@@ -289,12 +274,12 @@ static void x86_trampoline_tables(void)
 	u64 *root;
 
 	x86_mmu.trampoline_root = x86_early_alloc();
-	root = x86_table(x86_mmu.trampoline_root);
-	memcpy(root, x86_table(x86_kernel_space.root), PAGE_BYTES);
+	root = table_at(x86_mmu.trampoline_root);
+	memcpy(root, table_at(x86_kernel_space.root), PAGE_BYTES);
 	for (paddr_t pa = PAGE_BYTES; pa < 0xa0000; pa += PAGE_BYTES) {
-		u64 *table = x86_walk(x86_mmu.trampoline_root, pa, 0, true);
+		u64 *table = table_walk(x86_mmu.trampoline_root, pa, 0, true);
 
-		table[x86_index(pa, 0)] = pa | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY;
+		table[table_index(pa, 0)] = pa | PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY;
 	}
 }
 
@@ -322,7 +307,7 @@ void x86_mmu_early(const struct x86_handoff *h, const struct boot_info *info)
 	x86_map_image();
 	x86_map_direct(info);
 	for (u32 i = 0; i < FIXED_PAGES; i += TABLE_ENTRIES)
-		x86_walk(x86_kernel_space.root, X86_FIXED_BASE + i * PAGE_BYTES, 0, true);
+		table_walk(x86_kernel_space.root, X86_FIXED_BASE + i * PAGE_BYTES, 0, true);
 	x86_trampoline_tables();
 	x86_load_root(x86_kernel_space.root);
 	x86_mmu.live = true;
@@ -381,16 +366,16 @@ static paddr_t x86_shadow_page(void)
 
 bool x86_shadow_fault(vaddr_t va)
 {
-	u64 *table = x86_table(x86_kernel_space.root);
+	u64 *table = table_at(x86_kernel_space.root);
 
 	if (va < X86_SHADOW_BASE || va >= X86_SHADOW_END)
 		return false;
 	for (u32 l = 3;; l--) {
-		u64 *e = &table[x86_index(va, l)], v = __atomic_load_n(e, __ATOMIC_ACQUIRE);
+		u64 *e = &table[table_index(va, l)], v = __atomic_load_n(e, __ATOMIC_ACQUIRE);
 
 		if (!(v & PTE_PRESENT)) {
 			u64 new = x86_shadow_page() |
-				  (l ? PTE_TABLE : x86_flags_of(MMU_READ | MMU_WRITE));
+				  (l ? pte_of_table(0) : pte_flags_of(MMU_READ | MMU_WRITE));
 
 			if (__atomic_compare_exchange_n(e, &v, new, false, __ATOMIC_SEQ_CST,
 				    __ATOMIC_SEQ_CST))
@@ -398,7 +383,7 @@ bool x86_shadow_fault(vaddr_t va)
 		}
 		if (!l)
 			return true;
-		table = x86_table(v & PTE_ADDR);
+		table = table_at(v & PTE_ADDR);
 	}
 }
 #endif
@@ -424,12 +409,12 @@ int arch_space_init(struct arch_space *s)
 {
 	u64 *root;
 
-	s->root = x86_table_alloc();
+	s->root = table_alloc();
 	if (!s->root)
 		return -ENOMEM;
 	atomic_word_store(&s->cpus, 0);
-	root = x86_table(s->root);
-	memcpy(root + 256, x86_table(x86_kernel_space.root) + 256, 256 * sizeof(u64));
+	root = table_at(s->root);
+	memcpy(root + 256, table_at(x86_kernel_space.root) + 256, 256 * sizeof(u64));
 	return 0;
 }
 
@@ -447,15 +432,15 @@ static void x86_tables_free(u64 *table, u32 level, u32 nr)
 		if (!(table[i] & PTE_PRESENT))
 			continue;
 		if (level > 1)
-			x86_tables_free(x86_table(table[i] & PTE_ADDR), level - 1, TABLE_ENTRIES);
-		x86_table_free(table[i] & PTE_ADDR);
+			x86_tables_free(table_at(table[i] & PTE_ADDR), level - 1, TABLE_ENTRIES);
+		table_free(table[i] & PTE_ADDR);
 	}
 }
 
 void arch_space_destroy(struct arch_space *s)
 {
-	x86_tables_free(x86_table(s->root), 3, 256);
-	x86_table_free(s->root);
+	x86_tables_free(table_at(s->root), 3, 256);
+	table_free(s->root);
 	s->root = 0;
 }
 
@@ -475,26 +460,7 @@ void arch_space_activate(struct arch_space *s)
 		atomic_word_fetch_and(&old->cpus, ~(1ul << cpu));
 }
 
-int arch_map(struct arch_space *s, vaddr_t va, paddr_t pa, size_t nr_pages, enum mmu_prot prot)
-{
-	u64 flags = x86_flags_of(prot);
-
-	while (nr_pages) {
-		u64 *table = x86_walk(s->root, va, 0, true);
-		u32 i = x86_index(va, 0);
-
-		if (!table)
-			return -ENOMEM;
-		for (; i < TABLE_ENTRIES && nr_pages; i++, nr_pages--) {
-			WRITE_ONCE(table[i], pa | flags);
-			va += PAGE_BYTES;
-			pa += PAGE_BYTES;
-		}
-	}
-	return 0;
-}
-
-static void x86_info(u64 e, struct arch_pte_info *out)
+static void pte_info(u64 e, struct arch_pte_info *out)
 {
 	*out = (struct arch_pte_info){
 		.present = true,
@@ -505,169 +471,6 @@ static void x86_info(u64 e, struct arch_pte_info *out)
 		.user = e & PTE_USER,
 		.paddr = e & PTE_ADDR,
 	};
-}
-
-bool arch_query(struct arch_space *s, vaddr_t va, struct arch_pte_info *out)
-{
-	u64 *table = x86_table(s->root);
-
-	for (u32 l = 3;; l--) {
-		u64 v = READ_ONCE(table[x86_index(va, l)]);
-
-		if (!(v & (l ? PTE_PRESENT : PTE_MAPPED)))
-			return false;
-		if (!l || (v & PTE_LARGE && l < 3)) {
-			u64 inside = (1ul << (12 + 9 * l)) - 1;
-
-			x86_info(v, out);
-			out->paddr = (v & PTE_ADDR & ~inside) | (va & inside & ~(PAGE_BYTES - 1));
-			return true;
-		}
-		table = x86_table(v & PTE_ADDR);
-	}
-}
-
-/* First address behind the part that a missing table of any level leaves out. */
-static vaddr_t x86_skip(paddr_t root, vaddr_t va)
-{
-	u64 *table = x86_table(root);
-	u32 l;
-
-	for (l = 3; l > 0; l--) {
-		u64 v = READ_ONCE(table[x86_index(va, l)]);
-
-		if (!(v & PTE_PRESENT))
-			break;
-		table = x86_table(v & PTE_ADDR);
-	}
-	return (va | ((1ul << (12 + 9 * l)) - 1)) + 1;
-}
-
-void arch_unmap(struct arch_space *s, vaddr_t va, size_t nr_pages, void *arg)
-{
-	vaddr_t end = va + nr_pages * PAGE_BYTES;
-
-	while (va < end) {
-		u64 *table = x86_walk(s->root, va, 0, false);
-
-		if (!table) {
-			vaddr_t next = x86_skip(s->root, va);
-
-			if (next <= va)
-				return;
-			va = next;
-			continue;
-		}
-		for (u32 i = x86_index(va, 0); i < TABLE_ENTRIES && va < end;
-			i++, va += PAGE_BYTES) {
-			struct arch_pte_info info;
-			u64 old;
-
-			if (!(READ_ONCE(table[i]) & PTE_MAPPED))
-				continue;
-			old = __atomic_exchange_n(&table[i], 0, __ATOMIC_SEQ_CST);
-			x86_info(old, &info);
-			mm_unmapped(arg, va, &info);
-		}
-	}
-}
-
-/* The CPU may set accessed and dirty at any time: change the rest by compare and exchange. */
-void arch_protect(struct arch_space *s, vaddr_t va, size_t nr_pages, enum mmu_prot prot)
-{
-	vaddr_t end = va + nr_pages * PAGE_BYTES;
-	u64 flags = x86_flags_of(prot);
-
-	while (va < end) {
-		u64 *table = x86_walk(s->root, va, 0, false);
-
-		if (!table) {
-			vaddr_t next = x86_skip(s->root, va);
-
-			if (next <= va)
-				return;
-			va = next;
-			continue;
-		}
-		for (u32 i = x86_index(va, 0); i < TABLE_ENTRIES && va < end;
-			i++, va += PAGE_BYTES) {
-			u64 old = READ_ONCE(table[i]);
-
-			while (old & PTE_MAPPED &&
-				!__atomic_compare_exchange_n(&table[i], &old,
-					(old & (PTE_ADDR | PTE_ACCESSED | PTE_DIRTY)) | flags,
-					false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-				;
-		}
-	}
-}
-
-bool arch_test_clear_young(struct arch_space *s, vaddr_t va)
-{
-	u64 *table = x86_walk(s->root, va, 0, false);
-	u64 old;
-
-	if (!table || !(READ_ONCE(table[x86_index(va, 0)]) & PTE_PRESENT))
-		return false;
-	old = __atomic_fetch_and(&table[x86_index(va, 0)], ~PTE_ACCESSED, __ATOMIC_SEQ_CST);
-	return old & PTE_ACCESSED;
-}
-
-/*
- * Unlinked tables wait in a chain (word 0, a page-aligned address: not present for a walker) until
- * the flush has removed cached paths to them (SDM volume 3, 4.10.2.2).
- */
-static bool x86_prune_table(u64 *table, u32 level, vaddr_t base, vaddr_t start, vaddr_t end,
-	paddr_t *chain)
-{
-	u64 span = 1ul << (12 + 9 * level);
-	u32 first = start > base ? (u32)((start - base) / span) : 0;
-	bool empty = true;
-
-	for (u32 i = first; i < TABLE_ENTRIES && base + i * span < end && level; i++) {
-		u64 v = table[i];
-
-		if (!(v & PTE_PRESENT) || v & PTE_LARGE)
-			continue;
-		if (x86_prune_table(x86_table(v & PTE_ADDR), level - 1, base + i * span, start, end,
-			    chain)) {
-			WRITE_ONCE(table[i], 0);
-			*x86_table(v & PTE_ADDR) = *chain;
-			*chain = v & PTE_ADDR;
-		}
-	}
-	for (u32 i = 0; i < TABLE_ENTRIES && empty; i++)
-		empty = !table[i];
-	return empty;
-}
-
-void arch_prune(struct arch_space *s, vaddr_t start, vaddr_t end)
-{
-	u64 *root = x86_table(s->root);
-	paddr_t chain = 0;
-
-	if (end > USER_ADDR_END + PAGE_BYTES || start >= end)
-		return; /* tables of the kernel half are kept: X86-M1 */
-	for (u32 i = x86_index(start, 3); i <= x86_index(end - 1, 3); i++) {
-		u64 v = root[i];
-
-		if (!(v & PTE_PRESENT) || !x86_prune_table(x86_table(v & PTE_ADDR), 2, (u64)i << 39,
-						  start, end, &chain))
-			continue;
-		WRITE_ONCE(root[i], 0);
-		*x86_table(v & PTE_ADDR) = chain;
-		chain = v & PTE_ADDR;
-	}
-	if (!chain)
-		return;
-	arch_flush(s, start, FLUSH_PAGES_MAX + 1);
-	while (chain) {
-		paddr_t next = *x86_table(chain);
-
-		*x86_table(chain) = 0;
-		x86_table_free(chain);
-		chain = next;
-	}
 }
 
 static void x86_flush_local(vaddr_t va, size_t nr_pages)
