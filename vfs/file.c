@@ -182,6 +182,8 @@ answer_t file_node_read(struct call *c, struct file *f, struct uio *io)
 	if (unlikely(answer_is_kind(a))) {
 		struct transfer *t = call_progress(c, struct transfer);
 
+		if (done != t->done)
+			c->runs = 0; /* progress, although this run ends in a NEED */
 		t->started = true;
 		t->done = done;
 		t->pos = pos;
@@ -290,6 +292,7 @@ static answer_t write_step(struct call *c, struct file *f, const struct uio *io,
 		if (n) {
 			call_effect(c);
 			memory_page_mark_dirty(o, frame);
+			c->runs = 0; /* as for reading */
 			t->done += n;
 			t->pos += (s64)n;
 			step += n;

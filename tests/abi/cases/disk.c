@@ -201,10 +201,11 @@ CASE(extents, "fallocate:mode 0", "ioctl:FS_IOC_FIEMAP", "lseek:SEEK_HOLE", "pwr
 }
 
 CASE(big_writes, "write:large file", "read:large file", "ftruncate:frees blocks",
-	"statfs:free blocks")
+	"statfs:free blocks", "read:cold, into fresh memory")
 {
 	static unsigned char block[1 << 16];
 	struct statfs before, after;
+	unsigned char *fresh_memory;
 	const char *name;
 	long fd;
 
@@ -225,6 +226,14 @@ CASE(big_writes, "write:large file", "read:large file", "ftruncate:frees blocks"
 		EQ(SYS(read, fd, block, sizeof(block)), sizeof(block));
 		T(block[0] == i + 1 && block[sizeof(block) - 1] == i + 1);
 	}
+	OK(SYS(close, fd));
+	unmount_disk();
+	mount_disk(0);
+	fd = OK(SYS(openat, AT_FDCWD, name, O_RDWR));
+	fresh_memory = (unsigned char *)OK(SYS(mmap, 0, 4 << 20, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	EQ(SYS(read, fd, fresh_memory, 4 << 20), 4 << 20); /* cold, into fresh memory */
+	T(fresh_memory[0] == 1 && fresh_memory[(4 << 20) - 1] == 64);
 	OK(SYS(ftruncate, fd, 0)); /* frees blocks */
 	OK(SYS(fsync, fd));
 	OK(SYS(close, fd));
@@ -232,10 +241,11 @@ CASE(big_writes, "write:large file", "read:large file", "ftruncate:frees blocks"
 	unmount_disk();
 }
 
-CASE(device, "ioctl:BLKGETSIZE64", "ioctl:BLKSSZGET", "ioctl:BLKFLSBUF", "openat:O_EXCL",
-	"openat:EBUSY", "read:block device", "ioctl:BLKROGET", "lseek:SEEK_END", "ioctl:BLKBSZGET")
+CASE(device, "pread64:much at once", "ioctl:BLKGETSIZE64", "ioctl:BLKSSZGET", "ioctl:BLKFLSBUF",
+	"openat:O_EXCL", "openat:EBUSY", "read:block device", "ioctl:BLKROGET", "lseek:SEEK_END",
+	"ioctl:BLKBSZGET")
 {
-	unsigned char super[2048];
+	unsigned char super[2048], *fresh_memory;
 	uint64_t size = 0;
 	int sector = 0, ro = 9;
 	struct stat st;
@@ -258,6 +268,10 @@ CASE(device, "ioctl:BLKGETSIZE64", "ioctl:BLKSSZGET", "ioctl:BLKFLSBUF", "openat
 	EQ(SYS(lseek, fd, 1024, SEEK_SET), 1024);
 	EQ(SYS(read, fd, super, 1024), 1024); /* block device */
 	EQ(super[56] | super[57] << 8, 0xef53);
+	/* Far from all that was read before, into memory that nobody has touched. */
+	fresh_memory = (unsigned char *)OK(SYS(mmap, 0, 8 << 20, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	EQ(SYS(pread64, fd, fresh_memory, 8 << 20, 40 << 20), 8 << 20); /* much at once */
 	OK(SYS(ioctl, fd, BLKFLSBUF, 0));
 	mount_disk(0);
 	ERR(SYS(openat, AT_FDCWD, disk, O_RDWR | O_EXCL), EBUSY);
