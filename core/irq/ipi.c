@@ -60,7 +60,7 @@ void irq_ipi(u32 kind)
 				   */
 		if (*arch_preempt_count_ptr() == 0) /* what was interrupted is in no read section: a
 						       user loop owes nothing */
-			this_cpu()->quiescent++;
+			grace_quiescent();
 		break;
 	case ARCH_IPI_CALL:
 		locks = lock_debug_interrupt_begin();

@@ -165,7 +165,7 @@ static void schedule_locked(bool preempted) __no_lock_analysis
 	WRITE_ONCE(cpu->need_resched, 0);
 	if (prev->work & TASK_WORK_RESCHED)
 		__atomic_fetch_and(&prev->work, ~TASK_WORK_RESCHED, __ATOMIC_RELAXED);
-	cpu->quiescent++;
+	grace_quiescent();
 	if (!preempted && state_sleeps(prev->state) && prev->se.on_queue)
 		leave_queue(rq, prev);
 	next = pick_next(rq, prev);
@@ -291,7 +291,7 @@ __noreturn void sched_idle_loop(void)
 
 	for (;;) {
 		arch_irq_disable();
-		cpu->quiescent++;
+		grace_quiescent();
 		if (READ_ONCE(cpu->need_resched) || READ_ONCE(cpu->rq->nr_running)) {
 			schedule_locked(false);
 			arch_irq_enable();

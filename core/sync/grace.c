@@ -35,7 +35,8 @@ static bool grace_owes(u32 cpu, u64 seen)
 {
 	struct cpu *c = cpu_data[cpu];
 
-	return READ_ONCE(c->quiescent) == seen && READ_ONCE(c->current_is_idle) == 0;
+	return __atomic_load_n(&c->quiescent, __ATOMIC_ACQUIRE) == seen &&
+	       READ_ONCE(c->current_is_idle) == 0;
 }
 
 void grace_wait(void)

@@ -189,7 +189,8 @@ static inline void grace_quiescent(void)
 {
 	struct cpu *c = this_cpu();
 
-	WRITE_ONCE(c->quiescent, c->quiescent + 1);
+	/* Release: whoever sees the new count may free what this CPU's read sections have read. */
+	__atomic_store_n(&c->quiescent, c->quiescent + 1, __ATOMIC_RELEASE);
 }
 void grace_init(void);
 /* Grace periods (core/sync/grace.c): a read section is a region with preemption off. */
