@@ -291,12 +291,14 @@ static answer_t write_step(struct call *c, struct file *f, const struct uio *io,
 		page_end(frame, page);
 		if (n) {
 			call_effect(c);
-			memory_page_mark_dirty(o, frame);
 			c->runs = 0; /* as for reading */
 			t->done += n;
 			t->pos += (s64)n;
 			step += n;
+			/* The size first: write-back takes a dirty page behind the end for clean.
+			 */
 			size_grow(f->inode, (u64)t->pos);
+			memory_page_mark_dirty(o, frame);
 		}
 		frame_unpin(frame);
 		if (n < bytes)
