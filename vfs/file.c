@@ -255,6 +255,23 @@ static void size_grow(struct inode *i, u64 end)
 	}
 }
 
+/* The end moves behind bytes that were copied since `tail_clears` was read. False: it must not,
+ * since write-back has cleared the page behind the old end meanwhile. */
+static bool size_grow_over_copied(struct inode *i, u64 end, u32 tail_clears)
+{
+	struct memory_object *o = i->pages;
+	bool whole = true;
+
+	if (end > READ_ONCE(o->size_bytes)) {
+		spin_lock(&o->obj.lock);
+		whole = atomic32_load(&o->nr_tail_clears) == tail_clears;
+		if (whole && end > o->size_bytes)
+			WRITE_ONCE(o->size_bytes, end);
+		spin_unlock(&o->obj.lock);
+	}
+	return whole;
+}
+
 /* Has the file system reserved what writing this page back needs? A page of the range that was
  * asked for may have failed. */
 static bool page_writable(const struct memory_object *o, const struct frame *frame)
@@ -271,7 +288,7 @@ static answer_t write_step(struct call *c, struct file *f, const struct uio *io,
 	while (t->done < total) {
 		size_t left = total - t->done, bytes, n;
 		u64 index = (u64)t->pos >> PAGE_SHIFT;
-		u32 offset = (u32)(t->pos & (PAGE_BYTES - 1));
+		u32 offset = (u32)(t->pos & (PAGE_BYTES - 1)), tail_clears;
 		struct frame *frame;
 		u8 *page;
 
@@ -286,19 +303,22 @@ static answer_t write_step(struct call *c, struct file *f, const struct uio *io,
 					(((u64)t->pos + left - 1) >> PAGE_SHIFT) - index + 1));
 		}
 		bytes = MIN(left, (size_t)(PAGE_BYTES - offset));
+		tail_clears = atomic32_load_acquire(&o->nr_tail_clears);
 		page = page_begin(frame);
 		n = uio_copy_in(c, io, t->done, page + offset, bytes);
 		page_end(frame, page);
+		/* The end first: write-back takes a dirty page behind the end for clean. */
+		if (unlikely(n && !size_grow_over_copied(f->inode, (u64)t->pos + n, tail_clears))) {
+			frame_unpin(frame);
+			continue;
+		}
 		if (n) {
 			call_effect(c);
 			c->runs = 0; /* as for reading */
+			memory_page_mark_dirty(o, frame);
 			t->done += n;
 			t->pos += (s64)n;
 			step += n;
-			/* The size first: write-back takes a dirty page behind the end for clean.
-			 */
-			size_grow(f->inode, (u64)t->pos);
-			memory_page_mark_dirty(o, frame);
 		}
 		frame_unpin(frame);
 		if (n < bytes)

@@ -145,22 +145,35 @@ static u32 claim_run(struct memory_object *o, u64 *from, u64 last, struct page_r
 	return run->nr;
 }
 
-/* What the page had reserved pays for the write; a writer from now on reserves anew. */
-static bool page_begin_write(struct memory_object *o, struct frame *f, u64 size)
+/* What a mapping wrote behind the end must not reach the disk (mmap(2)). A write may have copied
+ * its bytes there and not yet moved the end: it sees by nr_tail_clears that it must copy again. */
+static void clear_tail(struct memory_object *o, struct frame *f)
 {
-	u64 start = f->index << PAGE_SHIFT;
-	bool delayed;
+	u64 start = f->index << PAGE_SHIFT, size = READ_ONCE(o->size_bytes);
 
-	mappers_protect_frame(o, f); /* B2 */
-	delayed = o->kind == MEMORY_FILE && frame_flag_test_and_clear(f, FRAME_DELAYED);
-	frame_flag_clear(f, FRAME_PREPARED);
-	/* What a mapping wrote behind the end must not reach the disk (mmap(2)). */
+	if (start >= size || size - start >= PAGE_BYTES)
+		return;
+	spin_lock(&o->obj.lock);
+	size = o->size_bytes;
 	if (start < size && size - start < PAGE_BYTES) {
 		u8 *p = page_begin(f);
 
 		memset(p + (size - start), 0, PAGE_BYTES - (size_t)(size - start));
 		page_end(f, p);
+		atomic32_store_release(&o->nr_tail_clears, atomic32_load(&o->nr_tail_clears) + 1);
 	}
+	spin_unlock(&o->obj.lock);
+}
+
+/* What the page had reserved pays for the write; a writer from now on reserves anew. */
+static bool page_begin_write(struct memory_object *o, struct frame *f)
+{
+	bool delayed;
+
+	mappers_protect_frame(o, f); /* B2 */
+	delayed = o->kind == MEMORY_FILE && frame_flag_test_and_clear(f, FRAME_DELAYED);
+	frame_flag_clear(f, FRAME_PREPARED);
+	clear_tail(o, f);
 	return delayed;
 }
 
@@ -177,13 +190,13 @@ static bool page_again(struct memory_object *o, struct frame *f, bool delayed)
 
 static int write_run(struct memory_object *o, struct page_run *run)
 {
-	u64 size = READ_ONCE(o->size_bytes), delayed = 0;
+	u64 delayed = 0;
 	u32 over = 0;
 	int r;
 
 	static_assert(PAGE_RUN_MAX <= 64);
 	for (u32 i = 0; i < run->nr; i++)
-		delayed |= (u64)page_begin_write(o, run->frames[i], size) << i;
+		delayed |= (u64)page_begin_write(o, run->frames[i]) << i;
 	r = pager_run_io(o, run, BLOCK_WRITE, FS_MAP_ALLOCATE);
 	for (u32 i = 0; i < run->nr; i++) {
 		bool had = delayed >> i & 1;

@@ -114,6 +114,7 @@ struct memory_object {
 				   inode while it is */
 	ktime_t dirty_since_ns;
 	u64 nr_dirty, nr_writeback;
+	atomic32_t nr_tail_clears; /* by write-back, of what lay behind the end; under obj.lock */
 	struct waitable writeback_done;
 	u32 write_error_seq; /* fsync error reporting */
 	s32 write_error;

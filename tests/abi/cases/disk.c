@@ -201,7 +201,7 @@ CASE(extents, "fallocate:mode 0", "ioctl:FS_IOC_FIEMAP", "lseek:SEEK_HOLE", "pwr
 }
 
 CASE(big_writes, "write:large file", "read:large file", "ftruncate:frees blocks",
-	"statfs:free blocks", "read:cold, into fresh memory")
+	"statfs:free blocks", "read:cold into fresh memory")
 {
 	static unsigned char block[1 << 16];
 	struct statfs before, after;

@@ -268,6 +268,31 @@ CASE(fsync, "fsync:file", "fdatasync:file", "fsync:directory", "fsync:EBADF", "f
 	ERR(SYS(sync_file_range, fd, -1, 3, SYNC_FILE_RANGE_WRITE), EINVAL);
 }
 
+/* Write-back clears what lies behind the end of a file while a write puts its bytes there. */
+CASE(append_while_synced, "fdatasync:while appended", "write:while synced")
+{
+	enum { RECORD = 97, RECORDS = 3000 };
+	char record[RECORD], got[RECORD];
+	long fd = OK(SYS(openat, AT_FDCWD, "f", O_RDWR | O_CREAT | O_APPEND, 0600));
+	long child = OK(abi_fork());
+	int i;
+
+	if (!child)
+		for (;;)
+			EQ(SYS(fdatasync, fd), 0);
+	for (i = 0; i < RECORDS; i++) {
+		memset(record, 1 + i % 251, RECORD);
+		EQ(SYS(write, fd, record, RECORD), RECORD);
+	}
+	OK(SYS(kill, child, SIGKILL));
+	abi_wait(child);
+	for (i = 0; i < RECORDS; i++) {
+		memset(record, 1 + i % 251, RECORD);
+		EQ(SYS(pread64, fd, got, RECORD, (long)i * RECORD), RECORD);
+		EQ(memcmp(record, got, RECORD), 0);
+	}
+}
+
 CASE(fadvise, "fadvise64:POSIX_FADV_DONTNEED", "fadvise64:POSIX_FADV_SEQUENTIAL",
 	"fadvise64:POSIX_FADV_WILLNEED", "fadvise64:EINVAL", "fadvise64:ESPIPE", "fadvise64:EBADF",
 	"readahead:returns", "readahead:EBADF", "readahead:EINVAL")
