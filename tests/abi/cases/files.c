@@ -274,9 +274,11 @@ CASE(append_while_synced, "fdatasync:while appended", "write:while synced")
 	enum { RECORD = 97, RECORDS = 3000 };
 	char record[RECORD], got[RECORD];
 	long fd = OK(SYS(openat, AT_FDCWD, "f", O_RDWR | O_CREAT | O_APPEND, 0600));
-	long child = OK(abi_fork());
+	long child;
 	int i;
 
+	EQ(SYS(fdatasync, fd), 0);
+	child = OK(abi_fork());
 	if (!child)
 		for (;;)
 			EQ(SYS(fdatasync, fd), 0);
