@@ -227,26 +227,35 @@ bool arch_query(struct arch_space *s, vaddr_t va, struct arch_pte_info *out)
 	return true;
 }
 
+/* The last-level table that holds *va, or the next one before `end`, with *va moved to its begin.
+ */
+static u64 *next_table(paddr_t root, vaddr_t *va, vaddr_t end)
+{
+	while (*va < end) {
+		u64 *table = walk(root, *va, false);
+		vaddr_t next;
+
+		if (table)
+			return table;
+		next = skip(root, *va);
+		if (next <= *va)
+			break; /* the end of all addresses */
+		*va = next;
+	}
+	return nullptr;
+}
+
 void arch_unmap(struct arch_space *s, vaddr_t va, size_t nr_pages, void *arg)
 {
 	vaddr_t end = va + nr_pages * PAGE_BYTES;
+	u64 *table;
 
 	if (s == &kernel_space) {
 		asan_unpoison((void *)va,
 			nr_pages * PAGE_BYTES); /* what a dead task left of its frames */
 		os_unmap(va, nr_pages * PAGE_BYTES);
 	}
-	while (va < end) {
-		u64 *table = walk(s->root, va, false);
-
-		if (!table) {
-			vaddr_t next = skip(s->root, va);
-
-			if (next <= va)
-				return;
-			va = next;
-			continue;
-		}
+	while ((table = next_table(s->root, &va, end))) {
 		for (u32 i = index_at(va, 0); i < TABLE_ENTRIES && va < end;
 			i++, va += PAGE_BYTES) {
 			u64 old = __atomic_exchange_n(&table[i], 0, __ATOMIC_SEQ_CST);
@@ -263,21 +272,12 @@ void arch_unmap(struct arch_space *s, vaddr_t va, size_t nr_pages, void *arg)
 void arch_protect(struct arch_space *s, vaddr_t va, size_t nr_pages, enum mmu_prot prot)
 {
 	vaddr_t end = va + nr_pages * PAGE_BYTES;
+	u64 *table;
 	u64 flags = entry_flags(prot);
 
 	if (s == &kernel_space)
 		os_protect(va, nr_pages * PAGE_BYTES, os_rights(prot));
-	while (va < end) {
-		u64 *table = walk(s->root, va, false);
-
-		if (!table) {
-			vaddr_t next = skip(s->root, va);
-
-			if (next <= va)
-				return;
-			va = next;
-			continue;
-		}
+	while ((table = next_table(s->root, &va, end))) {
 		for (u32 i = index_at(va, 0); i < TABLE_ENTRIES && va < end;
 			i++, va += PAGE_BYTES) {
 			u64 old = __atomic_load_n(&table[i], __ATOMIC_SEQ_CST);
