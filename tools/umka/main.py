@@ -109,7 +109,9 @@ def _verbs():
     test.add_argument("--lanes", type=_count, default=2, help="suites at a time; default 2")
     for name, text in (("--count", "how many, for suites that count something"),
                        ("--seed", "where random choices start"),
-                       ("--resume", "a ledger to go on from")):
+                       ("--resume", "a ledger to go on from"),
+                       ("--cpus", "CPUs of guests, for suites that choose by themselves else"),
+                       ("--append", "more kernel command line, for suites that boot the kernel's checks")):
         test.add_argument(name, metavar=name[2:].upper(), help=text)
     test.set_defaults(arch=None, build=None)
     verb("build", "Builds the kernel and its modules below build/ARCH-KIND.", _target)
@@ -266,7 +268,8 @@ def do_test(options, _):
     if options.list:
         return tests.list_suites()
     _need(options, "fetch", "guest", "build", "image", "grub", "test")
-    settings = {"UMKA_" + name.upper(): value for name in ("arch", "build", "count", "seed", "resume")
+    settings = {"UMKA_" + name.upper(): value for name in
+                ("arch", "build", "count", "seed", "resume", "cpus", "append")
                 if (value := getattr(options, name)) is not None}
     return tests.run_suites(options.names, options.lanes, settings)
 

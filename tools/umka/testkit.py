@@ -6,7 +6,7 @@ import subprocess
 from umka.common import ROOT, die_with_parent
 
 UMKA = os.environ.get("UMKA", str(ROOT / "umka"))
-GUEST_SECONDS = 240
+GUEST_SECONDS = 600 if os.environ.get("UMKA_BUILD") == "asan" else 240
 
 
 def arches():
@@ -21,6 +21,12 @@ def kinds():
 def kernels():
     """The kernels a suite compares: Linux is the oracle, and a check of the suite itself."""
     return [os.environ["UMKA_KERNEL"]] if "UMKA_KERNEL" in os.environ else ["umka", "linux"]
+
+
+def chosen():
+    """Options of ./umka run for the build and the CPUs that ./umka test was told, if it was."""
+    words = ["--build", os.environ["UMKA_BUILD"]] if "UMKA_BUILD" in os.environ else []
+    return words + (["--cpus", os.environ["UMKA_CPUS"]] if "UMKA_CPUS" in os.environ else [])
 
 
 def count(default):
