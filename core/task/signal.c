@@ -18,8 +18,10 @@ void signal_pending_init(struct signal_pending *p)
 static void entry_free(struct signal_queue_entry *e)
 {
 	list_del(&e->link);
-	if (e->timer)
-		return; /* the timer's own: it is off the queue, that is all */
+	if (e->timer) { /* the timer's own */
+		posix_timer_signal_gone(e);
+		return;
+	}
 	if (e->user)
 		atomic32_fetch_sub(&e->user->nr_signals, 1);
 	kfree(e);
@@ -471,6 +473,8 @@ static void take_one(struct signal_pending *p, s32 signo, struct signal_info *in
 	if (!more)
 		p->set &= ~SIG_BIT(signo);
 	look_at(found, signo, info);
+	if (signo == SIGALRM && p == &current->group->pending)
+		itimer_signal_taken(current->group);
 	if (!found)
 		return;
 	if (found->timer)

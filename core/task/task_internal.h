@@ -131,6 +131,9 @@ void signal_notify_stops(struct thread_group *g);
 /* core/time/posix_timer.c */
 s32 posix_timer_signal_overrun(const struct signal_queue_entry *e);
 void posix_timer_signal_taken(struct signal_queue_entry *e);
+void posix_timer_signal_gone(struct signal_queue_entry *e);
+/* core/time/itimer.c: SIGALRM of the group's queue; its lock held */
+void itimer_signal_taken(struct thread_group *g);
 
 /* exit.c */
 void group_reap(struct thread_group *g) __requires(&task_list_lock);

@@ -10,7 +10,9 @@
 #include "time_internal.h"
 #include "../task/task_internal.h"
 
-/* Timer interrupt. */
+/* Timer interrupt. The next period begins when the signal is taken: until then the timer rests, so
+ * that a short period costs no more than its signals. An ignored SIGALRM is never taken, and ends
+ * the periods, as on Linux. */
 void itimer_expired(void *group)
 {
 	struct thread_group *g = group;
@@ -18,16 +20,19 @@ void itimer_expired(void *group)
 	word_t irq = SIGNAL_IRQ_LOCK(g);
 
 	signal_send_locked(g, nullptr, &info, nullptr, false);
-	if (g->real_interval_ns && g->nr_live) {
-		ktime_t now = time_monotonic_ns(),
-			next = g->real_timer.deadline_ns + g->real_interval_ns;
-
-		if (next <= now) /* late by whole periods: they are one signal, as on Linux */
-			next += (now - next) / g->real_interval_ns * g->real_interval_ns +
-				g->real_interval_ns;
-		timer_start(&g->real_timer, next);
-	}
 	spin_unlock_irqrestore(&g->obj.lock, irq);
+}
+
+void itimer_signal_taken(struct thread_group *g)
+{
+	struct timer *t = &g->real_timer;
+	ktime_t now = time_monotonic_ns(), next = t->deadline_ns + g->real_interval_ns;
+
+	if (!g->real_interval_ns || t->queued || !g->nr_live)
+		return;
+	if (next <= now)
+		next += ((now - next) / g->real_interval_ns + 1) * g->real_interval_ns;
+	timer_start(t, next);
 }
 
 static ktime_t cpu_clock(struct thread_group *g, u32 which)

@@ -1,6 +1,9 @@
 /*
- * timer_create(2) and its family. A timer owns the queue entry of its signal: while that is
- * pending, further expiries count as overruns and queue nothing. Wall-clock timers are kept as
+ * timer_create(2) and its family. A timer owns the queue entry of its signal. While that is
+ * pending the timer does not run: its missed periods are counted when the signal is looked at, and
+ * it is armed again when the signal leaves the queue, so a period of a nanosecond costs one
+ * interrupt per signal that the process takes, and not the CPU. A signal that nobody wants pends
+ * nowhere: such a timer runs on, with TICK_NS between two looks. Wall-clock timers are kept as
  * monotonic deadlines and computed at settime; a step of the clock does not move them (CAVEATS.md).
  *
  * Locks: a group's list and its timers under the group's lock; expiry runs in the timer interrupt
@@ -18,6 +21,7 @@
 #define SIGEV_THREAD_ID 4
 #define TIMER_ABSTIME   1u
 #define OVERRUN_MAX     INT32_MAX
+#define TICK_NS         (4 * NSEC_PER_MSEC)
 
 struct posix_timer {
 	struct list_node link;
@@ -28,6 +32,8 @@ struct posix_timer {
 	s32 id, clock, notify;
 	bool cpu_clock;
 	ktime_t interval_ns, cpu_expiry_ns;
+	ktime_t expiry_ns;   /* of a wall clock; 0: disarmed; in the past: its signal pends */
+	bool overrun_looked; /* overrun is what the pending signal is told */
 	s64 overrun, overrun_last;
 };
 
@@ -75,10 +81,37 @@ static void queue_signal(struct posix_timer *t)
 		&t->entry.info, &t->entry, false);
 }
 
-/* What the next taker of this timer's signal is told. */
+/* How many periods after its expiry the next one lies that is still to come. */
+static s64 periods_until(const struct posix_timer *t, ktime_t now)
+{
+	return now < t->expiry_ns ? 0 : (now - t->expiry_ns) / t->interval_ns + 1;
+}
+
+static bool waits_for_taker(const struct posix_timer *t)
+{
+	return t->expiry_ns && t->interval_ns && !t->timer.queued && t->notify != SIGEV_NONE;
+}
+
+/* The periods that went by since its expiry, but for the first, are overruns. */
+static void go_forward(struct posix_timer *t, ktime_t now)
+{
+	s64 periods = periods_until(t, now);
+
+	if (!periods)
+		return;
+	t->overrun = MIN(t->overrun + periods - 1, (s64)OVERRUN_MAX);
+	t->expiry_ns += periods * t->interval_ns;
+}
+
+/* What the taker of this timer's signal is told: the same at every look until it is taken. */
 s32 posix_timer_signal_overrun(const struct signal_queue_entry *e)
 {
-	return (s32)e->timer->overrun;
+	struct posix_timer *t = e->timer;
+
+	if (!t->overrun_looked && waits_for_taker(t))
+		go_forward(t, time_monotonic_ns());
+	t->overrun_looked = true;
+	return (s32)t->overrun;
 }
 
 /* The signal is being taken: its overruns are told. */
@@ -86,8 +119,26 @@ void posix_timer_signal_taken(struct signal_queue_entry *e)
 {
 	struct posix_timer *t = e->timer;
 
-	t->overrun_last = t->overrun;
+	t->overrun_last = posix_timer_signal_overrun(e);
 	t->overrun = 0;
+}
+
+/* The signal is in no queue any more, taken or not. */
+void posix_timer_signal_gone(struct signal_queue_entry *e)
+{
+	struct posix_timer *t = e->timer;
+	ktime_t now = time_monotonic_ns();
+
+	t->overrun_looked = false;
+	if (!waits_for_taker(t))
+		return;
+	if (now >= t->expiry_ns) { /* not looked at, or periods that went by since */
+		s64 periods = periods_until(t, now);
+
+		t->overrun = MIN(t->overrun + periods, (s64)OVERRUN_MAX);
+		t->expiry_ns += periods * t->interval_ns;
+	}
+	timer_start(&t->timer, t->expiry_ns);
 }
 
 /* Timer interrupt. */
@@ -96,19 +147,18 @@ void posix_timer_expired(void *timer)
 	struct posix_timer *t = timer;
 	struct thread_group *g = t->group;
 	word_t irq = SIGNAL_IRQ_LOCK(g);
+	ktime_t now = time_monotonic_ns();
 
+	if (!t->expiry_ns || now < t->expiry_ns || t->timer.queued)
+		goto out; /* set anew meanwhile */
 	queue_signal(t);
-	if (t->interval_ns) {
-		ktime_t now = time_monotonic_ns(), next = t->timer.deadline_ns + t->interval_ns;
-
-		if (next <= now) {
-			s64 missed = (now - next) / t->interval_ns + 1;
-
-			t->overrun = MIN(t->overrun + missed, (s64)OVERRUN_MAX);
-			next += missed * t->interval_ns;
-		}
-		timer_start(&t->timer, next);
+	if (!t->interval_ns) {
+		t->expiry_ns = 0;
+	} else if (!list_linked(&t->entry.link)) {
+		go_forward(t, now);
+		timer_start(&t->timer, MAX(t->expiry_ns, now + TICK_NS));
 	}
+out:
 	spin_unlock_irqrestore(&g->obj.lock, irq);
 }
 
@@ -175,15 +225,28 @@ sword_t posix_timer_create(s32 clock, const struct posix_timer_event *event)
 	return t->id;
 }
 
+/* timer_gettime(2): a timer whose signal waits for its taker, or that sends none, counts as armed.
+ */
+static ktime_t wall_remaining(const struct posix_timer *t, ktime_t now)
+{
+	ktime_t left = t->expiry_ns - now;
+
+	if (!t->expiry_ns)
+		return 0;
+	if (left <= 0 && t->interval_ns)
+		left += periods_until(t, now) * t->interval_ns;
+	if (t->notify == SIGEV_NONE)
+		return MAX(left, (ktime_t)0);
+	return MAX(left, (ktime_t)1);
+}
+
 static void read_locked(struct posix_timer *t, ktime_t cpu_now, struct itimer_value *out)
 {
 	out->interval_ns = t->interval_ns;
 	if (t->cpu_clock)
 		out->value_ns = t->cpu_expiry_ns ? MAX(t->cpu_expiry_ns - cpu_now, (ktime_t)1) : 0;
 	else
-		out->value_ns = t->timer.queued ? MAX(t->timer.deadline_ns - time_monotonic_ns(),
-							  (ktime_t)1)
-						: 0;
+		out->value_ns = wall_remaining(t, time_monotonic_ns());
 }
 
 static int cpu_now_of(s32 id, ktime_t *now)
@@ -227,7 +290,8 @@ static void arm_locked(struct posix_timer *t, u32 flags, const struct itimer_val
 
 	t->interval_ns = new->value_ns ? new->interval_ns : 0;
 	t->overrun = t->overrun_last = 0;
-	t->cpu_expiry_ns = 0;
+	t->overrun_looked = false;
+	t->cpu_expiry_ns = t->expiry_ns = 0;
 	if (!new->value_ns)
 		return;
 	if (t->cpu_clock) {
@@ -237,8 +301,11 @@ static void arm_locked(struct posix_timer *t, u32 flags, const struct itimer_val
 			__ATOMIC_SEQ_CST); /* as itimer_set */
 		return;
 	}
-	if (time_clock_deadline(t->clock, flags & TIMER_ABSTIME, new->value_ns, &deadline))
-		timer_start(&t->timer, deadline);
+	if (!time_clock_deadline(t->clock, flags & TIMER_ABSTIME, new->value_ns, &deadline))
+		return;
+	t->expiry_ns = MAX(deadline, (ktime_t)1);
+	if (t->notify != SIGEV_NONE)
+		timer_start(&t->timer, t->expiry_ns);
 }
 
 int posix_timer_settime(s32 id, u32 flags, const struct itimer_value *new, struct itimer_value *old)
@@ -260,7 +327,6 @@ int posix_timer_settime(s32 id, u32 flags, const struct itimer_value *new, struc
 		call_effect_here();
 		if (old)
 			read_locked(t, cpu_now, old);
-		t->interval_ns = 0; /* an expiry that runs now does not rearm */
 		timer_cancel_async(&t->timer);
 		arm_locked(t, flags, new, cpu_now);
 	}
@@ -292,7 +358,7 @@ static void destroy(struct posix_timer *t)
 static void detach(struct posix_timer *t)
 {
 	list_del(&t->link);
-	t->interval_ns = 0;
+	t->expiry_ns = 0;
 	t->notify = SIGEV_NONE;
 	if (list_linked(&t->entry.link)) {
 		struct signal_pending *p = t->target ? &t->target->pending : &t->group->pending;

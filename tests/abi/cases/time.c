@@ -193,6 +193,92 @@ CASE(timer_signal, "timer_create:SIGEV_SIGNAL", "timer_settime:interval", "timer
 	ERR(SYS(timer_create, CLOCK_MONOTONIC, &ev, &id), EINVAL);
 }
 
+/* How often a loop of this process's own goes round in 20 ms: the best of five. */
+static long laps(void)
+{
+	long best = 0;
+
+	for (int i = 0; i < 5; i++) {
+		int64_t end = ns_of(CLOCK_MONOTONIC) + 20000000;
+		long n = 0;
+
+		while (ns_of(CLOCK_MONOTONIC) < end)
+			n++;
+		best = n > best ? n : best;
+	}
+	return best;
+}
+
+static volatile int short_timer;
+
+/* Ends the periods: signals that come faster than they are handled leave the rest of the program no
+ * time. */
+static void end_after_20(int sig)
+{
+	struct itimerspec its = {};
+	struct itimerval us = {};
+
+	if (++nr_seen < 20)
+		return;
+	if (sig == SIGALRM)
+		SYS(setitimer, ITIMER_REAL, &us, NULL);
+	else
+		SYS(timer_settime, short_timer, 0, &its, NULL);
+}
+
+/* A timer of short periods whose signal pends, or that nobody is told of, takes nobody's time. */
+CASE(short_periods, "timer_settime:period of 1 ns", "setitimer:period of 1 us",
+	"timer_gettime:signal pends", "timer_getoverrun:short periods", "timer_gettime:SIGEV_NONE")
+{
+	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	struct itimerspec its = {.it_value = {0, 1}, .it_interval = {0, 1}}, old;
+	struct itimerval us = {.it_value = {0, 1}, .it_interval = {0, 1}};
+	uint64_t set = 1ull << (SIGUSR1 - 1);
+	long alone = laps();
+	siginfo_t si = {};
+	int id = -1;
+
+	abi_handler(SIGUSR1, end_after_20, 0);
+	abi_block(SIGUSR1);
+	OK(SYS(timer_create, CLOCK_MONOTONIC, &ev, &id));
+	short_timer = id;
+	OK(SYS(timer_settime, id, 0, &its, NULL)); /* period of 1 ns */
+	T(laps() > alone / 4);
+	OK(SYS(timer_gettime, id, &old)); /* signal pends */
+	EQ(old.it_value.tv_nsec, 1);
+	abi_unblock(SIGUSR1);
+	while (nr_seen < 20)
+		abi_sleep_ms(1);
+	nr_seen = 0;
+	abi_block(SIGUSR1);
+	its = (struct itimerspec){.it_value = {0, 1}, .it_interval = {0, 1000000}};
+	OK(SYS(timer_settime, id, 0, &its, NULL));
+	abi_sleep_ms(100);
+	EQ(SYS(rt_sigtimedwait, &set, &si, NULL, 8), SIGUSR1);
+	T(si.si_overrun >= 50);
+	EQ(SYS(timer_getoverrun, id), si.si_overrun); /* short periods */
+	T(signal(SIGUSR1, SIG_IGN) != SIG_ERR);
+	its.it_interval.tv_nsec = 1;
+	OK(SYS(timer_settime, id, 0, &its, NULL));
+	T(laps() > alone / 4);
+	OK(SYS(timer_delete, id));
+	ev.sigev_notify = SIGEV_NONE;
+	OK(SYS(timer_create, CLOCK_MONOTONIC, &ev, &id));
+	its = (struct itimerspec){.it_value = {0, 1}, .it_interval = {0, 1000000}};
+	OK(SYS(timer_settime, id, 0, &its, NULL));
+	abi_sleep_ms(5);
+	OK(SYS(timer_gettime, id, &old)); /* SIGEV_NONE */
+	T(old.it_value.tv_nsec > 0 && old.it_value.tv_nsec <= 1000000);
+	abi_handler(SIGALRM, end_after_20, 0);
+	abi_block(SIGALRM);
+	OK(SYS(setitimer, ITIMER_REAL, &us, NULL)); /* period of 1 us */
+	T(laps() > alone / 4);
+	nr_seen = 0;
+	abi_unblock(SIGALRM);
+	while (nr_seen < 20) /* and taken, it goes on */
+		abi_sleep_ms(1);
+}
+
 CASE(timer_thread, "timer_create:SIGEV_THREAD_ID", "timer_settime:TIMER_ABSTIME",
 	"timer_create:SIGEV_NONE", "timer_create:CLOCK_REALTIME")
 {
