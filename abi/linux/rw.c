@@ -53,11 +53,11 @@ static inline answer_t counted(struct call *c, answer_t a, bool write)
 	if (unlikely(answer_is_kind(a)))
 		return a;
 	if (write) {
-		u->write_calls++;
-		u->write_bytes += a > 0 ? (u64)a : 0;
+		usage_count(&u->write_calls, 1);
+		usage_count(&u->write_bytes, a > 0 ? (u64)a : 0);
 	} else {
-		u->read_calls++;
-		u->read_bytes += a > 0 ? (u64)a : 0;
+		usage_count(&u->read_calls, 1);
+		usage_count(&u->read_bytes, a > 0 ? (u64)a : 0);
 	}
 	return a;
 }

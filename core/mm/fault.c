@@ -106,7 +106,7 @@ static int private_install(struct fault *f, struct frame *frame) __requires(f->a
 		anon_word_put(old);
 	} else {
 		anon_used(&f->as->anon.root, vpn, 1);
-		f->as->rss_anon++;
+		rss_count(&f->as->rss_anon, 1);
 	}
 	/* Without a table the page stays in the tree and the access faults once more. */
 	return map_private(f, f->va, frame, true);
@@ -233,9 +233,9 @@ static int map_object_page(struct fault *f, vaddr_t va, struct memory_object *o,
 		return r;
 	}
 	if (o->evictable)
-		f->as->rss_file++;
+		rss_count(&f->as->rss_file, 1);
 	else
-		f->as->rss_shmem++;
+		rss_count(&f->as->rss_shmem, 1);
 	return 0;
 }
 
@@ -493,9 +493,9 @@ static int fault_run(struct address_space *as, vaddr_t addr, u32 access, bool fo
 	space_rss(as);
 	if (!r && as == current->space) {
 		if (f.major)
-			current->usage.major_faults++;
+			usage_count(&current->usage.major_faults, 1);
 		else
-			current->usage.minor_faults++;
+			usage_count(&current->usage.minor_faults, 1);
 	}
 	return r;
 }

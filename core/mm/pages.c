@@ -11,9 +11,9 @@ static bool is_object_page(const struct frame *f)
 static void rss_object(struct address_space *as, const struct frame *f, s64 delta)
 {
 	if (f->object->evictable)
-		as->rss_file += (u64)delta;
+		rss_count(&as->rss_file, delta);
 	else
-		as->rss_shmem += (u64)delta;
+		rss_count(&as->rss_shmem, delta);
 }
 
 /* Port contract: a translation was removed. The frame is kept by its object's tree or the space's
@@ -58,7 +58,7 @@ static int anon_clear_range(struct address_space *as, vaddr_t va, size_t nr)
 
 	if (gone < 0)
 		return -ENOMEM;
-	as->rss_anon -= (u64)gone;
+	rss_count(&as->rss_anon, -gone);
 	return 0;
 }
 
@@ -116,8 +116,10 @@ enum mmu_prot region_prot(u32 vm_flags, bool writable)
 
 void space_rss(struct address_space *as)
 {
-	u64 rss = as->rss_anon + as->rss_file + as->rss_shmem;
+	u64 rss = space_rss_pages(as);
 
-	if (rss > as->rss_peak)
-		as->rss_peak = rss;
+	/* Of two threads at once the one with the lower number may win: the peak is short by what
+	 * the other's fault brought. */
+	if (rss > READ_ONCE(as->rss_peak))
+		WRITE_ONCE(as->rss_peak, rss);
 }

@@ -274,7 +274,7 @@ static u64 oom_points(struct thread_group *g)
 	spin_lock(&t->obj.lock);
 	as = t->space;
 	if (as && !t->kernel_thread)
-		points = (s64)(as->rss_anon + as->rss_file + as->rss_shmem) +
+		points = (s64)space_rss_pages(as) +
 			 (s64)g->oom_score_adj * (s64)(mm_zone.total_frames / 1000);
 	spin_unlock(&t->obj.lock);
 	return points > 0 ? (u64)points : as ? 1 : 0;

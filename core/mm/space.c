@@ -75,7 +75,7 @@ static void space_empty(struct address_space *as)
 	arch_flush(&as->arch, 0, USER_ADDR_END >> PAGE_SHIFT);
 	anon = as->anon.root;
 	as->anon.root = nullptr;
-	as->rss_anon = 0;
+	WRITE_ONCE(as->rss_anon, 0);
 	spin_unlock(&as->page_lock);
 	anon_drop(anon);
 	for (r = region_find(&as->regions, 0); r; r = next) {
@@ -168,7 +168,7 @@ static int fork_clear(struct address_space *to, const struct region *r)
 
 	if (gone < 0)
 		return -ENOMEM;
-	to->rss_anon -= (u64)gone;
+	rss_count(&to->rss_anon, -gone);
 	return 0;
 }
 

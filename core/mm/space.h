@@ -64,6 +64,11 @@ int space_zap(struct address_space *as, vaddr_t va, size_t nr);
 /* Called under the object's mapper lock: translations to object pages go, private copies too when
  * asked. */
 void space_invalidate(struct region *r, vaddr_t va, size_t nr, bool private_too);
+/* The page lock is held; the numbers are read without it. */
+static inline void rss_count(u64 *pages, s64 delta)
+{
+	WRITE_ONCE(*pages, *pages + (u64)delta);
+}
 void space_rss(struct address_space *as);
 
 /* --- region.c --- */

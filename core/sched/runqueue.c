@@ -192,8 +192,8 @@ static void charge_modes(struct runqueue *rq, struct task *t, u64 delta)
 	}
 	if (all && user)
 		share = user >= all ? delta : (delta >> 39 ? delta : delta * user / all);
-	t->usage.user_ns += share;
-	t->usage.system_ns += delta - share;
+	usage_count(&t->usage.user_ns, share);
+	usage_count(&t->usage.system_ns, delta - share);
 	cpu->stat_user_ns += share;
 	cpu->stat_system_ns += delta - share;
 }
@@ -255,7 +255,7 @@ void rq_check_preempt(struct runqueue *rq, struct task *woken)
 	} else if (!curr->se.on_queue || policy_preempts(rq, &curr->se, &woken->se)) {
 		rq_resched(rq);
 	}
-	if (!cpu_data[rq->cpu]->need_resched && cpu_data[rq->cpu] == this_cpu())
+	if (!READ_ONCE(cpu_data[rq->cpu]->need_resched) && cpu_data[rq->cpu] == this_cpu())
 		rq_arm_slice(rq, curr);
 }
 
@@ -304,7 +304,7 @@ struct task *rq_steal(struct runqueue *rq, u32 for_cpu)
 		if (!(t->se.affinity >> for_cpu & 1) || t->se.running)
 			continue;
 		rq_remove(rq, t);
-		t->se.cpu = for_cpu;
+		WRITE_ONCE(t->se.cpu, for_cpu); /* task_rq_lock looks at it without */
 		t->se.nr_migrations++;
 		return t;
 	}

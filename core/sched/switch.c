@@ -142,7 +142,7 @@ void sched_finish_switch(struct task *prev) __no_lock_analysis
 			task_finish_dead(prev);
 		return;
 	}
-	prev->se.cpu = to;
+	WRITE_ONCE(prev->se.cpu, to);
 	prev->se.running = false;
 	spin_unlock(&rq->lock);
 	rq = rq_of(to);
@@ -160,12 +160,12 @@ static void schedule_locked(bool preempted) __no_lock_analysis
 	struct runqueue *rq = cpu->rq;
 	struct task *prev = rq->curr, *next;
 
+	grace_quiescent(); /* before the lock, whose exchange keeps what follows behind it */
 	spin_lock(&rq->lock);
 	rq_update_current(rq);
 	WRITE_ONCE(cpu->need_resched, 0);
 	if (prev->work & TASK_WORK_RESCHED)
 		__atomic_fetch_and(&prev->work, ~TASK_WORK_RESCHED, __ATOMIC_RELAXED);
-	grace_quiescent();
 	if (!preempted && state_sleeps(prev->state) && prev->se.on_queue)
 		leave_queue(rq, prev);
 	next = pick_next(rq, prev);
@@ -177,11 +177,11 @@ static void schedule_locked(bool preempted) __no_lock_analysis
 		return;
 	}
 	if (preempted) {
-		prev->usage.switches_involuntary++;
+		usage_count(&prev->usage.switches_involuntary, 1);
 		if (prev->rseq)
 			__atomic_fetch_or(&prev->work, TASK_WORK_RSEQ, __ATOMIC_RELAXED);
 	} else {
-		prev->usage.switches_voluntary++;
+		usage_count(&prev->usage.switches_voluntary, 1);
 	}
 	cpu->stat_switches++;
 	idle_mask_update(rq, next);
@@ -227,7 +227,7 @@ void preempt_schedule(void)
 		return;
 	do {
 		arch_irq_disable();
-		if (*arch_preempt_count_ptr() == 0 && this_cpu()->need_resched)
+		if (*arch_preempt_count_ptr() == 0 && READ_ONCE(this_cpu()->need_resched))
 			schedule_locked(true);
 		arch_irq_enable();
 	} while (unlikely(READ_ONCE(this_cpu()->need_resched)) && *arch_preempt_count_ptr() == 0);
@@ -235,7 +235,7 @@ void preempt_schedule(void)
 
 void irq_exit_preempt(void)
 {
-	if (likely(!this_cpu()->need_resched) || *arch_preempt_count_ptr() != 0)
+	if (likely(!READ_ONCE(this_cpu()->need_resched)) || *arch_preempt_count_ptr() != 0)
 		return;
 	schedule_locked(true);
 }
@@ -291,7 +291,7 @@ __noreturn void sched_idle_loop(void)
 
 	for (;;) {
 		arch_irq_disable();
-		grace_quiescent();
+		grace_quiescent_fenced();
 		if (READ_ONCE(cpu->need_resched) || READ_ONCE(cpu->rq->nr_running)) {
 			schedule_locked(false);
 			arch_irq_enable();
@@ -316,7 +316,7 @@ void sched_slice_interrupt(ktime_t now)
 			__atomic_fetch_or(&rq->curr->work, TASK_WORK_CPUTIME, __ATOMIC_SEQ_CST);
 		if (rq->curr->se.class == SCHED_CLASS_REALTIME && rq->nr_running > 1)
 			rq_resched(rq);
-		else if (!this_cpu()->need_resched)
+		else if (!READ_ONCE(this_cpu()->need_resched))
 			rq_arm_slice(rq, rq->curr);
 	}
 	spin_unlock(&rq->lock);

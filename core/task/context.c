@@ -88,7 +88,10 @@ struct context *context_clone(const struct context *from)
 
 	if (!c)
 		return nullptr;
-	*c = *from;
+	/* All but the header: the number of references of `from` changes meanwhile. */
+	static_assert(offsetof(struct context, obj) == 0);
+	memcpy((u8 *)c + sizeof(c->obj), (const u8 *)from + sizeof(from->obj),
+		sizeof(*c) - sizeof(c->obj));
 	object_init(&c->obj, OBJECT_CONTEXT, LOCK_LEVEL_TASK, &account_root);
 	if (c->cred.groups)
 		refcount_inc(&c->cred.groups->refs);
@@ -144,7 +147,7 @@ int task_unshare_fs(void)
 	struct context *old = current->context, *c;
 	struct fs_context *fs;
 
-	if (refcount_read(&old->fs->obj.refs) == 1 && refcount_read(&old->obj.refs) == 1)
+	if (refcount_is_one(&old->fs->obj.refs) && refcount_is_one(&old->obj.refs))
 		return 0;
 	fs = fs_context_clone(old->fs);
 	c = fs ? context_clone(old) : nullptr;

@@ -321,7 +321,6 @@ static void become_leader(struct task *t)
 		return;
 	spin_lock(&task_list_lock);
 	irq = SIGNAL_IRQ_LOCK(g);
-	group_usage_add(&g->dead_threads, &old->usage);
 	g->leader = t;
 	list_del(&old->in_group);
 	g->nr_threads--;
@@ -350,12 +349,12 @@ static int unshare_all(struct task *t, struct exec_state *x)
 
 	if (!c)
 		return -ENOMEM;
-	if (refcount_read(&old->obj.refs) > 1)
+	if (!refcount_is_one(&old->obj.refs))
 		files = files_clone(old, ~0u);
-	if (refcount_read(&old_h->refs) > 1)
+	if (!refcount_is_one(&old_h->refs))
 		h = handlers_new(old_h, false);
-	if ((refcount_read(&old->obj.refs) > 1 && !files) ||
-		(refcount_read(&old_h->refs) > 1 && !h)) {
+	if ((!refcount_is_one(&old->obj.refs) && !files) ||
+		(!refcount_is_one(&old_h->refs) && !h)) {
 		object_put(&c->obj);
 		if (files)
 			files_put(files);

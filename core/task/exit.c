@@ -27,10 +27,10 @@ void task_leave_space(struct task *t, struct address_space *replacement)
 
 	if (old) {
 		leave_user_words(t);
-		t->usage.max_rss_pages = MAX(t->usage.max_rss_pages, old->rss_peak);
+		t->usage.max_rss_pages = MAX(t->usage.max_rss_pages, READ_ONCE(old->rss_peak));
 	}
 	spin_lock(&t->obj.lock); /* readers of t->space (proc) hold it to take a reference */
-	t->space = replacement;
+	ptr_store_release(&t->space, replacement);
 	spin_unlock(&t->obj.lock);
 	if (old || replacement)
 		sched_switch_space();
@@ -204,14 +204,13 @@ static void exit_notify(struct task *t)
 	task_usage(t, &mine);
 	spin_lock(&task_list_lock);
 	irq = SIGNAL_IRQ_LOCK(g);
-	t->exiting = 2;
+	WRITE_ONCE(t->exiting, TASK_EXITED);
 	last = --g->nr_live == 0;
 	signal_stop_exit_check(g, t);
 	spin_unlock_irqrestore(&g->obj.lock, irq);
-	if (t != g->leader) {
-		group_usage_add(&g->dead_threads, &mine);
+	group_usage_add(&g->dead_threads, &mine);
+	if (t != g->leader)
 		thread_unlink(t);
-	}
 	if (last)
 		group_ended(g);
 	waitable_wake(&g->threads_event, EV_ANY, 0);
@@ -249,16 +248,18 @@ __noreturn void task_exit(s32 code)
 	bool last;
 
 	BUG_ON(*arch_preempt_count_ptr() != 0);
-	if (unlikely(g == pid_ns_boot.init && g->nr_live == 1))
-		panic("Attempted to kill init! exitcode=0x%08x",
-			(u32)(g->group_exit ? g->exit_code : code));
 	task_bury();
 	irq = SIGNAL_IRQ_LOCK(g);
-	t->exiting = 1; /* takes no more signals */
+	WRITE_ONCE(t->exiting, TASK_EXITING); /* takes no more signals */
 	t->exit_status = g->group_exit && !g->exec_task ? g->exit_code : code;
-	last = g->nr_live == 1;
+	/* Not nr_live: of two threads that exit at once each would find the other alive, and
+	 * neither would give back what belongs to the process. */
+	last = --g->nr_staying == 0;
 	signal_stop_exit_check(g, nullptr);
 	spin_unlock_irqrestore(&g->obj.lock, irq);
+	if (unlikely(last && g == pid_ns_boot.init))
+		panic("Attempted to kill init! exitcode=0x%08x",
+			(u32)(g->group_exit ? g->exit_code : code));
 	if (t->call.dirty)
 		call_finish(&t->call, 0);
 	if (t->space || t->vfork_parent_waits)

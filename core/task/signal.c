@@ -717,8 +717,12 @@ bool signal_notify_parent(struct thread_group *g, s32 code, s32 status)
 		info.signo = SIGCHLD;
 	}
 	info.uid = g->leader->context->cred.uid.value;
-	info.utime = (s64)(g->dead_threads.user_ns + g->leader->usage.user_ns);
-	info.stime = (s64)(g->dead_threads.system_ns + g->leader->usage.system_ns);
+	info.utime = (s64)g->dead_threads.user_ns;
+	info.stime = (s64)g->dead_threads.system_ns;
+	if (READ_ONCE(g->leader->exiting) != TASK_EXITED) {
+		info.utime += (s64)READ_ONCE(g->leader->usage.user_ns);
+		info.stime += (s64)READ_ONCE(g->leader->usage.system_ns);
+	}
 	irq = SIGNAL_IRQ_LOCK(parent);
 	a = action_of(parent, SIGCHLD);
 	if (!code && info.signo == SIGCHLD && (a.handler == SIG_IGN || a.flags & SA_NOCLDWAIT))

@@ -266,6 +266,7 @@ void task_join_group(struct task *t, struct thread_group *g)
 	list_add_tail(&g->threads, &t->in_group);
 	g->nr_threads++;
 	g->nr_live++;
+	g->nr_staying++;
 	spin_unlock_irqrestore(&g->obj.lock, irq);
 	task_nr_threads++;
 }
@@ -385,7 +386,8 @@ void task_usage(const struct task *t, struct rusage_counts *out)
 {
 	u64 known, now;
 
-	*out = t->usage;
+	for (u32 i = 0; i < sizeof(*out) / sizeof(u64); i++)
+		((u64 *)out)[i] = READ_ONCE(((const u64 *)&t->usage)[i]);
 	known = out->user_ns + out->system_ns;
 	now = sched_task_runtime_ns((struct task *)t);
 	if (now > known) /* what a running one has not been charged yet */
@@ -419,10 +421,15 @@ void group_usage(const struct thread_group *g, struct rusage_counts *self,
 	*self = g->dead_threads;
 	*children = g->dead_children;
 	list_for_each_entry (t, &g->threads, in_group) {
+		const struct address_space *as = READ_ONCE(t->space);
+
+		if (READ_ONCE(t->exiting) == TASK_EXITED) /* among dead_threads */
+			continue;
 		task_usage(t, &one);
 		group_usage_add(self, &one);
-		if (t->space)
-			self->max_rss_pages = MAX(self->max_rss_pages, t->space->rss_peak);
+		/* The struct stays for a grace period, and the lock keeps one from passing. */
+		if (as)
+			self->max_rss_pages = MAX(self->max_rss_pages, READ_ONCE(as->rss_peak));
 	}
 	spin_unlock(&task_list_lock);
 }

@@ -60,7 +60,6 @@ static void fill(const struct wait_query *q, struct thread_group *g, s32 code, s
 static void child_usage(struct thread_group *g, struct rusage_counts *out)
 {
 	*out = g->dead_threads;
-	group_usage_add(out, &g->leader->usage);
 	group_usage_add(out, &g->dead_children);
 }
 

@@ -150,7 +150,7 @@ static void stat_memory(struct task *t, u64 *bytes, u64 *rss, const struct addre
 	const struct address_space *as = ptr_load_acquire(&t->space);
 
 	*bytes = as ? as->total_pages * PAGE_BYTES : 0;
-	*rss = as ? as->rss_anon + as->rss_file + as->rss_shmem : 0;
+	*rss = as ? space_rss_pages(as) : 0;
 	*out = as;
 }
 
@@ -232,7 +232,7 @@ static void statm(struct task *t, struct text *out)
 	stat_memory(t, &bytes, &rss, &as);
 	text_printf(out, "%llu %llu %llu %llu 0 %llu 0\n", (unsigned long long)(bytes / PAGE_BYTES),
 		(unsigned long long)rss,
-		(unsigned long long)(as ? as->rss_file + as->rss_shmem : 0),
+		(unsigned long long)(as ? READ_ONCE(as->rss_file) + READ_ONCE(as->rss_shmem) : 0),
 		(unsigned long long)(as ? as->exec_pages : 0),
 		(unsigned long long)(as ? as->data_pages + as->stack_pages : 0));
 	grace_read_end();
@@ -252,14 +252,16 @@ static void status_memory(struct task *t, struct text *out)
 		"kB\nVmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\n",
 		(unsigned long long)(bytes / 1024), (unsigned long long)(bytes / 1024),
 		(unsigned long long)(as->locked_pages * k), 0u,
-		(unsigned long long)(MAX(as->rss_peak, rss) * k), (unsigned long long)(rss * k));
+		(unsigned long long)(MAX(READ_ONCE(as->rss_peak), rss) * k),
+		(unsigned long long)(rss * k));
 	text_printf(out,
 		"RssAnon:\t%8llu kB\nRssFile:\t%8llu kB\nRssShmem:\t%8llu kB\nVmData:\t%8llu "
 		"kB\nVmStk:\t%8llu kB\nVmExe:\t%8lu kB\n"
 		"VmLib:\t%8llu kB\nVmPTE:\t%8u kB\nVmSwap:\t%8u kB\n",
-		(unsigned long long)(as->rss_anon * k), (unsigned long long)(as->rss_file * k),
-		(unsigned long long)(as->rss_shmem * k), (unsigned long long)(as->data_pages * k),
-		(unsigned long long)(as->stack_pages * k),
+		(unsigned long long)(READ_ONCE(as->rss_anon) * k),
+		(unsigned long long)(READ_ONCE(as->rss_file) * k),
+		(unsigned long long)(READ_ONCE(as->rss_shmem) * k),
+		(unsigned long long)(as->data_pages * k), (unsigned long long)(as->stack_pages * k),
 		(unsigned long)((as->code_end - as->code_start) / 1024),
 		(unsigned long long)(as->exec_pages * k), 0u, 0u);
 }
@@ -316,8 +318,8 @@ static void status(struct task *t, bool thread, struct text *out)
 		"Cpus_allowed:\t%llx\nvoluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:"
 		"\t%llu\n",
 		(unsigned long long)(t->se.affinity & READ_ONCE(cpu_online_mask)),
-		(unsigned long long)t->usage.switches_voluntary,
-		(unsigned long long)t->usage.switches_involuntary);
+		(unsigned long long)READ_ONCE(t->usage.switches_voluntary),
+		(unsigned long long)READ_ONCE(t->usage.switches_involuntary));
 	grace_read_end();
 }
 

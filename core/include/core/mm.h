@@ -181,16 +181,21 @@ struct address_space {
 	refcount_t users; /* tasks; the object's references keep the struct only */
 	vaddr_t mmap_base, brk_start, brk, stack_start, arg_start, arg_end, env_start, env_end,
 		code_start, code_end, data_start, data_end, vdso;
-	u64 total_pages, rss_anon, rss_file, rss_shmem, locked_pages, data_pages, stack_pages,
-		exec_pages;
-	u64 rss_peak;
-	u32 lock_future; /* mlockall(MCL_FUTURE): VM_LOCKED for new regions */
+	u64 total_pages, locked_pages, data_pages, stack_pages, exec_pages;
+	u64 rss_anon, rss_file, rss_shmem; /* page_lock; read without it, with READ_ONCE */
+	u64 rss_peak;                      /* pages.c, space_rss */
+	u32 lock_future;                   /* mlockall(MCL_FUTURE): VM_LOCKED for new regions */
 	bool randomize;
 	struct file *exe; /* reference */
 	u64 auxv[64];
 	u64 cpu_mask; /* CPUs that may have translations */
 	u64 membarrier_state;
 };
+/* Resident pages. Context: any; the numbers move unless the page lock is held. */
+static inline u64 space_rss_pages(const struct address_space *as)
+{
+	return READ_ONCE(as->rss_anon) + READ_ONCE(as->rss_file) + READ_ONCE(as->rss_shmem);
+}
 struct address_space *space_create(void);
 struct address_space *space_fork(struct address_space *from, int *error); /* current's */
 void space_get(struct address_space *as);

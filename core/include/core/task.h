@@ -129,6 +129,12 @@ struct rusage_counts {
 	u64 read_calls, write_calls, read_bytes,
 		write_bytes; /* /proc/PID/io: counted by the personality, by the task itself */
 };
+/* A task's own counters have one writer, itself (its CPU, for times and switches); others read them
+ * at any moment. On a 32-bit machine they may see half of a carry. */
+static inline void usage_count(u64 *counter, u64 n)
+{
+	WRITE_ONCE(*counter, *counter + n);
+}
 /* What RLIMIT_NPROC and RLIMIT_SIGPENDING count: per real user id (core/task/user.c). */
 struct user_count {
 	struct rb_node node;
@@ -181,14 +187,16 @@ struct thread_group {
 	struct waitable signal_event;  /* signalfd, sigtimedwait: a signal was queued */
 	struct waitable threads_event; /* exec waits for the other threads to end */
 	struct rlimit rlimit[RLIMIT_NR];
-	struct rusage_counts dead_threads, dead_children;
+	struct rusage_counts dead_threads /* the dead leader too */, dead_children;
 	s32 exit_code;   /* wait status of the whole group */
 	s32 exit_signal; /* told to the parent; 0: none; -1: a thread of another group's... never */
 	bool notify_stopped, notify_continued; /* a thread that may sleep tells the parent */
 	bool group_exit, stopped, continued_event, stop_event, zombie, reaped;
 	bool is_init;           /* of its pid namespace: default signal actions do not kill it */
 	struct task *exec_task; /* exec kills the others; not the group */
-	u32 stop_signal, nr_stopped, nr_live;
+	u32 stop_signal, nr_stopped;
+	u32 nr_live;    /* threads that have not passed exit_notify; under task_list_lock too */
+	u32 nr_staying; /* threads that have not begun to exit */
 	/* interval timers, obj.lock */
 	struct timer real_timer;
 	ktime_t real_interval_ns;
@@ -225,7 +233,11 @@ struct task {
 	/* --- */
 	struct object obj;
 	enum task_state state;
-	u8 exiting;
+	enum task_exiting : u8 {
+		TASK_STAYS,
+		TASK_EXITING, /* takes no more signals; group's lock */
+		TASK_EXITED   /* counted among the group's dead_threads; task_list_lock too */
+	} exiting;
 	bool kernel_thread, vfork_parent_waits, in_exec;
 	char comm[16];
 	struct sched_entity se;

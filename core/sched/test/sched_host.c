@@ -1,6 +1,7 @@
 /* Scheduler, futexes, timers, signals and waits through system calls, on several CPUs. */
 #include <host_test.h>
 #include <core/time.h>
+#include <arch/cpu.h>
 #include <arch/ucopy.h>
 
 #define FUTEX_WAIT_PRIVATE 128
@@ -138,6 +139,38 @@ HOST_TEST(process_families)
 	}
 	CHECK_EQ(sys(SYS_wait4, -1, status, 0, 0), -ECHILD);
 	sys(SYS_munmap, status, PAGE_BYTES);
+}
+
+/* The last two threads of a process exit at once: one of them takes its timers down, which would go
+ * off in freed memory otherwise. */
+static atomic32_t nr_ending;
+
+static s32 ender(void *arg)
+{
+	atomic32_fetch_add(&nr_ending, 1);
+	while (atomic32_load(&nr_ending) < 2)
+		arch_cpu_relax();
+	return 0;
+}
+
+static s32 two_enders(void *arg)
+{
+	s64 in_a_second[4] = {0, 0, 1, 0};
+	vaddr_t at = user_alloc(PAGE_BYTES);
+
+	user_put(at, in_a_second, sizeof(in_a_second));
+	CHECK_EQ(sys(SYS_setitimer, 0, at, 0), 0);
+	host_spawn(ender, nullptr);
+	return ender(nullptr);
+}
+
+HOST_TEST(process_last_threads_exit_at_once)
+{
+	for (u32 i = 0; i < 200; i++) {
+		atomic32_store(&nr_ending, 0);
+		CHECK_EQ(host_reap(host_child(two_enders, nullptr)), 0);
+	}
+	sleep_ns(2000000000);
 }
 
 /* Signals to a process that sleeps: the handler runs, the call is interrupted; SIGKILL ends it. */
