@@ -28,7 +28,7 @@ static inline bool node_is_dir(const struct file *f)
 /* A shared position belongs to one transfer at a time. */
 static bool hold_position(struct call *c, struct file *f, const struct uio *io)
 {
-	if (io->positioned || refcount_read(&f->obj.refs) == 1)
+	if (io->positioned || refcount_is_one(&f->obj.refs))
 		return true;
 	return call_hold(c, EXCL_INODE, &f->pos_excl, f->obj.id, false);
 }
@@ -365,7 +365,7 @@ static inline bool hold_for_write(struct call *c, struct file *f, const struct u
 {
 	struct inode *i = f->inode;
 
-	if (!io->positioned && refcount_read(&f->obj.refs) != 1)
+	if (!io->positioned && !refcount_is_one(&f->obj.refs))
 		return call_hold2(c, EXCL_INODE, &f->pos_excl, f->obj.id, &i->content, i->obj.id);
 	return call_hold(c, EXCL_INODE, &i->content, i->obj.id, false);
 }
@@ -610,7 +610,7 @@ answer_t file_node_readdir(struct call *c, struct file *f, struct dirent_sink *s
 		return -ENOTDIR;
 	if (dir->dead || !dir->nlink)
 		return -ENOENT;
-	if (refcount_read(&f->obj.refs) != 1 &&
+	if (!refcount_is_one(&f->obj.refs) &&
 		!call_hold(c, EXCL_INODE, &f->pos_excl, f->obj.id, false))
 		return ANSWER_NEED;
 	sink->start = f->pos;

@@ -59,7 +59,7 @@ static answer_t do_unshare(u32 what)
 {
 	struct task *t = current;
 
-	if (what & DO_UNSHARE_FILES && refcount_read(&t->files->obj.refs) > 1) {
+	if (what & DO_UNSHARE_FILES && !refcount_is_one(&t->files->obj.refs)) {
 		struct files *own = files_clone(t->files, ~0u), *old = t->files;
 
 		if (!own)

@@ -144,7 +144,7 @@ struct file *call_file(struct call *c, u32 fd)
 	for (u32 i = 0; i < c->nr_pins; i++)
 		if (unlikely(c->pins[i].key == fd))
 			return container_of(c->pins[i].object, struct file, obj);
-	shared = refcount_read(&files->obj.refs) > 1;
+	shared = !refcount_is_one(&files->obj.refs);
 	if (likely(!shared)) {
 		if (unlikely(fd >= files->capacity))
 			return nullptr;

@@ -286,9 +286,9 @@ static enum call_reason wait_set(struct call *c)
 	for (u32 i = 0; i < armed; i++) {
 		struct wait_entry *e = wait_entry_at(c, i);
 		struct waitable *w = e->on;
-		bool was_armed = READ_ONCE(e->armed);
+		/* Asked under the lock: a wake that comes just before it must not be lost. */
+		bool was_armed = wait_entry_disarm(e);
 
-		wait_entry_disarm(e);
 		if (!was_armed && e->flags & WAIT_EXCLUSIVE && e->fired) {
 			if (reason == CALL_INTERRUPTED)
 				waitable_wake(w, e->mask, 1);

@@ -14,7 +14,9 @@
  * such frames only: fork takes write rights from all of them.
  *
  * Locks: the space's page lock for its own tree; nodes shared with others are read-only, their
- * counts atomic.
+ * counts atomic. A count of one is read with acquire, for what others read and pinned before they
+ * dropped theirs: else the node could be changed under their copying, or (A2) the frame's pins seen
+ * as they were before.
  *
  * Failure: no memory for a copy: nothing changed. Replacement: core. Cost: fork: one increment,
  * however large the space; a first write after it: one leaf (64 words) and rarely its parents; exit
@@ -32,7 +34,7 @@ struct anon_word anon_get(struct slot_node *root, u64 vpn)
 	for (;;) {
 		u64 w = n->slots[slot_index(n, vpn)];
 
-		exclusive &= refcount_read(&n->refs) == 1;
+		exclusive &= refcount_is_one(&n->refs);
 		if (!n->shift || !w)
 			return (struct anon_word){n->shift ? 0 : w, exclusive};
 		n = (struct slot_node *)(word_t)w;
@@ -66,7 +68,7 @@ static struct slot_node *node_own(struct slot_node *n)
 {
 	struct slot_node *copy;
 
-	if (refcount_read(&n->refs) == 1)
+	if (refcount_is_one(&n->refs))
 		return n;
 	copy = slot_node_alloc();
 	if (!copy)

@@ -511,7 +511,7 @@ static inline struct file *files_peek(const struct files *f, u32 fd)
 }
 static inline bool files_shared(const struct files *f)
 {
-	return refcount_read(&f->obj.refs) != 1;
+	return !refcount_is_one(&f->obj.refs);
 }
 
 /* --- user ranges of one transfer --- */

@@ -87,6 +87,13 @@ static inline u32 refcount_read(const refcount_t *r)
 {
 	return atomic32_load(&r->count);
 }
+/* Only the caller's reference is left, and it may do without locks what holders do with them.
+ * Acquire: pairs with the drops of the others, so that all they did with the object is over and
+ * seen. */
+static inline bool refcount_is_one(const refcount_t *r)
+{
+	return atomic32_load_acquire(&r->count) == 1;
+}
 static inline void refcount_inc(refcount_t *r)
 {
 	u32 old = __atomic_fetch_add(&r->count.v, 1, __ATOMIC_RELAXED);
