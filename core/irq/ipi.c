@@ -60,7 +60,7 @@ void irq_ipi(u32 kind)
 				   */
 		if (*arch_preempt_count_ptr() == 0) /* what was interrupted is in no read section: a
 						       user loop owes nothing */
-			grace_quiescent();
+			grace_quiescent_fenced();
 		break;
 	case ARCH_IPI_CALL:
 		locks = lock_debug_interrupt_begin();

@@ -1,8 +1,8 @@
 /*
  * Grace periods: quiescent-state based. Each CPU counts the moments at which it holds no read
  * section: switches, idle, return to user mode (core/sched and core/irq call grace_quiescent). A
- * period is over when every online CPU's counter has moved, or it idles. A worker thread collects
- * deferred frees; batches, so its cost is spread.
+ * period is over when every online CPU's counter has moved (one that idles is woken for that). A
+ * worker thread collects deferred frees; batches, so its cost is spread.
  */
 #include <core/lock.h>
 #include <core/log.h>
@@ -23,7 +23,7 @@ void grace_defer(struct grace_head *h, enum grace_action action, void *object)
 	h->next = nullptr;
 	h->action = action;
 	h->object = object;
-	*grace_tail = h;
+	WRITE_ONCE(*grace_tail, h); /* the thread asks for the first without the lock */
 	grace_tail = &h->next;
 	spin_unlock_irqrestore(&grace_lock, irq);
 	if (grace_ready)
@@ -35,8 +35,7 @@ static bool grace_owes(u32 cpu, u64 seen)
 {
 	struct cpu *c = cpu_data[cpu];
 
-	return __atomic_load_n(&c->quiescent, __ATOMIC_ACQUIRE) == seen &&
-	       READ_ONCE(c->current_is_idle) == 0;
+	return __atomic_load_n(&c->quiescent, __ATOMIC_ACQUIRE) == seen;
 }
 
 void grace_wait(void)
@@ -44,7 +43,9 @@ void grace_wait(void)
 	u64 seen[NR_CPUS_MAX];
 	u64 mask = READ_ONCE(cpu_online_mask);
 
-	barrier();
+	/* What was taken out of reach is seen to be before the counts are read: the other half of
+	 * what grace_quiescent asks for. */
+	atomic32_exchange(&this_cpu()->grace_fence, 0);
 	for_each_online_cpu(i) seen[i] = READ_ONCE(cpu_data[i]->quiescent);
 	for (u32 round = 0;; round++) {
 		bool owed = false;

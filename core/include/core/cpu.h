@@ -11,11 +11,11 @@ struct slab_magazines;
 struct cpu {
 	u32 index;
 	/* The preemption count is arch's (one instruction to change): >0 forbids a switch. */
-	u32 need_resched; /* set under the run-queue lock or locally */
+	u32 need_resched; /* set under the run-queue lock, by other CPUs too, or locally */
 	u32 irq_depth;
 	u64 quiescent; /* grace periods: bumped at switch, idle and user return (core/sync/grace.c)
 			*/
-	u32 current_is_idle; /* set while the idle loop waits: owes nothing to grace periods */
+	atomic32_t grace_fence; /* exchanged for the order of it only (grace_quiescent) */
 	struct task *idle;
 	struct runqueue *rq;
 	struct arch_space *space; /* active user space or the last one (lazy) */

@@ -189,8 +189,17 @@ static inline void grace_quiescent(void)
 {
 	struct cpu *c = this_cpu();
 
-	/* Release: whoever sees the new count may free what this CPU's read sections have read. */
+	/* Release: whoever sees the new count may free what this CPU's read sections have read. The
+	 * sections to come must not read before the count can be seen: an exchange of another word
+	 * follows before the first of them (a store and the loads behind it may change places
+	 * otherwise, on x86 too). */
 	__atomic_store_n(&c->quiescent, c->quiescent + 1, __ATOMIC_RELEASE);
+}
+/* The same where no lock is taken next. */
+static inline void grace_quiescent_fenced(void)
+{
+	grace_quiescent();
+	atomic32_exchange(&this_cpu()->grace_fence, 0);
 }
 void grace_init(void);
 /* Grace periods (core/sync/grace.c): a read section is a region with preemption off. */
