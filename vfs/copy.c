@@ -106,7 +106,7 @@ static void consume_pipe(struct pipe *p, u32 bytes)
 		if (!e->bytes) {
 			freed = e->frame;
 			p->head = (p->head + 1) & (p->nr_pages - 1);
-			p->used--;
+			WRITE_ONCE(p->used, p->used - 1);
 		}
 	}
 	spin_unlock(&p->obj.lock);

@@ -177,7 +177,7 @@ static size_t take_locked(struct call *c, struct pipe *p, const struct uio *io, 
 			*freed = e->frame;
 		e->frame = nullptr;
 		p->head = (p->head + 1) & (p->nr_pages - 1);
-		p->used--;
+		WRITE_ONCE(p->used, p->used - 1);
 	}
 	return n;
 }
@@ -224,14 +224,17 @@ static inline void take(struct call *c, struct pipe *p, const struct uio *io, si
 	struct taken *t)
 {
 	struct frame *freed = nullptr;
-	bool was_full = false;
+	bool wake = false;
 
 	spin_lock(&p->obj.lock);
 	t->empty = !p->used;
 	t->writers = p->writers;
 	if (!t->empty) {
-		was_full = p->used == p->nr_pages;
+		bool was_full = p->used == p->nr_pages;
+
 		t->bytes = take_locked(c, p, io, done, &t->fault, &t->packet, &freed);
+		/* A page became free, or a small write that waits for room may fit now. */
+		wake = was_full || !p->used;
 	}
 	spin_unlock(&p->obj.lock);
 	if (freed)
@@ -239,8 +242,7 @@ static inline void take(struct call *c, struct pipe *p, const struct uio *io, si
 	if (!t->bytes)
 		return;
 	call_effect(c);
-	/* A page became free, or a small write that waits for room may fit now. */
-	if (was_full || !READ_ONCE(p->used))
+	if (wake)
 		waitable_wake(&p->writable, EV_OUT | EV_WRNORM, 0);
 }
 
@@ -311,7 +313,7 @@ static size_t append_locked(struct call *c, struct pipe *p, const struct uio *io
 
 /* One page filled outside the lock, then queued. */
 static enum put put_page(struct pipe *p, struct frame *frame, size_t bytes, bool packet,
-	u32 pages_needed)
+	bool *was_empty)
 {
 	struct pipe_page *e;
 	enum put r = PUT_DONE;
@@ -319,12 +321,13 @@ static enum put put_page(struct pipe *p, struct frame *frame, size_t bytes, bool
 	spin_lock(&p->obj.lock);
 	if (!p->readers) {
 		r = PUT_BROKEN;
-	} else if (p->nr_pages - p->used < pages_needed) {
+	} else if (p->used == p->nr_pages) {
 		r = PUT_FULL;
 	} else {
+		*was_empty = !p->used;
 		e = ring_at(p, p->used);
 		*e = (struct pipe_page){frame, 0, (u32)bytes, packet};
-		p->used++;
+		WRITE_ONCE(p->used, p->used + 1);
 		p->bytes += bytes;
 	}
 	spin_unlock(&p->obj.lock);
@@ -363,9 +366,9 @@ static answer_t write_blocked(struct call *c, struct file *f, struct pipe *p, co
 	return call_wait1(c, &p->writable, EV_OUT | EV_ERR, seq);
 }
 
-/* One piece of a write. Bytes put, or 0 with *why. */
+/* One piece of a write. Bytes put, or 0 with *why; *was_empty: a reader may wait for them. */
 static size_t write_piece(struct call *c, struct file *f, struct pipe *p, const struct uio *io,
-	size_t done, enum put *why)
+	size_t done, enum put *why, bool *was_empty)
 {
 	size_t left = io->total - done, bytes = MIN(left, (size_t)PAGE_BYTES), n = 0;
 	bool packet = f->flags & O_DIRECT;
@@ -398,7 +401,7 @@ static size_t write_piece(struct call *c, struct file *f, struct pipe *p, const 
 		*why = PUT_FAULT;
 		return 0;
 	}
-	*why = put_page(p, frame, n, packet, 1);
+	*why = put_page(p, frame, n, packet, was_empty);
 	if (*why != PUT_DONE) {
 		frame_free(frame, 0);
 		return 0;
@@ -430,9 +433,9 @@ answer_t pipe_node_write(struct call *c, struct file *f, struct uio *io)
 		done = call_progress(c, struct pipe_progress)->done;
 	while (done < io->total) {
 		u32 seq = waitable_seq(&p->writable);
-		bool was_empty = !READ_ONCE(p->used);
+		bool was_empty = false;
 		enum put why;
-		size_t n = write_piece(c, f, p, io, done, &why);
+		size_t n = write_piece(c, f, p, io, done, &why, &was_empty);
 
 		done += n;
 		step += n;

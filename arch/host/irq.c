@@ -58,7 +58,7 @@ void host_irq_open(void)
 	tick(c);
 	if (c->data && c->data->rq && c->preempt_count == 0 &&
 		host_random(c) % PREEMPT_ONE_IN == 0 && c->task != c->data->idle)
-		c->data->need_resched = 1;
+		WRITE_ONCE(c->data->need_resched, 1);
 	while (os_interrupts_wait(c->index)) {
 		c->irq_off = 1;
 		take(c);

@@ -1,8 +1,12 @@
 /*
- * Buddy allocator (Knowlton 1965). Invariants: 1. a frame has FRAME_FREE iff it heads a block on
- * free[order], order being its own;
+ * Buddy allocator (Knowlton 1965). Invariants: 1. a frame has free_order iff it heads a block on
+ * free[free_order - 1];
  * 2. two buddies of one order are never both free; 3. free_frames = sum over orders of nr_free <<
  * order.
+ *
+ * Whether a neighbour is free is asked of frames that may be in use: free_order is the one word of
+ * a frame that only the zone's owner ever writes. The numbers are read without the lock by
+ * policy.c.
  */
 #include "buddy.h"
 
@@ -22,20 +26,19 @@ u32 buddy_smallest(const struct zone *z, u32 order)
 
 static void insert(struct zone *z, struct frame *f, u32 order, bool tail)
 {
-	f->order = (u8)order;
-	f->flags = FRAME_FREE;
+	f->free_order = (u8)(order + 1);
 	if (tail)
 		list_add_tail(&z->free[order], &f->lru);
 	else
 		list_add(&z->free[order], &f->lru);
-	z->nr_free[order]++;
+	WRITE_ONCE(z->nr_free[order], z->nr_free[order] + 1);
 }
 
 static void take_out(struct zone *z, struct frame *f, u32 order)
 {
 	list_del(&f->lru);
-	f->flags = 0;
-	z->nr_free[order]--;
+	f->free_order = 0;
+	WRITE_ONCE(z->nr_free[order], z->nr_free[order] - 1);
 }
 
 struct frame *buddy_take(struct zone *z, u32 order, u32 from, bool tail)
@@ -49,7 +52,7 @@ struct frame *buddy_take(struct zone *z, u32 order, u32 from, bool tail)
 		insert(z, f + ((u64)1 << from), from, false);
 	}
 	f->order = (u8)order;
-	z->free_frames -= (u64)1 << order;
+	WRITE_ONCE(z->free_frames, z->free_frames - ((u64)1 << order));
 	return f;
 }
 
@@ -62,14 +65,14 @@ static struct frame *free_buddy(struct zone *z, u64 number, u32 order)
 	if (buddy < z->base || buddy - z->base >= z->nr)
 		return nullptr;
 	f = &z->frames[buddy - z->base];
-	return f->flags & FRAME_FREE && f->order == order ? f : nullptr;
+	return f->free_order == order + 1 ? f : nullptr;
 }
 
 void buddy_put(struct zone *z, struct frame *f, u32 order, bool tail)
 {
 	u64 number = zone_number(z, f);
 
-	z->free_frames += (u64)1 << order;
+	WRITE_ONCE(z->free_frames, z->free_frames + ((u64)1 << order));
 	while (order + 1 < BUDDY_ORDERS) {
 		struct frame *buddy = free_buddy(z, number, order);
 

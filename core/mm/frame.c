@@ -11,7 +11,7 @@
  * a frame that has just changed hands, so nobody but the last unpin may free.
  *
  * Invariants: F1 a frame with pins 0 is in the buddy lists or a CPU's cache; F2 frames of a CPU's
- * cache are order 0 and not FRAME_FREE; F3 the head of an allocated block knows its order, its
+ * cache are order 0 and have no free_order; F3 the head of an allocated block knows its order, its
  * tails have pins 0.
  *
  * Locks: the zone lock (interrupts off) around the buddy core; CPU caches need interrupts off only.
@@ -202,7 +202,7 @@ static void frame_release(struct frame *f)
 	struct mm_cpu *c;
 	word_t irq;
 
-	KASSERT(!(f->flags & (FRAME_FREE | FRAME_RESERVED | FRAME_LRU)));
+	KASSERT(!f->free_order && !(f->flags & (FRAME_RESERVED | FRAME_LRU)));
 	KASSERT(!atomic32_load(&f->mapcount));
 	if (f->account)
 		account_charge_frames(f->account, -((sword_t)1 << order));

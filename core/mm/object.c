@@ -158,7 +158,7 @@ struct frame *memory_page_try(struct memory_object *o, u64 index)
 
 static void count_resident(struct memory_object *o, sword_t delta)
 {
-	o->nr_resident += (u64)delta;
+	WRITE_ONCE(o->nr_resident, o->nr_resident + (u64)delta);
 	if (delta < 0 && o->kind == MEMORY_SHMEM)
 		memory_uncharge_page(o);
 	switch (o->kind) {

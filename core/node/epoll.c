@@ -221,7 +221,7 @@ static void item_silence(struct epoll_item *item)
 	nr = item->nr_entries;
 	if (list_linked(&item->ready)) {
 		list_del(&item->ready);
-		ep->nr_ready--;
+		WRITE_ONCE(ep->nr_ready, ep->nr_ready - 1);
 	}
 	spin_unlock_irqrestore(&ep->ready_lock, irq);
 	disarm(item, nr);
@@ -231,7 +231,7 @@ static void item_silence(struct epoll_item *item)
 	if (item->is_queued) {
 		list_del(&item->queued);
 		item->is_queued = false;
-		queue_pending--;
+		WRITE_ONCE(queue_pending, queue_pending - 1);
 	}
 	spin_unlock_irqrestore(&queue_lock, irq);
 }
@@ -329,7 +329,7 @@ void epoll_item_wake(struct epoll_item *item, u32 mask)
 	if (!item->is_queued) {
 		item->is_queued = true;
 		list_add_tail(&queue, &item->queued);
-		queue_pending++;
+		WRITE_ONCE(queue_pending, queue_pending + 1);
 	}
 	spin_unlock_irqrestore(&queue_lock, irq);
 }
@@ -342,7 +342,7 @@ void epoll_item_ready(struct epoll_item *item)
 
 	if (wake && !list_linked(&item->ready)) {
 		list_add_tail(&ep->ready_list, &item->ready);
-		ep->nr_ready++;
+		WRITE_ONCE(ep->nr_ready, ep->nr_ready + 1);
 	}
 	spin_unlock_irqrestore(&ep->ready_lock, irq);
 	if (wake)
@@ -367,7 +367,7 @@ void epoll_propagate(void)
 			n = list_pop(&queue);
 			if (n) {
 				list_entry(n, struct epoll_item, queued)->is_queued = false;
-				queue_pending--;
+				WRITE_ONCE(queue_pending, queue_pending - 1);
 			} else {
 				*mine = false;
 			}
@@ -390,7 +390,7 @@ struct epoll_item *epoll_take_ready(struct epoll *ep, struct file **file)
 	while (!item && !list_empty(&ep->ready_list)) {
 		item = list_first_entry(&ep->ready_list, struct epoll_item, ready);
 		list_del(&item->ready);
-		ep->nr_ready--;
+		WRITE_ONCE(ep->nr_ready, ep->nr_ready - 1);
 		if (object_get_live(&item->file->obj)) {
 			refcount_inc(&item->refs);
 			*file = item->file;
@@ -413,7 +413,7 @@ void epoll_put_ready(struct epoll_item *item, bool front)
 			list_add(&ep->ready_list, &item->ready);
 		else
 			list_add_tail(&ep->ready_list, &item->ready);
-		ep->nr_ready++;
+		WRITE_ONCE(ep->nr_ready, ep->nr_ready + 1);
 	}
 	spin_unlock_irqrestore(&ep->ready_lock, irq);
 }

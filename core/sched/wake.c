@@ -30,7 +30,7 @@ static void task_rq_unlock(struct runqueue *rq, word_t irq) __no_lock_analysis
 {
 	spin_unlock(&rq->lock);
 	arch_irq_restore(irq);
-	if (unlikely(this_cpu()->need_resched) && *arch_preempt_count_ptr() == 0)
+	if (unlikely(READ_ONCE(this_cpu()->need_resched)) && *arch_preempt_count_ptr() == 0)
 		preempt_schedule();
 }
 
@@ -69,7 +69,8 @@ bool task_wake_states(struct task *t, u32 states) __no_lock_analysis
 	__atomic_store_n(&t->state, TASK_RUNNABLE, __ATOMIC_RELEASE);
 	target = sched_select_cpu(t, false);
 	if (unlikely(target != rq->cpu)) {
-		t->se.cpu = target; /* nobody else touches it: neither asleep nor on a queue */
+		WRITE_ONCE(t->se.cpu,
+			target); /* nobody else touches it: neither asleep nor on a queue */
 		t->se.nr_migrations++;
 		spin_unlock(&rq->lock);
 		rq = rq_of(target);
@@ -93,7 +94,7 @@ void task_wake_new(struct task *t) __no_lock_analysis
 	struct runqueue *rq;
 
 	t->state = TASK_RUNNABLE;
-	t->se.cpu = sched_select_cpu(t, true);
+	WRITE_ONCE(t->se.cpu, sched_select_cpu(t, true));
 	rq = rq_of(t->se.cpu);
 	spin_lock(&rq->lock);
 	enqueue_on(rq, t, 1 /* SCHED_PLACE_NEW_TASK */);
@@ -246,7 +247,7 @@ int sched_set_affinity(struct task *t, u64 mask) __no_lock_analysis
 		rq_resched(rq);
 	} else if (t->se.queued && !t->se.running) {
 		off_queue(rq, t);
-		t->se.cpu = sched_select_cpu(t, true);
+		WRITE_ONCE(t->se.cpu, sched_select_cpu(t, true));
 		spin_unlock(&rq->lock);
 		rq = rq_of(t->se.cpu);
 		spin_lock(&rq->lock);

@@ -35,7 +35,11 @@ void waitable_init(struct waitable *w)
 
 static void wake_entry(struct wait_entry *e, u32 mask)
 {
-	e->fired |= mask & e->mask;
+	/* The waiter looks at it without the lock, after it has set its state and before it sleeps.
+	 * That needs no order: either it sees this, or the wake below sees its state (both are
+	 * read-modify-writes of it); what was done before the wake it sees when it disarms, under
+	 * the lock. */
+	WRITE_ONCE(e->fired, e->fired | (mask & e->mask));
 	switch (e->action) {
 	case WAKE_TASK:
 		task_wake(e->target);
@@ -106,20 +110,23 @@ bool wait_entry_arm(struct wait_entry *e, struct waitable *w, u32 mask, u32 seq)
 	return ok;
 }
 
-void wait_entry_disarm(struct wait_entry *e)
+bool wait_entry_disarm(struct wait_entry *e)
 {
 	struct waitable *w = e->on;
+	bool was_armed;
 	word_t irq;
 
 	if (!w)
-		return;
+		return false;
 	irq = spin_lock_irqsave(&w->lock);
-	if (e->armed) {
+	was_armed = e->armed;
+	if (was_armed) {
 		list_del(&e->link);
 		e->armed = false;
 	}
 	spin_unlock_irqrestore(&w->lock, irq);
 	e->on = nullptr;
+	return was_armed;
 }
 
 bool waitable_has_waiters(struct waitable *w)

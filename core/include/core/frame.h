@@ -5,7 +5,6 @@
 #include <lib/atomic.h>
 #include <lib/list.h>
 enum frame_flag : u16 {
-	FRAME_FREE = 1, /* head of a block in the buddy lists; zone lock */
 	FRAME_SLAB = 2,
 	FRAME_DIRTY = 4,     /* its object's lock */
 	FRAME_WRITEBACK = 8, /* its object's lock; the end of I/O clears it */
@@ -37,6 +36,7 @@ struct frame {                /* 64 bytes on 64-bit */
 	u8 order;
 	u8 heat; /* the reclaim policy's own */
 	u16 node_tier;
+	u8 free_order; /* heads a free block of 2^(free_order - 1) frames; 0: does not; zone lock */
 	struct account *account;
 	void *private_data; /* FRAME_SLAB: first free object */
 };

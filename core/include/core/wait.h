@@ -52,7 +52,7 @@ struct wait_entry {
 	struct waitable *on;
 	void *target;
 	u32 mask;
-	u32 fired; /* mask of the wake, 0: not yet */
+	u32 fired; /* mask of the wakes, 0: none yet; written under on->lock */
 	enum wake_action action;
 	u8 flags;
 	bool armed;
@@ -75,7 +75,9 @@ static inline u32 waitable_seq(const struct waitable *w)
 void waitable_wake(struct waitable *w, u32 mask, u32 nr_exclusive);
 /* Arms; false (and not armed) when w->seq has moved on from `seq`. Context: any. */
 bool wait_entry_arm(struct wait_entry *e, struct waitable *w, u32 mask, u32 seq);
-void wait_entry_disarm(struct wait_entry *e);
+/* False: it was not armed any more. An exclusive entry has then taken a wake, which its owner
+ * passes on unless it uses it. */
+bool wait_entry_disarm(struct wait_entry *e);
 bool waitable_has_waiters(struct waitable *w);
 
 /* Core code that sleeps with its own frame. flags: */

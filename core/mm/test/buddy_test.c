@@ -32,8 +32,7 @@ static void check_zone(void)
 			u64 number = zone_number(&zone, f);
 
 			nr++;
-			CHECK_QUIET(f->flags == FRAME_FREE && f->order == order &&
-				    number % ((u64)1 << order) == 0);
+			CHECK_QUIET(f->free_order == order + 1 && number % ((u64)1 << order) == 0);
 			CHECK_QUIET(order == BUDDY_ORDERS - 1 || !free_buddy(&zone, number, order));
 			for (u64 i = 0; i < (u64)1 << order; i++)
 				CHECK_QUIET(!owned[number - BASE + i]);

@@ -1,5 +1,10 @@
 #pragma once
-/* Circular doubly linked list, intrusive. An unlinked node points to itself. */
+/*
+ * Circular doubly linked list, intrusive. An unlinked node points to itself.
+ *
+ * Changes need their owner's lock. `next` is written in one piece, so that without the lock one may
+ * ask READ_ONCE(head->next) == head: whether anything is there now.
+ */
 #include <lib/types.h>
 
 struct list_node {
@@ -10,7 +15,8 @@ struct list_node {
 
 static inline void list_init(struct list_node *n)
 {
-	n->next = n->prev = n;
+	n->prev = n;
+	WRITE_ONCE(n->next, n);
 }
 static inline bool list_empty(const struct list_node *head)
 {
@@ -25,8 +31,8 @@ static inline void list_insert_between(struct list_node *n, struct list_node *pr
 {
 	n->next = next;
 	n->prev = prev;
-	prev->next = n;
 	next->prev = n;
+	WRITE_ONCE(prev->next, n);
 }
 static inline void list_add(struct list_node *head, struct list_node *n)
 {
@@ -39,8 +45,8 @@ static inline void list_add_tail(struct list_node *head, struct list_node *n)
 /* Leaves the node initialised, so that a second removal is harmless and list_linked() tells. */
 static inline void list_del(struct list_node *n)
 {
-	n->prev->next = n->next;
 	n->next->prev = n->prev;
+	WRITE_ONCE(n->prev->next, n->next);
 	list_init(n);
 }
 /* Moves all of `from` to the tail of `to`. */
