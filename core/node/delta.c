@@ -365,7 +365,7 @@ static enum outcome apply(struct superblock *sb, struct fs_work *w, struct call 
 		if (r == OUT_OK) {
 			spin_lock(&cache->lock);
 			r = still_current(sb, cache, w);
-			if (r == OUT_OK && c && cache->barred_by && cache->barred_by != c &&
+			if (r == OUT_OK && cache->barred_by && cache->barred_by != c &&
 				has_effect(w))
 				r = OUT_BARRED;
 			if (r == OUT_OK && has_effect(w)) {
@@ -532,6 +532,10 @@ int delta_apply_deferred(struct superblock *sb, struct deferred_ops *d)
 		if (o ==
 			OUT_AGAIN) /* others changed the same blocks meanwhile, round after round */
 			continue;
+		if (o == OUT_BARRED) { /* what was given back by thousands would starve that call */
+			(void)block_cache_read(sb, BLOCK_CACHE_BAR, 1);
+			continue;
+		}
 		if (o == OUT_ABSENT)
 			r = block_cache_read(sb, absent, 1);
 		else if (o == OUT_MEMORY)

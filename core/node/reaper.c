@@ -1,7 +1,9 @@
 /*
  * The reaper: a core thread that ends objects whose end may sleep (inodes with blocks to free,
  * files). Theory: core/node/name.c. An object in the queue has no references; the queue is linked
- * through its grace head, which nobody else uses until it is freed.
+ * through its grace head, which nobody else uses until it is freed. The task that dropped the last
+ * reference does not go back to user mode, or end, before the object has: it helps meanwhile. So
+ * what a call freed is free when it returns, and nobody unlinks faster than blocks are freed.
  */
 #include <core/log.h>
 #include <core/task.h>
@@ -14,9 +16,18 @@ static u32 nr_draining
 	guarded_by(&lock); /* of those: their end waits in reaper_drain, so nobody waits for them */
 static struct waitable work, ended;
 
+/* In an interrupt the task below waits for what it did not drop: harmless, and rare. */
 void reaper_queue(struct object *o)
 {
+	struct task *t = current->kernel_thread ? nullptr : current;
+
 	o->grace.object = o;
+	o->grace.period = (word_t)t;
+	if (t) {
+		object_get(&t->obj);
+		atomic32_fetch_add(&t->nr_reaps, 1);
+		__atomic_fetch_or(&t->work, TASK_WORK_REAP, __ATOMIC_SEQ_CST);
+	}
 	spin_lock(&lock);
 	o->grace.next = queue;
 	queue = &o->grace;
@@ -54,13 +65,31 @@ static void reap(struct object *o)
 
 static void reap_one(struct object *o)
 {
+	struct task *t = (struct task *)(word_t)o->grace.period;
+
 	current->reaping++;
 	reap(o);
 	current->reaping--;
 	spin_lock(&lock);
 	nr_taken--;
 	spin_unlock(&lock);
+	if (t)
+		atomic32_fetch_sub(&t->nr_reaps, 1);
 	waitable_wake(&ended, EV_ANY, 0);
+	if (t)
+		object_put(&t->obj);
+}
+
+void reaper_finish_own(void)
+{
+	struct task *t = current;
+	struct object *o;
+
+	while (atomic32_load(&t->nr_reaps)) {
+		while (atomic32_load(&t->nr_reaps) && (o = reaper_take()))
+			reap_one(o);
+		wait_event(&ended, EV_ANY, !atomic32_load(&t->nr_reaps) || READ_ONCE(queue), 0);
+	}
 }
 
 static bool nothing_taken(void)

@@ -273,6 +273,7 @@ __noreturn void task_exit(s32 code)
 	if (files)
 		files_put(files);
 	task_leave_fs();
+	reaper_finish_own(); /* whoever waits for this process finds free what it freed */
 	exit_notify(t);
 	preempt_disable();
 	t->state = TASK_DEAD;

@@ -283,6 +283,10 @@ static void exit_work_once(struct task *t, struct arch_regs *regs, u32 work, boo
 		if (t->rseq) /* preempted in user mode */
 			__atomic_fetch_or(&t->work, TASK_WORK_RSEQ, __ATOMIC_SEQ_CST);
 	}
+	if (work & TASK_WORK_REAP) {
+		__atomic_fetch_and(&t->work, ~TASK_WORK_REAP, __ATOMIC_SEQ_CST);
+		reaper_finish_own();
+	}
 	if (work & TASK_WORK_CPUTIME) {
 		__atomic_fetch_and(&t->work, ~TASK_WORK_CPUTIME, __ATOMIC_SEQ_CST);
 		cpu_timers_check(t);

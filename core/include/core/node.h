@@ -170,6 +170,9 @@ void node_boot_init(void); /* after the slab works */
  * MOUNT, SUPERBLOCK, FILE, FILES, PIPE, EPOLL, EVENT, TIMER (timerfd), LOCKS, WALK. Sleeping parts
  * go to the reaper thread. */
 void node_object_release(struct object *o);
+/* What current dropped and the reaper ends has ended when it returns. Context: thread, no lock
+ * held, in no call; sleeps. */
+void reaper_finish_own(void);
 void mount_ns_release(struct object *o);
 
 /* --- names (the name cache): lookups without locks inside a grace read section --- */

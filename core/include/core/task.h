@@ -24,6 +24,7 @@
 #define TASK_WORK_TRACE   8u /* system call entry/exit work: slow entry */
 #define TASK_WORK_RSEQ    16u
 #define TASK_WORK_SIGMASK 32u  /* restore saved mask */
+#define TASK_WORK_REAP    64u  /* what it dropped is being ended (core/node/reaper.c) */
 #define TASK_WORK_CPUTIME 128u /* CPU-time timers and limits are due for a look */
 #define TASK_WORK_KILL    64u  /* a fatal signal is pending */
 
@@ -274,6 +275,7 @@ struct task {
 	ktime_t start_ns, sleep_start_ns;
 	s32 exit_status;
 	u32 reaping;              /* core/node/reaper.c: objects that this task is ending */
+	atomic32_t nr_reaps;      /* ... that it dropped and that have not ended yet */
 	struct rb_root *pi;       /* held PI futexes */
 	struct mutex *blocked_on; /* debug, inheritance */
 	u32 in_module; /* debug: depth of replaceable code on the stack: sleeping there traps */

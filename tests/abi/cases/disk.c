@@ -161,6 +161,109 @@ CASE(crowd, "mkdirat:many at once", "openat:many at once", "renameat2:many at on
 	unmount_disk();
 }
 
+/* What unlink, or the last close, gave back is free when it returns; what a process held is free
+ * when it has been waited for. */
+CASE(freed_at_once, "unlinkat:space is free at once", "close:space is free at once",
+	"wait4:space is free at once", "statfs:after unlink")
+{
+	static char data[400000];
+	struct statfs before, after;
+	const char *name;
+	long fd, pid;
+
+	mount_disk(0);
+	name = fresh("freed");
+	for (int i = 0; i < 30; i++) {
+		fd = OK(SYS(openat, AT_FDCWD, name, O_RDWR | O_CREAT | O_EXCL, 0600));
+		EQ(SYS(write, fd, data, sizeof(data)), sizeof(data));
+		OK(SYS(fsync, fd));
+		OK(SYS(statfs, "m", &before));
+		if (i % 3 == 0)
+			OK(SYS(close, fd));
+		OK(SYS(unlinkat, AT_FDCWD, name, 0)); /* space is free at once */
+		if (i % 3 == 1)
+			OK(SYS(close, fd)); /* space is free at once */
+		if (i % 3 == 2) {
+			pid = OK(abi_fork());
+			if (!pid) {
+				abi_sleep_ms(2);
+				_exit(0);
+			}
+			OK(SYS(close, fd));
+			abi_wait_ok(pid, __FILE__, __LINE__); /* space is free at once */
+		}
+		OK(SYS(statfs, "m", &after)); /* after unlink */
+		EQ(after.f_ffree, before.f_ffree + 1);
+		T(after.f_bfree >= before.f_bfree + sizeof(data) / after.f_bsize);
+	}
+	unmount_disk();
+}
+
+/* One process gives many blocks back and commits, again and again, while others change the same
+ * bitmaps and tables: nobody's call may end with an error. */
+static void free_and_commit(const char *dir, long end_ms)
+{
+	static char data[9000];
+	char path[128];
+
+	while (abi_now_ms() < end_ms) {
+		for (int i = 0; i < 600; i++) {
+			long fd;
+
+			snprintf(path, sizeof(path), "%s/freed%d", dir, i);
+			fd = OK(SYS(openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL, 0600));
+			EQ(SYS(write, fd, data, sizeof(data)), sizeof(data));
+			OK(SYS(close, fd));
+		}
+		OK(SYS(sync));
+		for (int i = 0; i < 600; i++) {
+			snprintf(path, sizeof(path), "%s/freed%d", dir, i);
+			OK(SYS(unlinkat, AT_FDCWD, path, 0)); /* beside commits that free */
+		}
+		OK(SYS(sync));
+	}
+}
+
+static void make_and_drop(const char *dir, int member, long end_ms)
+{
+	char path[128], data[64] = "";
+
+	snprintf(path, sizeof(path), "%s/made%d", dir, member);
+	while (abi_now_ms() < end_ms) {
+		long fd = OK(SYS(openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL,
+			0600)); /* beside commits that free */
+
+		EQ(SYS(write, fd, data, sizeof(data)), sizeof(data));
+		OK(SYS(close, fd));
+		OK(SYS(unlinkat, AT_FDCWD, path, 0));
+	}
+}
+
+CASE(freed_meanwhile, "openat:beside commits that free", "unlinkat:beside commits that free")
+{
+	long pid[5], end_ms;
+	const char *dir;
+
+	mount_disk(0);
+	dir = fresh("freed");
+	OK(SYS(mkdirat, AT_FDCWD, dir, 0755));
+	end_ms = abi_now_ms() + 2000;
+	for (int i = 0; i < 5; i++) {
+		pid[i] = OK(abi_fork());
+		if (pid[i])
+			continue;
+		if (i)
+			make_and_drop(dir, i, end_ms);
+		else
+			free_and_commit(dir, end_ms);
+		_exit(0);
+	}
+	for (int i = 0; i < 5; i++)
+		abi_wait_ok(pid[i], __FILE__, __LINE__);
+	OK(SYS(unlinkat, AT_FDCWD, dir, AT_REMOVEDIR));
+	unmount_disk();
+}
+
 CASE(extents, "fallocate:mode 0", "ioctl:FS_IOC_FIEMAP", "lseek:SEEK_HOLE", "pwrite64:sparse",
 	"ioctl:FS_IOC_GETFLAGS", "fallocate:FALLOC_FL_PUNCH_HOLE")
 {
