@@ -279,12 +279,13 @@ void rq_arm_slice(struct runqueue *rq, struct task *next)
 {
 	u64 left;
 
-	if (next == rq->idle || (rq->nr_running <= 1 && !next->group->cpu_timers_armed)) {
+	if (next == rq->idle ||
+		(rq->nr_running <= 1 && !READ_ONCE(next->group->cpu_timers_armed))) {
 		timer_set_slice(KTIME_MAX);
 		return;
 	}
 	left = rq->nr_running > 1 ? slice_left(rq, next) : UINT64_MAX;
-	if (unlikely(next->group->cpu_timers_armed))
+	if (unlikely(READ_ONCE(next->group->cpu_timers_armed)))
 		left = MIN(left, CPU_TIMER_STEP_NS);
 	if (left == UINT64_MAX)
 		timer_set_slice(KTIME_MAX);

@@ -312,7 +312,7 @@ void sched_slice_interrupt(ktime_t now)
 	spin_lock(&rq->lock);
 	rq_update_current(rq);
 	if (rq->curr != rq->idle) {
-		if (rq->curr->group->cpu_timers_armed)
+		if (READ_ONCE(rq->curr->group->cpu_timers_armed))
 			__atomic_fetch_or(&rq->curr->work, TASK_WORK_CPUTIME, __ATOMIC_SEQ_CST);
 		if (rq->curr->se.class == SCHED_CLASS_REALTIME && rq->nr_running > 1)
 			rq_resched(rq);

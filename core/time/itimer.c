@@ -106,7 +106,7 @@ static void cpu_set(struct thread_group *g, u32 which, ktime_t now, const struct
 	g->cpu_itimer[which - 1].value_ns = new->value_ns ? now + new->value_ns : 0;
 	if (!new->value_ns)
 		return;
-	g->cpu_timers_armed = true;
+	WRITE_ONCE(g->cpu_timers_armed, true);
 	/* The running slice may have no end: the next one has, while something counts the time. */
 	__atomic_fetch_or(&current->work, TASK_WORK_RESCHED, __ATOMIC_SEQ_CST);
 }
@@ -138,7 +138,7 @@ void itimers_exit(struct thread_group *g)
 	word_t irq = SIGNAL_IRQ_LOCK(g);
 
 	g->real_interval_ns = 0;
-	g->cpu_timers_armed = false;
+	WRITE_ONCE(g->cpu_timers_armed, false);
 	spin_unlock_irqrestore(&g->obj.lock, irq);
 	timer_cancel(&g->real_timer);
 }
@@ -182,8 +182,8 @@ void cpu_timers_check(struct task *t)
 	cpu_due(g, ITIMER_PROF, SIGPROF, all);
 	cpu_limit_due(g, all);
 	posix_cpu_timers_due(g);
-	g->cpu_timers_armed = g->cpu_itimer[0].value_ns || g->cpu_itimer[1].value_ns ||
-			      g->rlimit[RLIMIT_CPU].soft != RLIM_INFINITY ||
-			      posix_cpu_timers_armed(g);
+	WRITE_ONCE(g->cpu_timers_armed, g->cpu_itimer[0].value_ns || g->cpu_itimer[1].value_ns ||
+						g->rlimit[RLIMIT_CPU].soft != RLIM_INFINITY ||
+						posix_cpu_timers_armed(g));
 	spin_unlock_irqrestore(&g->obj.lock, irq);
 }

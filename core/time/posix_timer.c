@@ -296,7 +296,7 @@ static void arm_locked(struct posix_timer *t, u32 flags, const struct itimer_val
 		return;
 	if (t->cpu_clock) {
 		t->cpu_expiry_ns = flags & TIMER_ABSTIME ? new->value_ns : cpu_now + new->value_ns;
-		t->group->cpu_timers_armed = true;
+		WRITE_ONCE(t->group->cpu_timers_armed, true);
 		__atomic_fetch_or(&current->work, TASK_WORK_RESCHED,
 			__ATOMIC_SEQ_CST); /* as itimer_set */
 		return;

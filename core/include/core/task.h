@@ -203,7 +203,7 @@ struct thread_group {
 	ktime_t real_interval_ns;
 	struct itimer_value
 		cpu_itimer[2]; /* VIRTUAL, PROF: value_ns is the CPU time of expiry, 0 off */
-	bool cpu_timers_armed;
+	bool cpu_timers_armed; /* the scheduler asks without the lock how short slices are to be */
 	struct list_node posix_timers;
 	s32 posix_timer_next;
 	u64 cpu_limit_warned_s;
