@@ -263,6 +263,7 @@ void call_finish(struct call *c, answer_t a)
 	c->needs_stale = false;
 	c->reason = CALL_FIRST;
 	c->runs = 0;
+	c->nr_fs_stale = 0;
 	c->flags &= CALLF_KERNEL;
 	c->deadline_ns = KTIME_MAX;
 	c->deadline_set = false;

@@ -218,22 +218,22 @@ static enum outcome still_current(struct superblock *sb, struct block_cache *cac
 			w->views[i].tracked ? block_cache_find(cache, w->views[i].block) : nullptr;
 
 		if (e && e->data != w->views[i].data)
-			return OUT_STALE;
+			return delta_refused(w, OUT_STALE, "a block it looked at");
 	}
 	for (u32 i = 0; i < w->nr_inodes; i++)
 		if (w->inodes[i].inode->body_version != w->inodes[i].version)
-			return OUT_STALE;
+			return delta_refused(w, OUT_STALE, "an inode");
 	for (u32 i = 0; i < w->nr_blocks; i++) {
 		struct block_entry *e = block_cache_find(cache, w->blocks[i].block);
 
 		if (e && e->data != w->blocks[i].base)
-			return OUT_AGAIN;
+			return delta_refused(w, OUT_AGAIN, "a block it changes");
 		if (!e && w->blocks[i].base && w->blocks[i].changed)
-			return OUT_AGAIN; /* left the cache meanwhile */
+			return delta_refused(w, OUT_AGAIN, "a block that left the cache");
 	}
 	if ((w->blocks_added < 0 && sb->free_blocks < (u64)-w->blocks_added) ||
 		(w->inodes_added < 0 && sb->free_inodes < (u64)-w->inodes_added))
-		return OUT_STALE;
+		return delta_refused(w, OUT_STALE, "what is free");
 	return OUT_OK;
 }
 
@@ -409,8 +409,8 @@ static answer_t stale(struct fs_invoke *v)
 	cache->nr_stale++;
 	if (v->call->nr_fs_stale++ > STALE_MAX + 2) {
 		v->call->nr_fs_stale = 0;
-		log_err("%s: an answer does not fit what the file system holds: run e2fsck\n",
-			v->sb->type_name);
+		log_err("%s: an answer does not fit what the file system holds (%s): run e2fsck\n",
+			v->sb->type_name, v->work->refused_by);
 		return -EIO;
 	}
 	return call_need_memory(v->call, 1); /* a run more, without a step done */

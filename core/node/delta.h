@@ -12,7 +12,7 @@ struct fs_work {
 	void *answer;
 	u32 answer_bytes;
 	u32 nr_views, nr_inodes;
-	u32 stale; /* answers of this call that were refused, as far as the work was kept */
+	const char *refused_by; /* what an answer did not fit, for the log */
 	struct work_view {
 		u64 block;
 		struct block_data *data;
@@ -46,6 +46,12 @@ struct fs_work {
 };
 void fs_work_free(struct fs_work *w);
 enum outcome : u8 { OUT_OK, OUT_STALE, OUT_BAD, OUT_MEMORY, OUT_ABSENT, OUT_AGAIN, OUT_BARRED };
+
+static inline enum outcome delta_refused(struct fs_work *w, enum outcome how, const char *what)
+{
+	w->refused_by = what;
+	return how;
+}
 /* All operations in [p, p + used); `now`: those that were put off until the commit too. OUT_ABSENT:
  * *absent must be read first. */
 enum outcome delta_prepare(struct superblock *sb, struct fs_work *w, const u8 *p, u32 used,

@@ -149,7 +149,7 @@ static enum outcome op_bits(struct superblock *sb, struct fs_work *w, const stru
 		return r;
 	seen = b->fresh ? b->fresh->bytes : b->base->bytes;
 	if (!bits_are(seen, o->a, o->length, o->op == FS_OP_RELEASE))
-		return OUT_STALE;
+		return delta_refused(w, OUT_STALE, "a bitmap");
 	if (o->op == FS_OP_RELEASE && !now)
 		return defer(w, o, max) ? OUT_OK : OUT_MEMORY;
 	bytes = block_fresh(sb, b);
@@ -183,7 +183,7 @@ static enum outcome op_counter(struct superblock *sb, struct fs_work *w, const s
 	bytes = block_fresh(sb, b);
 	if (!bytes)
 		return OUT_MEMORY;
-	return counter_change(bytes, o, width) ? OUT_OK : OUT_STALE;
+	return counter_change(bytes, o, width) ? OUT_OK : delta_refused(w, OUT_STALE, "a counter");
 }
 
 static enum outcome op_bytes(struct superblock *sb, struct fs_work *w, const struct fs_op_head *o,
@@ -201,8 +201,9 @@ static enum outcome op_bytes(struct superblock *sb, struct fs_work *w, const str
 	if (r)
 		return r;
 	if (o->op == FS_OP_READ) /* what was there before this delta */
-		return b->base && !memcmp(b->base->bytes + o->offset, data, o->length) ? OUT_OK
-										       : OUT_STALE;
+		return b->base && !memcmp(b->base->bytes + o->offset, data, o->length)
+			       ? OUT_OK
+			       : delta_refused(w, OUT_STALE, "bytes it read");
 	bytes = block_fresh(sb, b);
 	if (!bytes)
 		return OUT_MEMORY;
