@@ -24,9 +24,9 @@
 #define TASK_WORK_TRACE   8u /* system call entry/exit work: slow entry */
 #define TASK_WORK_RSEQ    16u
 #define TASK_WORK_SIGMASK 32u  /* restore saved mask */
-#define TASK_WORK_REAP    64u  /* what it dropped is being ended (core/node/reaper.c) */
-#define TASK_WORK_CPUTIME 128u /* CPU-time timers and limits are due for a look */
 #define TASK_WORK_KILL    64u  /* a fatal signal is pending */
+#define TASK_WORK_CPUTIME 128u /* CPU-time timers and limits are due for a look */
+#define TASK_WORK_REAP    256u /* what it dropped is being ended (core/node/reaper.c) */
 
 #define SIG_NR            64
 #define SIGHUP            1
