@@ -15,6 +15,7 @@
  * on core's waitables. Cost: one copy each way.
  */
 #include <core/call.h>
+#include <core/plant.h>
 #include <kabi/net.h>
 #include <kabi/node.h>
 #include <lib/string.h>
@@ -59,10 +60,13 @@ static struct file *file_of(struct socket *s, u32 flags)
 
 static answer_t net_socket(struct call *c, u32 family, u32 type, u32 protocol)
 {
-	answer_t a = check_type(family, type, protocol);
+	answer_t a = plant_handler(c, PLANT_PLACE_NET);
 	struct socket *s;
 	struct file *f;
 
+	if (unlikely(a))
+		return a;
+	a = check_type(family, type, protocol);
 	if (a < 0)
 		return a;
 	s = socket_new((u32)a, c);

@@ -19,6 +19,7 @@
  */
 #include <core/component.h>
 #include <core/console.h>
+#include <core/plant.h>
 #include <core/ucopy.h>
 #include <kabi/node.h>
 #include <kabi/tty.h>
@@ -34,7 +35,7 @@ KABI_MODULE(1, "Apache-2.0");
 
 struct io_progress {
 	u64 done;
-	u64 byte_deadline; /* VTIME */
+	ktime_t byte_deadline; /* VTIME: by when the next byte must have come; 0: no limit yet */
 };
 
 static void set_body(struct file *file, struct tty *t)
@@ -223,6 +224,15 @@ static answer_t take_canonical(struct call *c, struct tty *t, struct uio *io, st
 	return 0;
 }
 
+/* termios(3): with MIN = 0 the time runs from the call on, else anew from each byte. */
+static void time_limit(const struct tty *t, struct io_progress *p, bool took)
+{
+	u32 min = t->termios.cc[TTY_VMIN], time = t->termios.cc[TTY_VTIME];
+
+	if (time && (min ? took : !p->byte_deadline))
+		p->byte_deadline = time_monotonic_ns() + (ktime_t)time * 100 * NSEC_PER_MSEC;
+}
+
 static answer_t take_raw(struct call *c, struct tty *t, struct uio *io, struct io_progress *p)
 {
 	u8 chunk[CHUNK];
@@ -241,6 +251,7 @@ static answer_t take_raw(struct call *c, struct tty *t, struct uio *io, struct i
 		t->canon_head = t->read.head;
 	spin_unlock(&t->obj.lock);
 	p->done += copied;
+	time_limit(t, p, true);
 	call_effect_recorded(c);
 	return copied == n ? 0 : uio_need(c, io, (size_t)p->done, true);
 }
@@ -257,8 +268,7 @@ static u32 readable_now(struct tty *t, bool *canonical)
 }
 
 /* Non-canonical: is the read over with what it has? (termios(3): MIN and TIME) */
-static bool raw_complete(struct call *c, const struct tty *t, const struct uio *io,
-	struct io_progress *p)
+static bool raw_complete(const struct tty *t, const struct uio *io, const struct io_progress *p)
 {
 	u32 min = t->termios.cc[TTY_VMIN], time = t->termios.cc[TTY_VTIME];
 
@@ -266,17 +276,16 @@ static bool raw_complete(struct call *c, const struct tty *t, const struct uio *
 		return true;
 	if (!min && (p->done || !time))
 		return true;
-	return time && call_expired(c) && (p->done || !min);
+	return time && p->byte_deadline && time_monotonic_ns() >= p->byte_deadline;
 }
 
 static answer_t wait_input(struct call *c, struct tty *t, struct io_progress *p, bool canonical,
 	u32 seq)
 {
-	u32 min = t->termios.cc[TTY_VMIN], time = t->termios.cc[TTY_VTIME];
-
-	if (!canonical && time &&
-		(!min || p->done)) /* MIN = 0: from the call on; MIN > 0: between bytes */
-		call_wait_deadline(c, time_monotonic_ns() + (ktime_t)time * 100 * NSEC_PER_MSEC);
+	if (!canonical) {
+		time_limit(t, p, false);
+		call_wait_deadline_again(c, p->byte_deadline ? p->byte_deadline : KTIME_MAX);
+	}
 	return call_wait1(c, &t->wait, EV_IN | EV_HUP, seq);
 }
 
@@ -290,7 +299,7 @@ static answer_t done_or(const struct io_progress *p, answer_t a)
 static answer_t read_blocked(struct call *c, struct file *file, struct tty *t, const struct uio *io,
 	struct io_progress *p, bool canonical, u32 seq)
 {
-	if (canonical ? p->done > 0 : raw_complete(c, t, io, p))
+	if (canonical ? p->done > 0 : raw_complete(t, io, p))
 		return (answer_t)p->done;
 	if (t->hung_up || (t->kind == TTY_PTY && !t->master_open))
 		return (answer_t)p->done; /* a line that was hung up reads as ended */
@@ -428,8 +437,11 @@ static answer_t tty_node_write(struct call *c, struct file *file, struct uio *io
 	struct io_progress *p = call_progress(c, struct io_progress);
 	struct tty *t = line_of(file);
 	bool master = is_master(file);
-	answer_t a = master || !l_flag(t, TTY_TOSTOP) ? 0 : tty_check_background(c, t, SIGTTOU);
+	answer_t a = plant_handler(c, PLANT_PLACE_TTY);
 
+	if (unlikely(a))
+		return a;
+	a = master || !l_flag(t, TTY_TOSTOP) ? 0 : tty_check_background(c, t, SIGTTOU);
 	if (a)
 		return done_or(p, a);
 	while (p->done < io->total) {

@@ -132,6 +132,7 @@ answer_t vfs_pipe(struct call *c, u64 fds, u32 flags)
 	if (a < 0) {
 		file_put(f[1]);
 		uninstall(c, fd[0]);
+		call_effect_recorded(c); /* undone */
 		return a;
 	}
 	fd[1] = (s32)a;

@@ -18,7 +18,8 @@
  *   CALL-I3 before a record waits, everything it resolved is pinned by reference;
  *   CALL-I4 no module frame is on the stack while the task sleeps (debug: task->in_module is 0 in
  * schedule()); CALL-I5 an answer of a kind loses no effect: a frame that changed something answers
- * DONE or ERROR, or recorded it (debug).
+ * DONE, or recorded it (debug); CALL-I6 an error loses none either: what was changed is undone, or
+ * the error is how a program learns of it (debug).
  *
  * Locks: none of its own. Failure and recovery: a violation by a handler (65 runs without progress)
  * ends its call with EIO and a log line.

@@ -42,7 +42,7 @@ struct call_frame *call_enter(struct call *c, const struct slot *slot, u16 metho
 static void frame_end(struct call *c, struct call_frame *f)
 {
 	f->live = 0;
-	f->effect = 0;
+	f->effect = CALL_EFFECT_NONE;
 	f->nested_valid = false;
 	if (f->ref) {
 		object_put(f->ref);
@@ -53,11 +53,16 @@ static void frame_end(struct call *c, struct call_frame *f)
 }
 
 #if UMKA_DEBUG
-/* calls.md: RESTART is refused while a frame shows an effect that was not undone. */
-static void check_restart(const struct call *c, const struct call_frame *f, answer_t a)
+/* CALL-I6. An error says that nothing was done, a restart (calls.md: refused while a frame shows an
+ * effect) does it again. */
+static void check_error(const struct call *c, const struct call_frame *f, answer_t a)
 {
-	if (unlikely(f->effect && a <= -ERESTARTSYS && a >= -ERESTART_RESTARTBLOCK))
-		panic("effect lost: call %d method %u restarts after it", (s32)c->nr, f->method);
+	bool restarts = a <= -ERESTARTSYS && a >= -ERESTART_RESTARTBLOCK;
+
+	if (unlikely(answer_is_error(a) &&
+		     f->effect > (restarts ? CALL_EFFECT_NONE : CALL_EFFECT_TOLD)))
+		panic("effect lost: call %d level %u method %u answers error %d after it",
+			(s32)c->nr, (u32)(f - c->frames), f->method, (int)-a);
 }
 #endif
 
@@ -72,11 +77,10 @@ answer_t call_leave(struct call *c, answer_t a)
 		c->waiting_on = f->slot;
 	if (likely(!answer_is_kind(a))) {
 #if UMKA_DEBUG
-		/* What it changed is the caller's to record from now on, should that answer a kind.
-		 */
-		if (f->effect && a >= 0)
-			f[-1].effect = 1;
-		check_restart(c, f, a);
+		check_error(c, f, a);
+		/* What it changed is the caller's to record from now on, should that answer a kind,
+		 * and to undo, should that answer an error. */
+		f[-1].effect = MAX(f[-1].effect, f->effect);
 #endif
 		if (unlikely(f->live | c->nr_holds | f->effect))
 			frame_end(c, f);
@@ -96,12 +100,20 @@ u32 call_effects_seen(void)
 void call_effect(struct call *c)
 {
 	atomic32_fetch_add(&effects_seen, 1);
-	call_frame(c)->effect = 1;
+	call_frame(c)->effect = CALL_EFFECT_MADE;
+	c->dirty = true;
+}
+void call_effect_told(struct call *c)
+{
+	struct call_frame *f = call_frame(c);
+
+	atomic32_fetch_add(&effects_seen, 1);
+	f->effect = MAX(f->effect, CALL_EFFECT_TOLD);
 	c->dirty = true;
 }
 void call_effect_recorded(struct call *c)
 {
-	call_frame(c)->effect = 0;
+	call_frame(c)->effect = CALL_EFFECT_NONE;
 }
 void call_effect_here(void)
 {
@@ -111,8 +123,12 @@ void call_effect_here(void)
 /* CALL-I5: every frame that answered a kind has recorded what it changed. */
 void call_check_effects(struct call *c, answer_t a)
 {
-	if (a == ANSWER_DO && !c->op_again) /* the operation ends the call: no run will miss it */
+	if (a == ANSWER_DO && !c->op_again) {
+		/* The operation ends the call: no run will miss it, and its error is its own. */
+		for (u32 i = 0; i < CALL_LEVELS_MAX; i++)
+			c->frames[i].effect = CALL_EFFECT_NONE;
 		return;
+	}
 	for (u32 i = 0; i < CALL_LEVELS_MAX; i++)
 		if (c->frames[i].effect)
 			panic("effect lost: call %d level %u method %u answered kind %d",
@@ -242,9 +258,9 @@ void call_finish(struct call *c, answer_t a)
 {
 #if UMKA_DEBUG
 	if (!answer_is_kind(a)) {
-		check_restart(c, &c->frames[0], a);
+		check_error(c, &c->frames[0], a);
 		for (u32 i = 0; i < CALL_LEVELS_MAX; i++)
-			c->frames[i].effect = 0;
+			c->frames[i].effect = CALL_EFFECT_NONE;
 	}
 #endif
 	c->dirty = false;

@@ -205,6 +205,12 @@ void call_wait_deadline(struct call *c, ktime_t monotonic_ns)
 		c->dirty = true;
 	}
 }
+void call_wait_deadline_again(struct call *c, ktime_t monotonic_ns)
+{
+	c->deadline_ns = monotonic_ns;
+	c->deadline_set = monotonic_ns != KTIME_MAX;
+	c->dirty = true;
+}
 answer_t call_wait(struct call *c)
 {
 	return ANSWER_WAIT;

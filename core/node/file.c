@@ -139,6 +139,12 @@ void file_put(struct file *f)
 		file_release(f);
 }
 
+void file_put_later(struct file *f)
+{
+	if (refcount_dec_and_test(&f->obj.refs))
+		reaper_queue(&f->obj);
+}
+
 void file_release(struct file *f)
 {
 	if (*arch_preempt_count_ptr())
@@ -229,7 +235,7 @@ void call_signal(struct call *c, s32 signo)
 {
 	if (c->flags & CALLF_KERNEL)
 		return;
-	call_effect(c);
+	call_effect_told(c);
 	signal_send_kernel(c->task, signo);
 }
 struct files *call_files(struct call *c)

@@ -387,6 +387,13 @@ static sword_t kill_all(const struct signal_info *info)
 	return result;
 }
 
+static sword_t told(const struct signal_info *info, sword_t result)
+{
+	if (!result && info->signo)
+		call_effect_here();
+	return result;
+}
+
 sword_t signal_kill(s32 pid, const struct signal_info *info)
 {
 	struct pid *p;
@@ -394,14 +401,12 @@ sword_t signal_kill(s32 pid, const struct signal_info *info)
 
 	if (info->signo < 0 || info->signo > SIG_NR)
 		return -EINVAL;
-	if (info->signo)
-		call_effect_here();
 	if (pid == -1)
-		return kill_all(info);
+		return told(info, kill_all(info));
 	if (pid == INT32_MIN)
 		return -ESRCH;
 	if (pid <= 0)
-		return kill_pgrp(-pid, info);
+		return told(info, kill_pgrp(-pid, info));
 	p = pid_find(current->context->pid_ns, pid);
 	if (!p)
 		return -ESRCH;
@@ -412,7 +417,7 @@ sword_t signal_kill(s32 pid, const struct signal_info *info)
 		result = send_checked(p->task->group, info);
 	spin_unlock(&task_list_lock);
 	pid_put(p);
-	return result;
+	return told(info, result);
 }
 
 sword_t signal_tgkill(s32 tgid, s32 tid, const struct signal_info *info)
@@ -428,8 +433,7 @@ sword_t signal_tgkill(s32 tgid, s32 tid, const struct signal_info *info)
 	result = tgid > 0 && group_pid_nr(t->group) != tgid ? -ESRCH
 							    : signal_may_send(t, info->signo);
 	if (!result && info->signo && !t->exiting) {
-		call_effect_here();
-		result = signal_send_task(t, info);
+		result = told(info, signal_send_task(t, info));
 	}
 	object_put(&t->obj);
 	return result;

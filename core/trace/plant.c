@@ -25,9 +25,9 @@ static u32 find(const char *text, size_t len, const char *const *names, u32 nr)
 void plant_set(const char *value)
 {
 	static const char *const kinds[] = {"uaf", "heap", "index", "integer", "call", "inversion",
-		"guard", "sleep", "effect", "runs"};
-	static const char *const places[] = {"core", "arch", "vfs", "block", "abi", "fs",
-		"drivers"};
+		"guard", "sleep", "effect", "error", "runs"};
+	static const char *const places[] = {"core", "arch", "vfs", "block", "abi", "fs", "drivers",
+		"net", "tty", "views"};
 	const char *colon = strchr(value, ':');
 	u32 kind = ARRAY_SIZE(kinds), place = ARRAY_SIZE(places);
 

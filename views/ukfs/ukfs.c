@@ -16,6 +16,7 @@
 #include <core/component.h>
 #include <core/evolve.h>
 #include <core/fs_call.h>
+#include <core/plant.h>
 #include <core/task.h>
 #include <core/time.h>
 #include <core/version.h>
@@ -257,6 +258,10 @@ static answer_t driver_render(u64 id, struct text *t)
 
 static answer_t uk_render(struct call *c, struct inode *i, struct text *t)
 {
+	answer_t a = plant_handler(c, PLANT_PLACE_VIEWS);
+
+	if (unlikely(a))
+		return a;
 	if (i->view_kind == UK_DRIVER_FILE)
 		return driver_render(i->view_id, t);
 	if (i->view_kind != UK_FILE)

@@ -115,6 +115,10 @@ void call_effect(struct call *c)
 void call_effect_here(void)
 {
 }
+void call_effect_told(struct call *c)
+{
+	(void)c;
+}
 void call_effect_recorded(struct call *c)
 {
 }

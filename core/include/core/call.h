@@ -125,6 +125,9 @@ enum call_do_op : u16 {
 	DO_NR, /* arguments and results of each: core/do.h */
 };
 
+/* What a frame has changed and not recorded. TOLD: an error may stand beside it, as EPIPE beside
+ * SIGPIPE; a kind may not. */
+enum call_effect : u8 { CALL_EFFECT_NONE, CALL_EFFECT_TOLD, CALL_EFFECT_MADE };
 struct slot;
 struct text;
 struct call_frame {
@@ -133,8 +136,8 @@ struct call_frame {
 	u16 method;
 	u16 schema;
 	u16 phase;
-	u8 live;   /* progress is meaningful */
-	u8 effect; /* debug: an effect happened since the last commit point */
+	u8 live;                 /* progress is meaningful */
+	enum call_effect effect; /* debug: what happened since the last commit point */
 	u64 progress[8];
 	struct object *ref; /* further progress, owned by the frame */
 	answer_t nested;    /* answer of the nested call of this phase */
@@ -248,6 +251,9 @@ int call_wait_add(struct call *c, struct waitable *w, u32 mask, u32 seq); /* 0 o
 int call_wait_add_exclusive(struct call *c, struct waitable *w, u32 mask, u32 seq);
 /* First caller wins; reruns keep the deadline. */
 void call_wait_deadline(struct call *c, ktime_t monotonic_ns);
+/* For waits whose deadline the frame keeps: a later one takes the place of an earlier. KTIME_MAX:
+ * none. */
+void call_wait_deadline_again(struct call *c, ktime_t monotonic_ns);
 answer_t call_wait(struct call *c);
 answer_t call_wait1(struct call *c, struct waitable *w, u32 mask, u32 seq);
 answer_t call_do(struct call *c, enum call_do_op op, bool again);
@@ -289,11 +295,14 @@ struct file;
 /* The open file behind descriptor fd, the same in every run of this call; nullptr: -EBADF. Borrowed
  * until the call ends. */
 struct file *call_file(struct call *c, u32 fd);
-/* Marks the first effect that others can see (debug: an answer that loses it traps). */
+/* Marks the first effect that others can see (debug: an answer that loses it traps, an error
+ * too). */
 #if UMKA_DEBUG
 void call_effect(struct call *c);
 /* What changed stands in the frame now, or was undone. */
 void call_effect_recorded(struct call *c);
+/* An effect that the error tells of which follows. */
+void call_effect_told(struct call *c);
 /* For core's services, which know no record: the effect of the handler that called this one, if it
  * was one. */
 void call_effect_here(void);
@@ -307,6 +316,10 @@ static inline void call_effect_here(void)
 {
 }
 static inline void call_effect(struct call *c)
+{
+	(void)c;
+}
+static inline void call_effect_told(struct call *c)
 {
 	(void)c;
 }

@@ -462,6 +462,8 @@ int file_write_get(struct file *f);
 /* Somebody writes to the superblock, or holds a file without a name: it cannot become read-only. */
 bool superblock_written(struct superblock *sb);
 void file_put(struct file *f); /* last one: node.release through a record of core's own */
+/* The same by the reaper's thread: where ends of files could nest without bound. */
+void file_put_later(struct file *f);
 int file_sync(struct file *f,
 	bool data_only); /* DO_SYNC_FILE: op_args[0] file, [1] data_only. Thread, may sleep. */
 /* A descriptor of f was closed by the owner of `files`: POSIX locks go. Core operations (close,

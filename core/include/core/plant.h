@@ -19,6 +19,7 @@ enum plant : u8 { /* the first ones as enum planted of the contract */
 	PLANT_GUARD,  /* a lock that should be held is not */
 	PLANT_SLEEP,  /* with a module frame on the stack */
 	PLANT_EFFECT, /* an answer that loses one */
+	PLANT_ERROR,  /* an error that does */
 	PLANT_RUNS,   /* NEED for ever: stays planted */
 };
 
@@ -107,6 +108,7 @@ static __always_inline void plant_here(enum plant_place place)
 	case PLANT_NONE:
 	case PLANT_SLEEP:
 	case PLANT_EFFECT:
+	case PLANT_ERROR:
 	case PLANT_RUNS:
 		break;
 	}
@@ -121,6 +123,10 @@ static __always_inline answer_t plant_handler(struct call *c, enum plant_place p
 	if (plant_take(PLANT_EFFECT, place)) {
 		call_effect(c);
 		return call_more(c);
+	}
+	if (plant_take(PLANT_ERROR, place)) {
+		call_effect(c);
+		return -EIO;
 	}
 	return plant_take(PLANT_RUNS, place) ? call_need_memory(c, PAGE_BYTES) : 0;
 }

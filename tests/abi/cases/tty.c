@@ -231,6 +231,48 @@ CASE(raw, "read:VMIN", "read:VTIME", "read:EAGAIN", "ioctl:TIOCSTI refused or se
 	T(t0 == 0 || t0 == -EIO || t0 == -EPERM);
 }
 
+/* termios(3), MIN > 0 and TIME > 0: the timer begins anew with each byte. */
+CASE(between_bytes, "read:VTIME between bytes", "read:VMIN")
+{
+	struct termios t;
+	char buf[8];
+	long t0, pid;
+
+	open_pty();
+	change(0, 0, 0);
+	OK(SYS(ioctl, slave, TCGETS, &t));
+	t.c_cc[VMIN] = 4;
+	t.c_cc[VTIME] = 10;
+	OK(SYS(ioctl, slave, TCSETS, &t));
+	pid = OK(abi_fork());
+	if (pid == 0) {
+		t0 = abi_now_ms();
+		EQ(SYS(read, slave, buf, 8), 3);
+		T(abi_now_ms() - t0 >= 2100);
+		_exit(0);
+	}
+	abi_await_state(pid, 'S');
+	for (int i = 0; i < 3; i++) {
+		put("a");
+		abi_sleep_ms(600);
+	}
+	abi_wait_ok(pid, __FILE__, __LINE__);
+	/* Four are enough, and what is there is given at once. */
+	put("abcdef");
+	EQ(SYS(read, slave, buf, 8), 6);
+	/* MIN = 0: from the call on, and ended by the first byte. */
+	t.c_cc[VMIN] = 0;
+	OK(SYS(ioctl, slave, TCSETS, &t));
+	pid = OK(abi_fork());
+	if (pid == 0) {
+		EQ(SYS(read, slave, buf, 8), 1);
+		_exit(0);
+	}
+	abi_await_state(pid, 'S');
+	put("x");
+	abi_wait_ok(pid, __FILE__, __LINE__);
+}
+
 CASE(window, "ioctl:TIOCGWINSZ", "ioctl:TIOCSWINSZ", "ioctl:SIGWINCH", "ioctl:TIOCSCTTY")
 {
 	struct winsize w = {24, 80, 0, 0}, got = {9, 9, 9, 9};
