@@ -140,10 +140,9 @@ static u32 install_files(struct call *c, struct socket_packet *p, u32 max, u32 f
 		}
 		fds[n] = (s32)fd;
 	}
+	socket_packet_taken(p);
 	return n;
 }
-
-#define FILES_MAX 64u
 
 static void put_credentials(u8 *buf, size_t *used, size_t room, const struct socket_packet *p,
 	struct socket_message *m)
@@ -156,11 +155,11 @@ static void put_credentials(u8 *buf, size_t *used, size_t room, const struct soc
 
 /* Installs as many files as there is room for their numbers; how many. */
 static u32 put_files(struct call *c, u8 *buf, size_t *used, size_t room, struct socket_packet *p,
-	struct socket_message *m, u32 flags, s32 fds[FILES_MAX])
+	struct socket_message *m, u32 flags, s32 *fds)
 {
 	size_t begin = *used + sizeof(struct cmsg);
 	u32 max = room > begin ? (u32)((room - begin) / sizeof(s32)) : 0,
-	    nr = install_files(c, p, MIN(max, FILES_MAX), flags, fds);
+	    nr = install_files(c, p, max, flags, fds);
 
 	if (nr)
 		put(buf, used, SCM_RIGHTS, fds, nr * sizeof(s32));
@@ -187,16 +186,17 @@ answer_t control_out(struct call *c, struct socket *s, struct socket_packet *p,
 {
 	size_t room = MIN(m->control_bytes, (size_t)CONTROL_BYTES_MAX), used = 0;
 	u32 nr = 0;
-	s32 fds[FILES_MAX];
+	s32 *fds; /* behind the buffer: too many for the stack */
 	u8 *buf;
 	answer_t a;
 
 	m->control_bytes = 0;
 	if (!p->nr_fds && !s->pass_credentials)
 		return 0;
-	buf = kzalloc(CONTROL_BYTES_MAX + 64);
+	buf = kzalloc(CONTROL_BYTES_MAX + 64 + SOCKET_FDS_MAX * sizeof(*fds));
 	if (!buf)
 		return call_need_memory(c, CONTROL_BYTES_MAX);
+	fds = (s32 *)(buf + CONTROL_BYTES_MAX + 64);
 	a = room ? call_copy_out(c, m->control, buf, room)
 		 : 0; /* present and writable, before anything is installed */
 	if (a) {

@@ -107,6 +107,7 @@ static answer_t send_one(struct call *c, struct file *f, struct socket *s, struc
 		p->from = s;
 		object_get(&s->obj);
 	}
+	socket_packet_fly(p);
 	a = enqueue(to, p, s->send_bytes);
 	if (!a)
 		return 0;
@@ -260,14 +261,6 @@ static answer_t copy_piece(struct call *c, struct socket *s, struct socket_packe
 	return pr->done ? 0 : control_out(c, s, p, m, flags);
 }
 
-/* They were given away: the rest of the packet carries none. */
-static void drop_files(struct socket_packet *p)
-{
-	for (u32 i = 0; i < p->nr_fds; i++)
-		file_put(p->fds[i]);
-	p->nr_fds = 0;
-}
-
 /* Bytes of several packets up to one that carries files; `done` is in the frame. */
 static answer_t receive_stream(struct call *c, struct file *f, struct socket *s,
 	struct socket_message *m, u32 flags)
@@ -291,7 +284,8 @@ static answer_t receive_stream(struct call *c, struct file *f, struct socket *s,
 		if (flags & MSG_PEEK)
 			return n;
 		last = p->nr_fds > 0;
-		drop_files(p);
+		if (last)
+			socket_packet_drop_files(s, p);
 		call_effect(c);
 		consume(s, p, n, false);
 		pr->done += n;

@@ -432,16 +432,13 @@ static answer_t write_chunk(struct call *c, struct tty *t, bool master, const st
 	return 0;
 }
 
-static answer_t tty_node_write(struct call *c, struct file *file, struct uio *io)
+static answer_t write_line(struct call *c, struct file *file, struct uio *io)
 {
 	struct io_progress *p = call_progress(c, struct io_progress);
 	struct tty *t = line_of(file);
 	bool master = is_master(file);
-	answer_t a = plant_handler(c, PLANT_PLACE_TTY);
+	answer_t a = master || !l_flag(t, TTY_TOSTOP) ? 0 : tty_check_background(c, t, SIGTTOU);
 
-	if (unlikely(a))
-		return a;
-	a = master || !l_flag(t, TTY_TOSTOP) ? 0 : tty_check_background(c, t, SIGTTOU);
 	if (a)
 		return done_or(p, a);
 	while (p->done < io->total) {
@@ -465,6 +462,13 @@ static answer_t tty_node_write(struct call *c, struct file *file, struct uio *io
 		return call_wait1(c, w, EV_OUT | EV_HUP, seq);
 	}
 	return (answer_t)p->done;
+}
+
+static answer_t tty_node_write(struct call *c, struct file *file, struct uio *io)
+{
+	answer_t a = plant_handler(c, PLANT_PLACE_TTY);
+
+	return unlikely(a) ? a : write_line(c, file, io);
 }
 
 static u32 master_ready_locked(const struct tty *t)

@@ -23,6 +23,7 @@
 #include <core/plant.h>
 #include <core/sched.h>
 #include <core/symbols.h>
+#include <core/socket.h>
 #include <core/task.h>
 #include <core/time.h>
 #include <lib/cpio.h>
@@ -175,6 +176,7 @@ static void init_thread(void *arg)
 {
 	grace_init();
 	deferred_init();
+	socket_collector_init();
 	mm_threads_init();
 	if (evolve_boot_modules(&boot))
 		log_warn("some modules were refused\n");

@@ -31,6 +31,8 @@ struct socket *socket_new(u32 type, const struct call *c)
 	list_init(&s->pending_link);
 	list_init(&s->queue);
 	list_init(&s->abstract_link);
+	list_init(&s->flying_link);
+	list_init(&s->scan_link);
 	waitable_init(&s->wait);
 	s->mine = (struct socket_credentials){group_pid_nr(c->task->group), c->ctx->cred.euid.value,
 		c->ctx->cred.egid.value};
@@ -53,16 +55,6 @@ struct socket_packet *socket_packet_new(u32 bytes, u32 nr_fds)
 		}
 	}
 	return p;
-}
-
-void socket_packet_free(struct socket_packet *p)
-{
-	for (u32 i = 0; i < p->nr_fds; i++)
-		file_put(p->fds[i]);
-	kfree(p->fds);
-	if (p->from)
-		object_put(&p->from->obj);
-	kfree(p);
 }
 
 static struct socket *find_abstract_locked(const char *name, u32 len)
@@ -194,4 +186,5 @@ void socket_close(struct socket *s)
 		object_put(&p->obj);
 	}
 	waitable_wake(&s->wait, EV_ANY, 0);
+	socket_collect_later();
 }

@@ -19,8 +19,9 @@ struct socket_packet {
 	u32 bytes, offset;
 	struct socket_credentials cred;
 	struct socket *from; /* datagram: sender's name; a reference or nullptr */
-	u32 nr_fds;
-	struct file **fds; /* references */
+	bool flies;          /* a socket is among the files, and counted in flight */
+	u32 nr_fds;          /* these two: a queue's lock while it is queued */
+	struct file **fds;   /* references */
 	u8 data[];
 };
 struct socket {
@@ -43,10 +44,26 @@ struct socket {
 	struct list_node abstract_link;
 	struct inode *inode; /* bound to a path: a reference */
 	struct waitable wait;
+	/* core/net/collect.c, under its lock */
+	struct list_node flying_link, scan_link;
+	struct file *flying_file; /* borrowed: while nr_flying, which counts references to it */
+	u32 nr_flying, scan_count;
+	u8 scan;
 };
 struct socket *socket_new(u32 type, const struct call *c); /* refs 1; nullptr */
 struct socket_packet *socket_packet_new(u32 bytes, u32 nr_fds);
 void socket_packet_free(struct socket_packet *p); /* drops files; thread context */
+/* Descriptors in flight (core/net/collect.c). A packet's files count from before it is queued until
+ * it has left. */
+void socket_packet_fly(struct socket_packet *p);
+/* Of a packet in s's queue: its files were given away, and the rest of it carries none. */
+void socket_packet_drop_files(struct socket *s, struct socket_packet *p);
+/* After references were taken to files of a packet that is queued still. */
+void socket_packet_taken(const struct socket_packet *p);
+/* A socket went: are there circles of others? */
+void socket_collect_later(void);
+/* The thread that looks; once, at boot. */
+void socket_collector_init(void);
 /* Abstract names. 0 or -EADDRINUSE. */
 int socket_name_abstract(struct socket *s, const char *name, u32 len);
 struct socket *socket_find_abstract(const char *name, u32 len); /* referenced */

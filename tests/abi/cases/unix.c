@@ -350,6 +350,188 @@ CASE(scm_dropped, "recvmsg:MSG_CTRUNC", "close:descriptors in flight", "sendmsg:
 	OK(SYS(close, pair[1]));
 }
 
+/* One byte with `nr` copies of a descriptor. */
+static long send_copies(long sock, int fd, unsigned nr)
+{
+	union {
+		char bytes[CMSG_SPACE(254 * sizeof(int))];
+		struct cmsghdr head;
+	} control = {};
+	struct iovec io = {"x", 1};
+	struct msghdr msg = {.msg_iov = &io,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_LEN(nr * sizeof(int))};
+
+	control.head = (struct cmsghdr){CMSG_LEN(nr * sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+	for (unsigned i = 0; i < nr; i++)
+		memcpy(CMSG_DATA(&control.head) + i * sizeof(fd), &fd, sizeof(fd));
+	return SYS(sendmsg, sock, &msg, 0);
+}
+
+/* How many descriptors come with one byte into a buffer for `room` of them; all are closed. */
+static unsigned receive_copies(long sock, unsigned room, int *flags)
+{
+	union {
+		char bytes[CMSG_SPACE(253 * sizeof(int))];
+		struct cmsghdr head;
+	} control = {};
+	char c;
+	struct iovec io = {&c, 1};
+	struct msghdr msg = {.msg_iov = &io,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_LEN(room * sizeof(int))};
+	unsigned nr;
+
+	EQ(SYS(recvmsg, sock, &msg, 0), 1);
+	EQ(control.head.cmsg_type, SCM_RIGHTS);
+	nr = (unsigned)((control.head.cmsg_len - CMSG_LEN(0)) / sizeof(int));
+	for (unsigned i = 0; i < nr; i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(&control.head) + i * sizeof(fd), sizeof(fd));
+		OK(SYS(close, fd));
+	}
+	*flags = msg.msg_flags;
+	return nr;
+}
+
+CASE(scm_many, "sendmsg:EINVAL", "sendmsg:253 descriptors", "recvmsg:253 descriptors",
+	"recvmsg:MSG_CTRUNC")
+{
+	int fds[2], flags;
+	char c;
+
+	OK(SYS(pipe2, fds, 0));
+	make_pair(SOCK_STREAM);
+	ERR(send_copies(pair[0], fds[1], 254), EINVAL); /* SCM_MAX_FD: unix(7) */
+	EQ(send_copies(pair[0], fds[1], 253), 1);
+	EQ(send_copies(pair[0], fds[1], 253), 1);
+	OK(SYS(close, fds[1]));
+	EQ(receive_copies(pair[1], 253, &flags), 253);
+	EQ(flags & MSG_CTRUNC, 0);
+	EQ(receive_copies(pair[1], 100, &flags), 100);
+	EQ(flags & MSG_CTRUNC, MSG_CTRUNC);
+	EQ(SYS(read, fds[0], &c, 1), 0); /* none is left, given or not */
+}
+
+/* Any socket that goes makes the kernel look for circles; then the pipe's last writer is gone. */
+static void expect_collected(int reader)
+{
+	struct pollfd p = {reader, POLLIN, 0};
+	struct timespec some = {8, 0};
+	int other[2];
+	char c;
+
+	OK(SYS(socketpair, AF_UNIX, SOCK_DGRAM, 0, other));
+	OK(SYS(close, other[0]));
+	OK(SYS(close, other[1]));
+	EQ(SYS(ppoll, &p, 1, &some, NULL, 8), 1);
+	EQ(SYS(read, reader, &c, 1), 0);
+}
+
+static int put_pipe(long sock)
+{
+	int fds[2];
+
+	OK(SYS(pipe2, fds, 0));
+	EQ(send_fd(sock, fds[1]), 1);
+	OK(SYS(close, fds[1]));
+	return fds[0];
+}
+
+CASE(scm_circle, "sendmsg:circle of descriptors", "close:circle of descriptors")
+{
+	for (int type = SOCK_STREAM; type <= SOCK_SEQPACKET; type++) {
+		int reader, two[2];
+
+		if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_SEQPACKET)
+			continue;
+		/* A socket in its own queue. */
+		make_pair(type);
+		reader = put_pipe(pair[0]);
+		EQ(send_fd(pair[0], pair[1]), 1);
+		OK(SYS(close, pair[0]));
+		OK(SYS(close, pair[1]));
+		expect_collected(reader);
+		OK(SYS(close, reader));
+		/* Two pairs, an end of each in the other's queue, twice. */
+		make_pair(type);
+		OK(SYS(socketpair, AF_UNIX, type, 0, two));
+		reader = put_pipe(two[0]);
+		EQ(send_fd(pair[0], two[1]), 1);
+		EQ(send_fd(two[0], pair[1]), 1);
+		EQ(send_fd(two[0], pair[1]), 1);
+		for (int i = 0; i < 2; i++) {
+			OK(SYS(close, pair[i]));
+			OK(SYS(close, two[i]));
+		}
+		expect_collected(reader);
+		OK(SYS(close, reader));
+	}
+}
+
+CASE(scm_circle_pending, "sendmsg:circle through a connection not accepted",
+	"connect:circle of descriptors", "close:circle of descriptors")
+{
+	struct sockaddr_un a;
+	socklen_t len = name_of(&a, "listener");
+	long s = OK(SYS(socket, AF_UNIX, SOCK_STREAM, 0)), c;
+	int reader;
+
+	OK(SYS(bind, s, &a, len));
+	OK(SYS(listen, s, 2));
+	c = OK(SYS(socket, AF_UNIX, SOCK_STREAM, 0));
+	OK(SYS(connect, c, &a, len));
+	reader = put_pipe(c);
+	EQ(send_fd(c, (int)s), 1);
+	OK(SYS(close, s));
+	OK(SYS(close, c));
+	expect_collected(reader);
+}
+
+CASE(scm_in_flight_kept, "recvmsg:socket with data", "sendmsg:socket with data")
+{
+	int two[2], other[2], fd;
+	char buf[8];
+
+	make_pair(SOCK_STREAM);
+	OK(SYS(socketpair, AF_UNIX, SOCK_STREAM, 0, two));
+	EQ(send_to(two[0], "data", 4, 0), 4);
+	EQ(send_fd(pair[0], two[1]), 1);
+	OK(SYS(close, two[1])); /* in flight only, but within reach */
+	for (int i = 0; i < 20; i++) {
+		OK(SYS(socketpair, AF_UNIX, SOCK_DGRAM, 0, other));
+		EQ(send_fd(other[0], other[1]), 1); /* garbage beside it */
+		OK(SYS(close, other[0]));
+		OK(SYS(close, other[1]));
+	}
+	abi_sleep_ms(50);
+	fd = receive_fd(pair[1], 0, NULL);
+	T(fd >= 0);
+	EQ(receive(fd, buf, 8, 0), 4);
+}
+
+/* Sockets inside each other: the end of the outermost is that of all. */
+CASE(scm_nested, "close:sockets in sockets", "sendmsg:sockets in sockets")
+{
+	int reader, inner;
+
+	make_pair(SOCK_STREAM);
+	reader = put_pipe(pair[0]);
+	for (int i = 0; i < 200; i++) {
+		OK(SYS(close, pair[0]));
+		inner = pair[1];
+		make_pair(SOCK_STREAM);
+		EQ(send_fd(pair[0], inner), 1);
+		OK(SYS(close, inner));
+	}
+	OK(SYS(close, pair[0]));
+	OK(SYS(close, pair[1]));
+	expect_collected(reader);
+}
+
 CASE(peercred, "getsockopt:SO_PEERCRED", "setsockopt:SO_PASSCRED", "recvmsg:SCM_CREDENTIALS",
 	"getsockopt:SO_TYPE", "getsockopt:SO_DOMAIN", "getsockopt:SO_ERROR",
 	"getsockopt:SO_ACCEPTCONN", "getsockopt:ENOPROTOOPT")
