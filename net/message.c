@@ -53,18 +53,20 @@ static answer_t destination(struct call *c, struct socket *s, struct socket_mess
 }
 
 /* 1: no room. */
-static answer_t enqueue(struct socket *to, struct socket_packet *p, u32 limit)
+static answer_t enqueue(struct socket *s, struct socket *to, struct socket_packet *p)
 {
 	answer_t a = 0;
 
 	spin_lock(&to->obj.lock);
 	if (to->state == SOCKET_DISCONNECTED || to->shut_read) {
 		a = to->type == SOCK_DGRAM && !to->shut_read ? -ECONNREFUSED : -EPIPE;
-	} else if (to->queued_bytes && to->queued_bytes + p->bytes > limit) {
+	} else if ((to->queued_bytes && to->queued_bytes + p->bytes > s->send_bytes) ||
+		   socket_queue_full(to, s)) {
 		a = 1;
 	} else {
 		list_add_tail(&to->queue, &p->link);
 		to->queued_bytes += p->bytes;
+		to->nr_queued++;
 	}
 	spin_unlock(&to->obj.lock);
 	if (!a)
@@ -108,7 +110,7 @@ static answer_t send_one(struct call *c, struct file *f, struct socket *s, struc
 		object_get(&s->obj);
 	}
 	socket_packet_fly(p);
-	a = enqueue(to, p, s->send_bytes);
+	a = enqueue(s, to, p);
 	if (!a)
 		return 0;
 	socket_packet_free(p);
@@ -172,7 +174,8 @@ answer_t message_send(struct call *c, struct file *f, struct socket_message *m, 
 		return a == -ENOTCONN && s->state == SOCKET_DISCONNECTED ? broken(c, flags) : a;
 	if (s->type == SOCK_STREAM)
 		a = send_stream(c, f, s, to, m, flags, p);
-	else if (m->io.total > s->send_bytes)
+	else if (m->io.total >
+		 s->send_bytes - 32) /* Linux's allowance for the message's own record */
 		a = -EMSGSIZE;
 	else
 		a = send_piece(c, f, s, to, m, flags, p, (u32)m->io.total);
@@ -199,8 +202,10 @@ static void consume(struct socket *s, struct socket_packet *p, u32 bytes, bool w
 	p->offset += bytes;
 	gone = whole || p->offset == p->bytes;
 	s->queued_bytes -= whole ? p->bytes - (p->offset - bytes) : bytes;
-	if (gone)
+	if (gone) {
 		list_del(&p->link);
+		s->nr_queued--;
+	}
 	spin_unlock(&s->obj.lock);
 	if (gone)
 		socket_packet_free(p);

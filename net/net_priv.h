@@ -23,6 +23,11 @@ static inline struct socket *socket_of(const struct file *f)
 {
 	return container_of((struct object *)f->obj.body, struct socket, obj);
 }
+/* unix(7), max_dgram_qlen: datagrams from others than its own peer. Under to's lock. */
+static inline bool socket_queue_full(const struct socket *to, const struct socket *from)
+{
+	return to->type == SOCK_DGRAM && to->peer != from && to->nr_queued > SOCKET_DATAGRAMS_MAX;
+}
 /* The socket behind a descriptor; *error is -EBADF or -ENOTSOCK. */
 struct socket *net_socket_of_fd(struct call *c, u32 fd, struct file **file, answer_t *error);
 /* address.c: the socket that an address names, referenced. Keeps to path 0 of the record. */

@@ -171,6 +171,30 @@ static answer_t accept_blocked(struct call *c, const struct file *f, struct sock
 	return a ? a : call_wait1(c, &s->wait, EV_IN, seq);
 }
 
+static struct socket *take_connection(struct socket *s)
+{
+	struct socket *conn = nullptr;
+
+	spin_lock(&s->obj.lock);
+	if (!list_empty(&s->pending)) {
+		conn = list_first_entry(&s->pending, struct socket, pending_link);
+		list_del(&conn->pending_link);
+		s->nr_pending--;
+	}
+	spin_unlock(&s->obj.lock);
+	return conn;
+}
+
+/* Nothing became of it: who looked meanwhile found none, and looks again. */
+static void give_back(struct socket *s, struct socket *conn)
+{
+	spin_lock(&s->obj.lock);
+	list_add(&s->pending, &conn->pending_link);
+	s->nr_pending++;
+	spin_unlock(&s->obj.lock);
+	waitable_wake(&s->wait, EV_IN | EV_RDNORM, 0);
+}
+
 static answer_t net_accept(struct call *c, u32 fd, u64 address, u64 length, u32 flags)
 {
 	struct file *f, *fresh;
@@ -185,39 +209,24 @@ static answer_t net_accept(struct call *c, u32 fd, u64 address, u64 length, u32 
 	if (s->type == SOCK_DGRAM)
 		return -EOPNOTSUPP;
 	seq = waitable_seq(&s->wait);
-	spin_lock(&s->obj.lock);
-	a = s->state == SOCKET_LISTENING ? 0 : -EINVAL;
-	if (!a && !list_empty(&s->pending)) {
-		conn = list_first_entry(&s->pending, struct socket, pending_link);
-		object_get(&conn->obj);
-	}
-	spin_unlock(&s->obj.lock);
-	if (a)
-		return a;
+	if (s->state != SOCKET_LISTENING)
+		return -EINVAL;
+	conn = take_connection(s); /* ours: another accept finds the next one */
 	if (!conn)
 		return accept_blocked(c, f, s, seq);
-	/* Everything that may need comes before the connection is taken. */
 	a = address ? address_out(c, conn->peer ? conn->peer : conn, address, length) : 0;
-	fresh = a ? nullptr : file_of(conn, flags); /* the file owns the reference taken above */
+	fresh = a ? nullptr : file_of(conn, flags); /* the file takes over the list's reference */
 	if (!fresh) {
-		object_put(&conn->obj);
+		give_back(s, conn);
 		return a ? a : -ENOMEM;
 	}
 	a = call_install(c, fresh, flags & O_CLOEXEC);
 	if (a < 0) {
 		fresh->obj.body = nullptr;
-		object_put(&conn->obj);
 		file_put(fresh);
+		give_back(s, conn);
 		return a;
 	}
-	spin_lock(&s->obj.lock);
-	call_effect(c);
-	if (list_linked(&conn->pending_link)) {
-		list_del(&conn->pending_link);
-		s->nr_pending--;
-	}
-	spin_unlock(&s->obj.lock);
-	object_put(&conn->obj); /* the pending list's */
 	waitable_wake(&s->wait, EV_OUT, 0);
 	return a;
 }
@@ -621,7 +630,7 @@ static answer_t socket_poll(struct call *c, struct file *f, struct poll_ask *ask
 	if (peer) {
 		poll_ask_add(ask, &peer->wait, EV_OUT);
 		spin_lock(&peer->obj.lock);
-		room = peer->queued_bytes < s->send_bytes;
+		room = peer->queued_bytes < s->send_bytes && !socket_queue_full(peer, s);
 		spin_unlock(&peer->obj.lock);
 		object_put(&peer->obj); /* the waiting record pins our file, which keeps the peer
 					   until it is closed */

@@ -165,7 +165,7 @@ static void step_queue(struct socket *q, enum step step, struct list_node *into)
 	spin_lock(&q->obj.lock);
 	if (step == STEP_EMPTY) {
 		list_splice_tail(into, &q->queue);
-		q->queued_bytes = 0;
+		q->queued_bytes = q->nr_queued = 0;
 		spin_unlock(&q->obj.lock);
 		return;
 	}

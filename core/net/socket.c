@@ -172,7 +172,7 @@ void socket_close(struct socket *s)
 	spin_lock(&s->obj.lock);
 	unread = !list_empty(&s->queue);
 	list_splice_tail(&packets, &s->queue);
-	s->queued_bytes = 0;
+	s->queued_bytes = s->nr_queued = 0;
 	list_splice_tail(&waiting, &s->pending);
 	s->nr_pending = 0;
 	spin_unlock(&s->obj.lock);

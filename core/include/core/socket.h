@@ -8,6 +8,7 @@
 #define SOCKET_PACKET_BYTES_MAX 32768u
 #define SOCKET_QUEUE_BYTES      212992u /* Linux's net.core.wmem_default */
 #define SOCKET_FDS_MAX          253u    /* SCM_MAX_FD, unix(7) */
+#define SOCKET_DATAGRAMS_MAX    10u     /* net.unix.max_dgram_qlen */
 #define SOCKET_NAME_MAX         108u
 enum socket_state : u8 { SOCKET_FREE, SOCKET_LISTENING, SOCKET_CONNECTED, SOCKET_DISCONNECTED };
 struct socket_credentials {
@@ -37,6 +38,7 @@ struct socket {
 	struct list_node pending, pending_link; /* connections not yet accepted; a reference each */
 	struct list_node queue;                 /* struct socket_packet */
 	u64 queued_bytes;
+	u32 nr_queued;
 	struct socket *peer; /* a reference */
 	struct socket_credentials mine, peer_cred;
 	char name[SOCKET_NAME_MAX + 1]; /* as in sun_path; abstract names begin with 0 */

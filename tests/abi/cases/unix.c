@@ -600,6 +600,84 @@ CASE(buffers, "getsockopt:SO_SNDBUF", "sendto:EAGAIN", "sendto:MSG_DONTWAIT",
 	T(abi_now_ms() - t >= 45);
 }
 
+/* What a receiver's SO_RCVBUF does on AF_UNIX: nothing. Streams and pairs are limited by the
+ * sender's SO_SNDBUF, a datagram socket also by max_dgram_qlen, for all but its own peer. */
+CASE(receive_buffer, "setsockopt:SO_RCVBUF", "getsockopt:SO_RCVBUF", "sendto:EAGAIN",
+	"sendto:queue of datagrams", "sendto:not the receiver's buffer")
+{
+	struct sockaddr_un a;
+	static char buf[8192];
+	socklen_t len = sizeof(int), name = name_of(&a, "@queue");
+	long s = OK(SYS(socket, AF_UNIX, SOCK_DGRAM, 0)), from;
+	struct pollfd p = {0, POLLOUT, 0};
+	struct timespec none = {0, 0};
+	int v = 1;
+
+	for (int type = SOCK_STREAM; type <= SOCK_SEQPACKET; type++) {
+		if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_SEQPACKET)
+			continue;
+		make_pair(type);
+		v = 1;
+		OK(SYS(setsockopt, pair[1], SOL_SOCKET, SO_RCVBUF, &v, sizeof(v)));
+		OK(SYS(getsockopt, pair[1], SOL_SOCKET, SO_RCVBUF, &v, &len));
+		T(v > 1 && v < 8192);
+		for (int i = 0; i < 13; i++) /* not the receiver's buffer, and its own peer */
+			EQ(send_to(pair[0], buf, sizeof(buf), MSG_DONTWAIT), 8192);
+	}
+	OK(SYS(bind, s, &a, name));
+	from = OK(SYS(socket, AF_UNIX, SOCK_DGRAM, 0));
+	OK(SYS(connect, from, &a, name));
+	for (int i = 0; i < 11; i++) /* queue of datagrams: one more than it says */
+		EQ(send_to(from, "x", 1, MSG_DONTWAIT), 1);
+	ERR(send_to(from, "x", 1, MSG_DONTWAIT), EAGAIN);
+	p.fd = (int)from;
+	EQ(SYS(ppoll, &p, 1, &none, NULL, 8), 0);
+	EQ(receive(s, buf, 8, 0), 1);
+	EQ(send_to(from, "x", 1, MSG_DONTWAIT), 1);
+}
+
+/* One connection has one accepter, however many wait. */
+CASE(accept_shared, "accept4:many accepters", "connect:many accepters")
+{
+	struct sockaddr_un a;
+	socklen_t len = name_of(&a, "@shared");
+	long s = OK(SYS(socket, AF_UNIX, SOCK_STREAM, 0)), pids[4];
+	char got = 0;
+
+	OK(SYS(bind, s, &a, len));
+	OK(SYS(listen, s, 64));
+	for (int i = 0; i < 4; i++) {
+		pids[i] = OK(abi_fork());
+		if (pids[i] == 0)
+			for (;;) {
+				long d = OK(SYS(accept4, s, NULL, NULL, 0));
+				char stop;
+
+				if (SYS(read, d, &stop, 1) == 1 && stop)
+					_exit(0);
+				SYS(write, d, "x", 1);
+				OK(SYS(close, d));
+			}
+	}
+	for (int i = 0; i < 300; i++) {
+		long c = OK(SYS(socket, AF_UNIX, SOCK_STREAM, 0));
+
+		OK(SYS(connect, c, &a, len));
+		EQ(SYS(write, c, "", 1), 1);
+		EQ(SYS(read, c, &got, 1), 1);
+		EQ(SYS(read, c, &got, 1), 0);
+		OK(SYS(close, c));
+	}
+	for (int i = 0; i < 4; i++) {
+		long c = OK(SYS(socket, AF_UNIX, SOCK_STREAM, 0));
+
+		OK(SYS(connect, c, &a, len));
+		EQ(SYS(write, c, "q", 1), 1);
+	}
+	for (int i = 0; i < 4; i++)
+		abi_wait_ok(pids[i], __FILE__, __LINE__);
+}
+
 CASE(waitall, "recvfrom:MSG_WAITALL", "recvfrom:ECONNRESET", "writev:socket", "readv:socket")
 {
 	char buf[16], left[4], right[4];
