@@ -127,6 +127,21 @@ static void memory_create(const char *blob)
 	close(fd);
 }
 
+/* Written back by the system, when the process is gone too. */
+static void disk_open(const char *path)
+{
+	struct stat st;
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st))
+		fail(path);
+	os_config.disk_bytes = (uint64_t)st.st_size;
+	os_config.disk = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (os_config.disk == MAP_FAILED)
+		fail(path);
+	close(fd);
+}
+
 /* --- CPUs --- */
 
 void os_cpu_set(void *cpu)
@@ -381,7 +396,8 @@ static const char *word_value(const char *word, const char *name)
 	return strncmp(word, name, n) == 0 && word[n] == '=' ? word + n + 1 : NULL;
 }
 
-/* BLOB [cpus=N] [memory=MiB] [seed=N] [expect=TEXT], then words of the kernel's command line. */
+/* BLOB [cpus=N] [memory=MiB] [seed=N] [disk=FILE] [expect=TEXT], then words of the kernel's command
+ * line. */
 int main(int argc, char **argv)
 {
 	static char line[4096] = "archtest panic=-1";
@@ -390,7 +406,8 @@ int main(int argc, char **argv)
 
 	if (argc < 2) {
 		fprintf(stderr,
-			"usage: %s BLOB [cpus=N] [memory=MIB] [seed=N] [expect=TEXT] [WORD...] [-- "
+			"usage: %s BLOB [cpus=N] [memory=MIB] [seed=N] [disk=FILE] [expect=TEXT] "
+			"[WORD...] [-- "
 			"TEST...]\n",
 			argv[0]);
 		return 2;
@@ -403,6 +420,8 @@ int main(int argc, char **argv)
 			os_config.memory_bytes = strtoul(v, NULL, 0) << 20;
 		else if ((v = word_value(argv[i], "seed")))
 			os_config.seed = strtoul(v, NULL, 0);
+		else if ((v = word_value(argv[i], "disk")))
+			disk_open(v);
 		else if ((v = word_value(argv[i], "expect")))
 			expected = v;
 		else if (at + strlen(argv[i]) + 2 < sizeof(line))

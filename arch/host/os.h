@@ -16,6 +16,8 @@ struct os_config {
 	uint32_t nr_cpus;
 	uint64_t memory_bytes, blob_offset, blob_bytes;
 	uint64_t seed;
+	void *disk; /* a file in memory, for tests; nullptr: none */
+	uint64_t disk_bytes;
 	const char *command_line;
 };
 extern struct os_config os_config;

@@ -87,6 +87,12 @@ static void zone_put(struct frame *f, u32 order)
 	spin_unlock_irqrestore(&zone_lock, irq);
 }
 
+/* Its own CPU, interrupts off; mm_free_pages reads the numbers of all. */
+static inline void cache_count(struct mm_cpu *c, u32 nr)
+{
+	WRITE_ONCE(c->nr_frames, nr);
+}
+
 /* Interrupts off. One policy question for the batch. */
 static void cache_refill(struct mm_cpu *c, bool atomic)
 {
@@ -103,7 +109,8 @@ static void cache_refill(struct mm_cpu *c, bool atomic)
 
 		if (from >= BUDDY_ORDERS)
 			break;
-		c->frames[c->nr_frames++] = buddy_take(&mm_zone, 0, from, d.tail);
+		c->frames[c->nr_frames] = buddy_take(&mm_zone, 0, from, d.tail);
+		cache_count(c, c->nr_frames + 1);
 	}
 	spin_unlock(&zone_lock);
 }
@@ -113,8 +120,10 @@ static void cache_flush(struct mm_cpu *c, u32 keep)
 	bool tail = mm_page_freed(&mm_zone, 0);
 
 	spin_lock(&zone_lock);
-	while (c->nr_frames > keep)
-		buddy_put(&mm_zone, c->frames[--c->nr_frames], 0, tail);
+	while (c->nr_frames > keep) {
+		cache_count(c, c->nr_frames - 1);
+		buddy_put(&mm_zone, c->frames[c->nr_frames], 0, tail);
+	}
 	spin_unlock(&zone_lock);
 }
 
@@ -127,8 +136,10 @@ static struct frame *cache_take(bool atomic)
 	if (likely(c)) {
 		if (unlikely(!c->nr_frames))
 			cache_refill(c, atomic);
-		if (likely(c->nr_frames))
-			f = c->frames[--c->nr_frames];
+		if (likely(c->nr_frames)) {
+			cache_count(c, c->nr_frames - 1);
+			f = c->frames[c->nr_frames];
+		}
 	}
 	arch_irq_restore(irq);
 	if (unlikely(!c))
@@ -215,7 +226,8 @@ static void frame_release(struct frame *f)
 	if (likely(c)) {
 		if (unlikely(c->nr_frames == FRAME_CACHE_MAX))
 			cache_flush(c, FRAME_CACHE_MAX / 2);
-		c->frames[c->nr_frames++] = f;
+		c->frames[c->nr_frames] = f;
+		cache_count(c, c->nr_frames + 1);
 	}
 	arch_irq_restore(irq);
 	if (unlikely(!c))

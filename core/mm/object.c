@@ -215,7 +215,7 @@ void object_clean_locked(struct memory_object *o, struct frame *f)
 	if (!o->evictable)
 		return;
 	slots_tag(&o->slots.root, f->index, false);
-	o->nr_dirty--;
+	WRITE_ONCE(o->nr_dirty, o->nr_dirty - 1);
 	mm_count(&mm_counters.dirty, -1);
 }
 
@@ -399,7 +399,8 @@ void memory_page_mark_dirty(struct memory_object *o, struct frame *f)
 	if (f->object == o && !(frame_flags(f) & FRAME_DIRTY)) {
 		frame_flag_set(f, FRAME_DIRTY);
 		slots_tag(&o->slots.root, f->index, true);
-		first = o->nr_dirty++ == 0;
+		first = o->nr_dirty == 0;
+		WRITE_ONCE(o->nr_dirty, o->nr_dirty + 1);
 		mm_count(&mm_counters.dirty, 1);
 	}
 	spin_unlock(&o->obj.lock);

@@ -93,14 +93,14 @@ void writeback_page_end(struct memory_object *o, struct frame *f, s32 status)
 	if (status) {
 		spin_lock(&o->obj.lock);
 		o->write_error = status;
-		o->write_error_seq++;
+		WRITE_ONCE(o->write_error_seq, o->write_error_seq + 1);
 		spin_unlock(&o->obj.lock);
 	}
 	if (__atomic_sub_fetch((word_t *)&f->private_data, 1, __ATOMIC_SEQ_CST) != 0)
 		return;
 	spin_lock(&o->obj.lock);
 	frame_flag_clear(f, FRAME_WRITEBACK);
-	o->nr_writeback--;
+	WRITE_ONCE(o->nr_writeback, o->nr_writeback - 1);
 	spin_unlock(&o->obj.lock);
 	mm_count(&mm_counters.writeback, -1);
 	waitable_wake(page_waitable(f), EV_IN, 0);
@@ -133,7 +133,7 @@ static u32 claim_run(struct memory_object *o, u64 *from, u64 last, struct page_r
 		object_clean_locked(o, f);
 		frame_flag_set(f, FRAME_WRITEBACK);
 		__atomic_store_n(&f->private_data, (void *)1, __ATOMIC_SEQ_CST);
-		o->nr_writeback++;
+		WRITE_ONCE(o->nr_writeback, o->nr_writeback + 1);
 		frame_pin(f);
 		run->frames[run->nr++] = f;
 		*from = index + 1;
@@ -277,8 +277,12 @@ int memory_object_sync(struct memory_object *o, u64 first, u64 nr)
 		r = start_writeback(o, first, last);
 	}
 	memory_object_wait_writeback(o, first, nr);
-	if (!r && READ_ONCE(o->write_error_seq) != seq)
+	/* Under the lock: nr_writeback was looked at without it, and the error of the last page
+	 * must be seen. */
+	spin_lock(&o->obj.lock);
+	if (!r && o->write_error_seq != seq)
 		r = o->write_error;
+	spin_unlock(&o->obj.lock);
 	release_clean(o);
 	return r;
 }

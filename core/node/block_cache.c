@@ -123,7 +123,7 @@ void block_cache_dirty(struct block_cache *cache, struct block_entry *e)
 		return;
 	e->dirty = true;
 	list_add_tail(&cache->open.dirty, &e->dirty_link);
-	cache->open.nr_dirty++;
+	WRITE_ONCE(cache->open.nr_dirty, cache->open.nr_dirty + 1);
 }
 
 struct block_entry *block_cache_take(struct block_cache *cache, u64 block)
@@ -139,7 +139,7 @@ struct block_entry *block_cache_take(struct block_cache *cache, u64 block)
 	cache->nr--;
 	if (e->dirty) {
 		list_del(&e->dirty_link);
-		cache->open.nr_dirty--;
+		WRITE_ONCE(cache->open.nr_dirty, cache->open.nr_dirty - 1);
 		e->dirty = false;
 	}
 	return e;

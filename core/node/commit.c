@@ -29,7 +29,7 @@ static u32 tags_take(struct block_cache *cache, u32 *tags, u32 max)
 	}
 	if (cache->open.tag_low >= cache->open.tag_high) {
 		cache->open.tag_low = TRANSACTION_TAGS;
-		cache->open.tag_high = 0;
+		WRITE_ONCE(cache->open.tag_high, 0);
 	}
 	spin_unlock(&cache->lock);
 	return nr;
@@ -111,7 +111,7 @@ static struct dirty_block *dirty_take(struct block_cache *cache, u32 *nr)
 
 		list_del(&e->dirty_link);
 		e->dirty = false;
-		cache->open.nr_dirty--;
+		WRITE_ONCE(cache->open.nr_dirty, cache->open.nr_dirty - 1);
 		refcount_inc(&e->data->refs);
 		b[(*nr)++] = (struct dirty_block){e->block, e->data};
 	}
@@ -263,14 +263,16 @@ static void deferred_take(struct block_cache *cache, struct list_node *list)
 		list_del(&d->link);
 		list_add_tail(list, &d->link);
 	}
-	cache->open.deferred_blocks = cache->open.deferred_inodes = 0;
+	WRITE_ONCE(cache->open.deferred_blocks, 0);
+	WRITE_ONCE(cache->open.deferred_inodes, 0);
 	cache->open.id++;
 	spin_unlock(&cache->lock);
 }
 
 static bool anything(struct block_cache *cache)
 {
-	return READ_ONCE(cache->open.nr_dirty) || !list_empty(&cache->open.deferred) ||
+	return READ_ONCE(cache->open.nr_dirty) ||
+	       READ_ONCE(cache->open.deferred.next) != &cache->open.deferred ||
 	       READ_ONCE(cache->open.tag_high);
 }
 

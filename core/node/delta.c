@@ -303,17 +303,19 @@ static void exchange(struct superblock *sb, struct block_cache *cache, struct fs
 
 		cache->open.tags[tag / 8] = (u8)(cache->open.tags[tag / 8] | 1u << tag % 8);
 		cache->open.tag_low = MIN(cache->open.tag_low, tag);
-		cache->open.tag_high = MAX(cache->open.tag_high, tag + 1);
+		WRITE_ONCE(cache->open.tag_high, MAX(cache->open.tag_high, tag + 1));
 	}
 	if (w->deferred) {
 		list_add_tail(&cache->open.deferred, &w->deferred->link);
-		cache->open.deferred_blocks += w->deferred->blocks;
-		cache->open.deferred_inodes += w->deferred->inodes;
+		WRITE_ONCE(cache->open.deferred_blocks,
+			cache->open.deferred_blocks + w->deferred->blocks);
+		WRITE_ONCE(cache->open.deferred_inodes,
+			cache->open.deferred_inodes + w->deferred->inodes);
 		w->deferred = nullptr;
 	}
 	spin_lock(&sb->obj.lock);
-	sb->free_blocks += (u64)w->blocks_added;
-	sb->free_inodes += (u64)w->inodes_added;
+	WRITE_ONCE(sb->free_blocks, sb->free_blocks + (u64)w->blocks_added);
+	WRITE_ONCE(sb->free_inodes, sb->free_inodes + (u64)w->inodes_added);
 	spin_unlock(&sb->obj.lock);
 	for (u32 i = 0; i < w->nr_takes; i++)
 		inode_take(w->takes[i].inode, w->takes[i].from, w->takes[i].take);

@@ -357,7 +357,7 @@ answer_t fs_evict(struct call *c, struct inode *i)
 	if (sb_names_resident(sb)) {
 		spin_lock(&sb->obj.lock);
 		if (sb->total_inodes)
-			sb->free_inodes++;
+			WRITE_ONCE(sb->free_inodes, sb->free_inodes + 1);
 		spin_unlock(&sb->obj.lock);
 		return 0;
 	}

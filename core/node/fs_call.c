@@ -187,7 +187,7 @@ static bool take_inode(struct superblock *sb)
 	spin_lock(&sb->obj.lock);
 	if (sb->total_inodes) {
 		ok = sb->free_inodes > 0;
-		sb->free_inodes -= ok;
+		WRITE_ONCE(sb->free_inodes, sb->free_inodes - ok);
 	}
 	spin_unlock(&sb->obj.lock);
 	return ok;

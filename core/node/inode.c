@@ -179,7 +179,7 @@ void inode_release(struct inode *i)
 	inode_unhash(i);
 	if (i->nlink == 0 && i->sb->flags & SB_NAMES_RESIDENT && i->sb->total_inodes) {
 		spin_lock(&i->sb->obj.lock);
-		i->sb->free_inodes++;
+		WRITE_ONCE(i->sb->free_inodes, i->sb->free_inodes + 1);
 		spin_unlock(&i->sb->obj.lock);
 	}
 	inode_free(i);

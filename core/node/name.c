@@ -155,7 +155,7 @@ static void lru_add(struct name *n)
 	spin_lock(&lru_lock);
 	if (!list_linked(&n->lru)) {
 		list_add_tail(&lru, &n->lru);
-		nr_lru++;
+		WRITE_ONCE(nr_lru, nr_lru + 1);
 	}
 	spin_unlock(&lru_lock);
 }
@@ -164,7 +164,7 @@ static void lru_del(struct name *n)
 	spin_lock(&lru_lock);
 	if (list_linked(&n->lru)) {
 		list_del(&n->lru);
-		nr_lru--;
+		WRITE_ONCE(nr_lru, nr_lru - 1);
 	}
 	spin_unlock(&lru_lock);
 }
@@ -209,7 +209,7 @@ static bool shrink_one(void)
 
 		list_del(&candidate->lru);
 		if (atomic32_cas(&candidate->obj.refs.count, &one, 0)) {
-			nr_lru--;
+			WRITE_ONCE(nr_lru, nr_lru - 1);
 			n = candidate;
 			break;
 		}

@@ -58,7 +58,8 @@ static inline bool frame_flag_test_and_clear(struct frame *f, u16 flag)
 {
 	return __atomic_fetch_and(&f->flags, (u16)~flag, __ATOMIC_SEQ_CST) & flag;
 }
+/* Acquire: who sees FRAME_UPTODATE sees the contents. */
 static inline u16 frame_flags(const struct frame *f)
 {
-	return __atomic_load_n(&f->flags, __ATOMIC_RELAXED);
+	return __atomic_load_n(&f->flags, __ATOMIC_ACQUIRE);
 }

@@ -18,17 +18,21 @@ struct host_test {
 	const char *name;
 	void (*run)(void);
 	bool planted; /* a defect that a sanitizer must report: runs by its name only */
+	bool needs_disk;
 };
-#define HOST_TEST_(test, is_planted)                                                               \
+#define HOST_TEST_(test, is_planted, on_disk)                                                      \
 	static void test(void);                                                                    \
 	static const struct host_test host_test_##test __used __section("host_tests") = {#test,    \
-		test, is_planted};                                                                 \
+		test, is_planted, on_disk};                                                        \
 	static void test(void)
-#define HOST_TEST(test)    HOST_TEST_(test, false)
-#define HOST_PLANTED(test) HOST_TEST_(test, true)
+#define HOST_TEST(test)      HOST_TEST_(test, false, false)
+#define HOST_PLANTED(test)   HOST_TEST_(test, true, false)
+/* Only where there is a disk, /dev/vda (`disk=FILE`; run.py: `ext4=MIB`). */
+#define HOST_TEST_DISK(test) HOST_TEST_(test, false, true)
+void host_disk_start(void);
 
 /* Counts; a failure prints the condition and goes on. */
-#define CHECK(condition)   host_check(condition, #condition, __FILE__, __LINE__)
+#define CHECK(condition) host_check(condition, #condition, __FILE__, __LINE__)
 bool host_check(bool ok, const char *condition, const char *file, u32 line);
 /* Equality, with both values shown. */
 #define CHECK_EQ(a, b) host_check_eq((sword_t)(a), (sword_t)(b), #a " == " #b, __FILE__, __LINE__)

@@ -3,11 +3,16 @@
 
 usage: run.py BUILD_FOLDER PROGRAM BLOB [WORD...]
 
+The word ext4=MIB gives it a disk with a fresh ext4, and e2fsck looks at that when it is done.
+
 The program cannot ask a symbolizer itself: its stacks lie in shared memory, so it must not fork."""
+import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 TIMEOUT_S = 300
 
@@ -42,10 +47,32 @@ def symbolized(text, folder, program):
     return frame.sub(lambda m: f"{m[1]} {names.get(int(m[2], 16), m[0].strip())}", text)
 
 
-def main():
-    folder, program = pathlib.Path(sys.argv[1]), sys.argv[2]
+def run_on_disk(folder, words):
+    """run() with the word ext4=MIB replaced by a disk, and one more test: the state of that."""
+    at = next((i for i, w in enumerate(words) if w.startswith("ext4=")), None)
+    if at is None:
+        return run(folder, words)
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    if not shutil.which("mke2fs") or not shutil.which("e2fsck"):
+        print("1..0 # SKIP e2fsprogs are not here")
+        return 0
+    with tempfile.TemporaryDirectory() as temporary:
+        disk = f"{temporary}/disk"
+        with open(disk, "wb") as f:
+            f.truncate(int(words[at].split("=")[1]) << 20)
+        subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^orphan_file", disk], check=True)
+        status = run(folder, [*words[:at], f"disk={disk}", *words[at + 1:]])
+        checked = subprocess.run(["e2fsck", "-fn", disk], capture_output=True, text=True, check=False)
+        if checked.returncode:
+            sys.stdout.write("Bail out! e2fsck finds errors\n")
+            sys.stderr.write(checked.stdout + checked.stderr)
+        return status or checked.returncode
+
+
+def run(folder, words):
+    program = words[0]
     try:
-        done = subprocess.run(sys.argv[2:], capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT_S)
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT_S)
         out, err, status = done.stdout, done.stderr, done.returncode
     except subprocess.TimeoutExpired as late:
         out, err = ((s or b"").decode(errors="replace") for s in (late.stdout, late.stderr))
@@ -55,4 +82,4 @@ def main():
     return status if status >= 0 else 1
 
 
-sys.exit(main())
+sys.exit(run_on_disk(pathlib.Path(sys.argv[1]), sys.argv[2:]))

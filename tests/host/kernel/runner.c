@@ -149,6 +149,8 @@ s32 host_reap(sword_t pid)
 
 static bool wanted(const struct host_test *t)
 {
+	if (t->needs_disk && !os_config.disk_bytes)
+		return false;
 	if (!boot_parameters.nr_user)
 		return !t->planted;
 	for (u32 i = 0; i < boot_parameters.nr_user; i++) {
@@ -168,6 +170,8 @@ void arch_test_main(void)
 
 	waitable_init(&thread_ended);
 	host_user_start();
+	if (os_config.disk_bytes)
+		host_disk_start();
 	for (const struct host_test *t = __start_host_tests; t < __stop_host_tests; t++) {
 		u32 failed = atomic32_load(&nr_failed), checks = atomic32_load(&nr_checks);
 
