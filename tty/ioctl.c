@@ -168,7 +168,7 @@ static answer_t flush(struct tty *t, bool master, u64 which)
 		if (master)
 			ldisc_flush_input_locked(t);
 		else if (t->kind == TTY_PORT) /* a pty's output is with its master, as on Linux */
-			t->output.tail = t->output.head;
+			tty_drop_output_locked(t);
 		t->packet_status |= t->packet && !master ? TIOCPKT_FLUSHWRITE : 0;
 	}
 	spin_unlock(&t->obj.lock);

@@ -193,7 +193,7 @@ static bool signal_byte(struct tty *t, u8 b, struct effects *e)
 		ldisc_flush_input_locked(t);
 		if (t->kind == TTY_PORT) /* what a pty's slave wrote has reached the master already,
 					    and stays */
-			t->output.tail = t->output.head;
+			tty_drop_output_locked(t);
 		e->flushed = true;
 	}
 	if (i_flag(t, TTY_IXON))

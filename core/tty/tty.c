@@ -317,6 +317,7 @@ static void push_locked(struct tty *t)
 				chunk[n] = t->output.data[(t->output.tail + n) % TTY_RING_BYTES];
 				n++;
 			}
+		t->push_end = t->output.tail + n;
 		spin_unlock(&t->obj.lock);
 		if (!n)
 			break;
@@ -407,10 +408,27 @@ bool tty_put_line(struct tty *t, const char *text, u32 len)
 		tty_ring_put(&t->output, '\r');
 		tty_ring_put(&t->output, '\n');
 		t->column = t->canon_column = 0;
+		t->log_end = t->output.head;
 	}
 	spin_unlock(&t->obj.lock);
 	tty_push(t);
 	return fits;
+}
+
+/* `at` counts as kept when it lies among what waits. */
+static u32 kept_until(const struct tty *t, u32 keep, u32 at)
+{
+	u32 bytes = at - t->output.tail;
+
+	return bytes <= tty_ring_used(&t->output) && bytes > keep - t->output.tail ? at : keep;
+}
+
+void tty_drop_output_locked(struct tty *t)
+{
+	/* TTY-I2 takes what the driver is being given off the tail afterwards. */
+	u32 keep = kept_until(t, t->output.tail, t->push_end);
+
+	t->output.head = kept_until(t, keep, t->log_end);
 }
 
 static bool port_flushed(struct tty *t)

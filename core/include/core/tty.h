@@ -117,6 +117,8 @@ struct tty {
 	struct tty_ring raw;    /* received, not yet through the discipline */
 	struct tty_ring read;   /* through it */
 	struct tty_ring output; /* to the device, or to the master */
+	u32 log_end, push_end;  /* in `output`: behind the log's last line; what the driver is being
+				   given */
 	word_t delimiter[TTY_RING_BYTES /
 			 (8 * sizeof(word_t))]; /* canonical: bytes of `read` that end a line */
 	u32 canon_head;                         /* canonical: bytes up to here may be read */
@@ -158,6 +160,9 @@ void tty_input_drained(struct tty *t);
 void tty_set_winsize(struct tty *t, const struct tty_winsize *size);
 /* A line of the log into the output, whole with CR LF; false: there is no room for it now. */
 bool tty_put_line(struct tty *t, const char *text, u32 len);
+/* Drops the output that waits, but for lines of the log and what stands before them. Locks: the
+ * line's. */
+void tty_drop_output_locked(struct tty *t);
 /* Before the machine stops: waits until the devices have what was written, at most a second each
  * (a stopped line keeps its output). Context: thread, no lock held. */
 void tty_flush_all(void);
