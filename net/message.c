@@ -212,13 +212,33 @@ static void consume(struct socket *s, struct socket_packet *p, u32 bytes, bool w
 	waitable_wake(&s->wait, EV_OUT | EV_WRNORM, 0); /* senders wait on the receiver */
 }
 
-static answer_t empty_answer(struct call *c, struct file *f, struct socket *s, u32 flags, u32 seq)
+/* One look at the queue and, should it be empty, at why no more will come: what the other end sent
+ * before it closed is never missed for its end. */
+struct look {
+	struct socket_packet *first;
+	bool failed, ended;
+};
+
+static struct look look(struct socket *s)
 {
-	answer_t a = take_error(s);
+	struct look l;
+
+	spin_lock(&s->obj.lock);
+	l.first = first_packet(s);
+	l.failed = s->error;
+	l.ended = s->shut_read || s->peer_gone;
+	spin_unlock(&s->obj.lock);
+	return l;
+}
+
+static answer_t empty_answer(struct call *c, struct file *f, struct socket *s, u32 flags, u32 seq,
+	const struct look *l)
+{
+	answer_t a = l->failed ? take_error(s) : 0;
 
 	if (a)
 		return a;
-	if (s->shut_read || s->peer_gone)
+	if (l->ended)
 		return 0;
 	if (s->type != SOCK_DGRAM && s->state != SOCKET_CONNECTED)
 		return s->type == SOCK_STREAM ? -EINVAL : -ENOTCONN;
@@ -275,15 +295,14 @@ static answer_t receive_stream(struct call *c, struct file *f, struct socket *s,
 
 	while (pr->done < m->io.total && !last) {
 		u32 seq = waitable_seq(&s->wait), n = 0;
-		struct socket_packet *p;
+		struct look l = look(s);
+		struct socket_packet *p = l.first;
 		answer_t a;
 
-		spin_lock(&s->obj.lock);
-		p = first_packet(s);
-		spin_unlock(&s->obj.lock);
 		if (pr->done && (p ? p->nr_fds > 0 : !(flags & MSG_WAITALL)))
 			break;
-		a = p ? copy_piece(c, s, p, m, flags, pr, &n) : empty_answer(c, f, s, flags, seq);
+		a = p ? copy_piece(c, s, p, m, flags, pr, &n)
+		      : empty_answer(c, f, s, flags, seq, &l);
 		if (a || !p)
 			return pr->done && !answer_is_kind(a) ? (answer_t)pr->done : a;
 		if (flags & MSG_PEEK)
@@ -303,7 +322,7 @@ answer_t message_receive(struct call *c, struct file *f, struct socket_message *
 {
 	struct socket *s = socket_of(f);
 	u32 seq = waitable_seq(&s->wait);
-	struct socket_packet *p;
+	struct look l;
 
 	if (flags & MSG_OOB)
 		return s->type == SOCK_STREAM ? -EINVAL : -EOPNOTSUPP;
@@ -316,8 +335,7 @@ answer_t message_receive(struct call *c, struct file *f, struct socket_message *
 			return 0;
 		return receive_stream(c, f, s, m, flags);
 	}
-	spin_lock(&s->obj.lock);
-	p = first_packet(s);
-	spin_unlock(&s->obj.lock);
-	return p ? receive_packet(c, s, p, m, flags) : empty_answer(c, f, s, flags, seq);
+	l = look(s);
+	return l.first ? receive_packet(c, s, l.first, m, flags)
+		       : empty_answer(c, f, s, flags, seq, &l);
 }

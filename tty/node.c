@@ -339,8 +339,11 @@ static answer_t read_master(struct call *c, struct file *file, struct tty *t, st
 	u32 seq = waitable_seq(&t->master_wait), n = 0, skip = 0;
 	u8 chunk[CHUNK], status = 0;
 	size_t copied;
+	bool ended;
 
 	spin_lock(&t->obj.lock);
+	ended = !t->nr_open &&
+		t->slave_seen; /* with the output: what the last slave wrote comes first */
 	if (t->packet) {
 		status = t->packet_status;
 		chunk[n++] = status;
@@ -368,7 +371,7 @@ static answer_t read_master(struct call *c, struct file *file, struct tty *t, st
 		return n;
 	}
 	spin_unlock(&t->obj.lock);
-	if (!t->nr_open && t->slave_seen) /* no slave is left: -EIO once all is read (pty(7)) */
+	if (ended) /* no slave is left: -EIO once all is read (pty(7)) */
 		return -EIO;
 	if (file->flags & O_NONBLOCK)
 		return -EAGAIN;

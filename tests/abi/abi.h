@@ -167,6 +167,10 @@ void abi_handler(int sig, void (*fn)(int), int flags);
 /* Blocks or unblocks one signal of the calling thread. */
 void abi_block(int sig);
 void abi_unblock(int sig);
+/* A thread that, so often as its argument says, takes a descriptor out of the variable (-1: none
+ * yet), writes one byte to it and closes it at once. */
+extern volatile long abi_last_words_fd;
+void *abi_last_words(void *times);
 /* The path of the running test program (absolute). */
 extern char abi_self[PATH_MAX];
 /* What the program answers when a case executes it: `abi_self --helper NAME ARGS...`. */

@@ -3,6 +3,7 @@
 #include "../abi.h"
 #include <asm/ioctls.h>
 #include <asm/termbits.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 
@@ -29,6 +30,17 @@ static void change(tcflag_t in, tcflag_t out, tcflag_t local)
 	t.c_iflag = in;
 	t.c_oflag = out;
 	t.c_lflag = local;
+	OK(SYS(ioctl, slave, TCSETS, &t));
+}
+
+/* When a non-canonical read of the slave is over. */
+static void set_least(cc_t vmin, cc_t vtime)
+{
+	struct termios t;
+
+	OK(SYS(ioctl, slave, TCGETS, &t));
+	t.c_cc[VMIN] = vmin;
+	t.c_cc[VTIME] = vtime;
 	OK(SYS(ioctl, slave, TCSETS, &t));
 }
 
@@ -194,16 +206,12 @@ CASE(echo, "write:echo", "write:ECHOCTL", "write:ONLCR", "write:ECHOE", "write:X
 
 CASE(raw, "read:VMIN", "read:VTIME", "read:EAGAIN", "ioctl:TIOCSTI refused or served")
 {
-	struct termios t;
 	char buf[8];
 	long t0, pid;
 
 	open_pty();
 	change(0, 0, 0);
-	OK(SYS(ioctl, slave, TCGETS, &t));
-	t.c_cc[VMIN] = 3;
-	t.c_cc[VTIME] = 0;
-	OK(SYS(ioctl, slave, TCSETS, &t));
+	set_least(3, 0);
 	pid = OK(abi_fork());
 	if (pid == 0) {
 		EQ(SYS(read, slave, buf, 8), 3); /* VMIN */
@@ -214,36 +222,46 @@ CASE(raw, "read:VMIN", "read:VTIME", "read:EAGAIN", "ioctl:TIOCSTI refused or se
 	abi_await_state(pid, 'S');
 	put("\003"); /* no ISIG: a byte like any other */
 	EQ(abi_wait(pid), 0);
-	t.c_cc[VMIN] = 0;
-	t.c_cc[VTIME] = 1;
-	OK(SYS(ioctl, slave, TCSETS, &t));
+	set_least(0, 1);
 	t0 = abi_now_ms();
 	EQ(SYS(read, slave, buf, 8), 0); /* VTIME */
 	T(abi_now_ms() - t0 >= 90);
-	t.c_cc[VTIME] = 0;
-	OK(SYS(ioctl, slave, TCSETS, &t));
+	set_least(0, 0);
 	EQ(SYS(read, slave, buf, 8), 0);
-	t.c_cc[VMIN] = 1;
-	OK(SYS(ioctl, slave, TCSETS, &t));
+	set_least(1, 0);
 	OK(SYS(fcntl, slave, F_SETFL, O_RDWR | O_NONBLOCK));
 	ERR(SYS(read, slave, buf, 8), EAGAIN);
 	t0 = SYS(ioctl, slave, TIOCSTI, "x"); /* refused or served */
 	T(t0 == 0 || t0 == -EIO || t0 == -EPERM);
 }
 
+/* What the last slave wrote before it closed is read before the error that says so. */
+CASE(last_words, "read:output before EIO", "close:right after output")
+{
+	pthread_t t;
+	char got;
+
+	open_pty();
+	T(pthread_create(&t, NULL, abi_last_words, (void *)3000l) == 0);
+	for (int i = 0; i < 3000; i++) {
+		abi_last_words_fd = slave;         /* right after output */
+		EQ(SYS(read, master, &got, 1), 1); /* output before EIO */
+		ERR(SYS(read, master, &got, 1), EIO);
+		slave = OK(SYS(openat, AT_FDCWD, slave_name, O_RDWR | O_NOCTTY));
+	}
+	OK(SYS(close, slave));
+	T(pthread_join(t, NULL) == 0);
+}
+
 /* termios(3), MIN > 0 and TIME > 0: the timer begins anew with each byte. */
 CASE(between_bytes, "read:VTIME between bytes", "read:VMIN")
 {
-	struct termios t;
 	char buf[8];
 	long t0, pid;
 
 	open_pty();
 	change(0, 0, 0);
-	OK(SYS(ioctl, slave, TCGETS, &t));
-	t.c_cc[VMIN] = 4;
-	t.c_cc[VTIME] = 10;
-	OK(SYS(ioctl, slave, TCSETS, &t));
+	set_least(4, 10);
 	pid = OK(abi_fork());
 	if (pid == 0) {
 		t0 = abi_now_ms();
@@ -261,8 +279,7 @@ CASE(between_bytes, "read:VTIME between bytes", "read:VMIN")
 	put("abcdef");
 	EQ(SYS(read, slave, buf, 8), 6);
 	/* MIN = 0: from the call on, and ended by the first byte. */
-	t.c_cc[VMIN] = 0;
-	OK(SYS(ioctl, slave, TCSETS, &t));
+	set_least(0, 10);
 	pid = OK(abi_fork());
 	if (pid == 0) {
 		EQ(SYS(read, slave, buf, 8), 1);

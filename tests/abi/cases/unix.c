@@ -2,6 +2,7 @@
 #define ABI_FAMILY "unix"
 #include "../abi.h"
 #include <sys/ioctl.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -35,22 +36,28 @@ static long receive(long fd, void *data, size_t size, int flags)
 	return SYS(recvfrom, fd, data, size, flags, NULL, NULL);
 }
 
-/* Sends one byte with descriptor `fd` in a control message. */
-static long send_fd(long sock, int fd)
+/* One byte with `nr` copies of a descriptor. */
+static long send_copies(long sock, int fd, unsigned nr)
 {
 	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(254 * sizeof(int))];
 		struct cmsghdr head;
 	} control = {};
 	struct iovec io = {"x", 1};
 	struct msghdr msg = {.msg_iov = &io,
 		.msg_iovlen = 1,
 		.msg_control = &control,
-		.msg_controllen = sizeof(control)};
+		.msg_controllen = CMSG_LEN(nr * sizeof(int))};
 
-	control.head = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
-	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+	control.head = (struct cmsghdr){CMSG_LEN(nr * sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+	for (unsigned i = 0; i < nr; i++)
+		memcpy(CMSG_DATA(&control.head) + i * sizeof(fd), &fd, sizeof(fd));
 	return SYS(sendmsg, sock, &msg, 0);
+}
+
+static long send_fd(long sock, int fd)
+{
+	return send_copies(sock, fd, 1);
 }
 
 /* Receives one byte and a descriptor; -1 when there was none. */
@@ -348,25 +355,6 @@ CASE(scm_dropped, "recvmsg:MSG_CTRUNC", "close:descriptors in flight", "sendmsg:
 	EQ(send_fd(pair[1], pair[0]), 1);
 	OK(SYS(close, pair[0]));
 	OK(SYS(close, pair[1]));
-}
-
-/* One byte with `nr` copies of a descriptor. */
-static long send_copies(long sock, int fd, unsigned nr)
-{
-	union {
-		char bytes[CMSG_SPACE(254 * sizeof(int))];
-		struct cmsghdr head;
-	} control = {};
-	struct iovec io = {"x", 1};
-	struct msghdr msg = {.msg_iov = &io,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = CMSG_LEN(nr * sizeof(int))};
-
-	control.head = (struct cmsghdr){CMSG_LEN(nr * sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
-	for (unsigned i = 0; i < nr; i++)
-		memcpy(CMSG_DATA(&control.head) + i * sizeof(fd), &fd, sizeof(fd));
-	return SYS(sendmsg, sock, &msg, 0);
 }
 
 /* How many descriptors come with one byte into a buffer for `room` of them; all are closed. */
@@ -676,6 +664,23 @@ CASE(accept_shared, "accept4:many accepters", "connect:many accepters")
 	}
 	for (int i = 0; i < 4; i++)
 		abi_wait_ok(pids[i], __FILE__, __LINE__);
+}
+
+/* What was written before the other end closed is read before the end is. */
+CASE(last_words, "read:data before the end", "close:right after data")
+{
+	pthread_t t;
+	char got;
+
+	T(pthread_create(&t, NULL, abi_last_words, (void *)5000l) == 0);
+	for (int i = 0; i < 5000; i++) {
+		make_pair(i & 1 ? SOCK_STREAM : SOCK_SEQPACKET);
+		abi_last_words_fd = pair[1];        /* right after data */
+		EQ(SYS(read, pair[0], &got, 1), 1); /* data before the end */
+		EQ(SYS(read, pair[0], &got, 1), 0);
+		OK(SYS(close, pair[0]));
+	}
+	T(pthread_join(t, NULL) == 0);
 }
 
 CASE(waitall, "recvfrom:MSG_WAITALL", "recvfrom:ECONNRESET", "writev:socket", "readv:socket")
