@@ -218,6 +218,21 @@ static void component_drop(struct component *co)
 	kfree(co);
 }
 
+void component_init(struct component *co)
+{
+	object_init(&co->obj, OBJECT_COMPONENT, LOCK_LEVEL_NODE, &account_root);
+	list_init(&co->all);
+	list_init(&co->dma);
+	mutex_init(&co->lock, LOCK_LEVEL_MUTEX_OBJECT);
+	for (u32 i = 0; i < COMPONENT_VECTORS; i++) {
+		co->vectors[i].irq = -1;
+		co->vectors[i].event = (struct deferred){.op = DEFERRED_INTERRUPT,
+			.object = &co->obj,
+			.argument = i};
+		list_init(&co->vectors[i].event.link);
+	}
+}
+
 static struct component *component_new(struct module *m, const struct module_vtable *vt,
 	struct device *d)
 {
@@ -227,22 +242,12 @@ static struct component *component_new(struct module *m, const struct module_vta
 
 	if (!co)
 		return nullptr;
-	object_init(&co->obj, OBJECT_COMPONENT, LOCK_LEVEL_NODE, &account_root);
-	list_init(&co->all);
-	list_init(&co->dma);
-	mutex_init(&co->lock, LOCK_LEVEL_MUTEX_OBJECT);
+	component_init(co);
 	co->module = m;
 	co->vtable = vt;
 	co->device = d;
 	object_get(&d->obj);
 	co->class = class_of(vt->contract->name);
-	for (u32 i = 0; i < COMPONENT_VECTORS; i++) {
-		co->vectors[i].irq = -1;
-		co->vectors[i].event = (struct deferred){.op = DEFERRED_INTERRUPT,
-			.object = &co->obj,
-			.argument = i};
-		list_init(&co->vectors[i].event.link);
-	}
 	/* architecture.md section 12: MODULE + number, with `_` after a digit */
 	snprintf(co->name, sizeof(co->name), "%s%s%u", m->name,
 		len && m->name[len - 1] >= '0' && m->name[len - 1] <= '9' ? "_" : "", number);

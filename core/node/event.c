@@ -46,7 +46,7 @@ u64 timerfd_take(struct timerfd *t, u64 told)
 
 	spin_lock(&t->obj.lock);
 	if (t->armed && now >= t->next_ns)
-		ticks = t->interval_ns ? (u64)(now - t->next_ns) / (u64)t->interval_ns + 1 : 1;
+		ticks = t->interval_ns ? (u64)time_periods_due(t->next_ns, t->interval_ns, now) : 1;
 	if (told > ticks)
 		ticks = 0;
 	else if (told && t->interval_ns)
@@ -84,8 +84,8 @@ void timerfd_get(struct timerfd *t, ktime_t *remaining_ns, ktime_t *interval_ns)
 	if (t->armed) {
 		ktime_t next = t->next_ns;
 
-		if (now >= next && t->interval_ns)
-			next += ((now - next) / t->interval_ns + 1) * t->interval_ns;
+		if (t->interval_ns)
+			next += time_periods_due(next, t->interval_ns, now) * t->interval_ns;
 		*remaining_ns = next > now ? next - now : 0;
 	}
 	spin_unlock(&t->obj.lock);

@@ -432,9 +432,8 @@ sword_t signal_tgkill(s32 tgid, s32 tid, const struct signal_info *info)
 		return -ESRCH;
 	result = tgid > 0 && group_pid_nr(t->group) != tgid ? -ESRCH
 							    : signal_may_send(t, info->signo);
-	if (!result && info->signo && !t->exiting) {
+	if (!result && info->signo && !t->exiting)
 		result = told(info, signal_send_task(t, info));
-	}
 	object_put(&t->obj);
 	return result;
 }

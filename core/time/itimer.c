@@ -26,13 +26,13 @@ void itimer_expired(void *group)
 void itimer_signal_taken(struct thread_group *g)
 {
 	struct timer *t = &g->real_timer;
-	ktime_t now = time_monotonic_ns(), next = t->deadline_ns + g->real_interval_ns;
+	ktime_t interval = g->real_interval_ns;
 
-	if (!g->real_interval_ns || t->queued || !g->nr_live)
+	if (!interval || t->queued || !g->nr_live)
 		return;
-	if (next <= now)
-		next += ((now - next) / g->real_interval_ns + 1) * g->real_interval_ns;
-	timer_start(t, next);
+	timer_start(t,
+		t->deadline_ns +
+			time_periods_due(t->deadline_ns, interval, time_monotonic_ns()) * interval);
 }
 
 static ktime_t cpu_clock(struct thread_group *g, u32 which)

@@ -67,6 +67,11 @@ static struct posix_timer *find(struct thread_group *g, s32 id)
 	return nullptr;
 }
 
+static void overrun_add(struct posix_timer *t, s64 nr)
+{
+	t->overrun = MIN(t->overrun + nr, (s64)OVERRUN_MAX);
+}
+
 static void queue_signal(struct posix_timer *t)
 {
 	struct thread_group *g = t->group;
@@ -74,17 +79,11 @@ static void queue_signal(struct posix_timer *t)
 	if (t->notify == SIGEV_NONE)
 		return;
 	if (list_linked(&t->entry.link)) {
-		t->overrun = MIN(t->overrun + 1, (s64)OVERRUN_MAX);
+		overrun_add(t, 1);
 		return;
 	}
 	signal_send_locked(g, t->target && !t->target->exiting ? t->target : nullptr,
 		&t->entry.info, &t->entry, false);
-}
-
-/* How many periods after its expiry the next one lies that is still to come. */
-static s64 periods_until(const struct posix_timer *t, ktime_t now)
-{
-	return now < t->expiry_ns ? 0 : (now - t->expiry_ns) / t->interval_ns + 1;
 }
 
 static bool waits_for_taker(const struct posix_timer *t)
@@ -92,15 +91,22 @@ static bool waits_for_taker(const struct posix_timer *t)
 	return t->expiry_ns && t->interval_ns && !t->timer.queued && t->notify != SIGEV_NONE;
 }
 
-/* The periods that went by since its expiry, but for the first, are overruns. */
-static void go_forward(struct posix_timer *t, ktime_t now)
+/* To the expiry that is still to come; how many were due until now. */
+static s64 go_forward(struct posix_timer *t, ktime_t now)
 {
-	s64 periods = periods_until(t, now);
+	s64 due = time_periods_due(t->expiry_ns, t->interval_ns, now);
 
-	if (!periods)
-		return;
-	t->overrun = MIN(t->overrun + periods - 1, (s64)OVERRUN_MAX);
-	t->expiry_ns += periods * t->interval_ns;
+	t->expiry_ns += due * t->interval_ns;
+	return due;
+}
+
+/* Of those that were due one is the signal, the others are its overruns. */
+static void overrun_count(struct posix_timer *t, ktime_t now)
+{
+	s64 due = go_forward(t, now);
+
+	if (due)
+		overrun_add(t, due - 1);
 }
 
 /* What the taker of this timer's signal is told: the same at every look until it is taken. */
@@ -109,7 +115,7 @@ s32 posix_timer_signal_overrun(const struct signal_queue_entry *e)
 	struct posix_timer *t = e->timer;
 
 	if (!t->overrun_looked && waits_for_taker(t))
-		go_forward(t, time_monotonic_ns());
+		overrun_count(t, time_monotonic_ns());
 	t->overrun_looked = true;
 	return (s32)t->overrun;
 }
@@ -127,17 +133,11 @@ void posix_timer_signal_taken(struct signal_queue_entry *e)
 void posix_timer_signal_gone(struct signal_queue_entry *e)
 {
 	struct posix_timer *t = e->timer;
-	ktime_t now = time_monotonic_ns();
 
 	t->overrun_looked = false;
 	if (!waits_for_taker(t))
 		return;
-	if (now >= t->expiry_ns) { /* not looked at, or periods that went by since */
-		s64 periods = periods_until(t, now);
-
-		t->overrun = MIN(t->overrun + periods, (s64)OVERRUN_MAX);
-		t->expiry_ns += periods * t->interval_ns;
-	}
+	overrun_add(t, go_forward(t, time_monotonic_ns())); /* since the look: the next signal's */
 	timer_start(&t->timer, t->expiry_ns);
 }
 
@@ -155,7 +155,7 @@ void posix_timer_expired(void *timer)
 	if (!t->interval_ns) {
 		t->expiry_ns = 0;
 	} else if (!list_linked(&t->entry.link)) {
-		go_forward(t, now);
+		overrun_count(t, now);
 		timer_start(&t->timer, MAX(t->expiry_ns, now + TICK_NS));
 	}
 out:
@@ -234,7 +234,7 @@ static ktime_t wall_remaining(const struct posix_timer *t, ktime_t now)
 	if (!t->expiry_ns)
 		return 0;
 	if (left <= 0 && t->interval_ns)
-		left += periods_until(t, now) * t->interval_ns;
+		left += time_periods_due(t->expiry_ns, t->interval_ns, now) * t->interval_ns;
 	if (t->notify == SIGEV_NONE)
 		return MAX(left, (ktime_t)0);
 	return MAX(left, (ktime_t)1);

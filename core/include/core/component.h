@@ -44,6 +44,9 @@ struct component {
 	u64 nr_interrupts, nr_calls;
 	ktime_t attached_ns;
 };
+/* A zeroed one: its object, lists and vectors; the caller gives it module, device and slot.
+ * Context: thread. */
+void component_init(struct component *co);
 /* Fills the context for one call; the lock is held. */
 void component_ctx(struct component *co, struct kabi_ctx *ctx);
 static inline handle_t component_device_handle(const struct component *co)

@@ -77,6 +77,13 @@ int time_clock_set(s32 clock, ktime_t ns);
 /* Absolute time on `clock` (absolute) or duration -> absolute monotonic deadline; false: not a
  * clock one can sleep on. */
 bool time_clock_deadline(s32 clock, bool absolute, ktime_t ns, ktime_t *monotonic_ns);
+/* How many expiries of a periodic timer were due by `now_ns`, the one at `expiry_ns` among them: as
+ * many periods later comes the next. interval_ns > 0. */
+static inline s64 time_periods_due(ktime_t expiry_ns, ktime_t interval_ns, ktime_t now_ns)
+{
+	return now_ns < expiry_ns ? 0 : (now_ns - expiry_ns) / interval_ns + 1;
+}
+
 /* --- setitimer, alarm, timer_create (core/time/itimer.c, posix_timer.c) --- */
 #define ITIMER_REAL    0
 #define ITIMER_VIRTUAL 1

@@ -167,19 +167,9 @@ void host_disk_start(void)
 	struct kabi_ctx ctx;
 
 	waitable_init(&work);
-	object_init(&co->obj, OBJECT_COMPONENT, LOCK_LEVEL_NODE, &account_root);
-	list_init(&co->all);
-	list_init(&co->dma);
-	mutex_init(&co->lock, LOCK_LEVEL_MUTEX_OBJECT);
+	component_init(co);
 	strlcpy(co->name, "host_disk", sizeof(co->name));
 	co->class = COMPONENT_BLOCK;
-	for (u32 i = 0; i < COMPONENT_VECTORS; i++) {
-		co->vectors[i].irq = -1;
-		co->vectors[i].event = (struct deferred){.op = DEFERRED_INTERRUPT,
-			.object = &co->obj,
-			.argument = i};
-		list_init(&co->vectors[i].event.link);
-	}
 	co->device = device_create(DEVICE_VIRTUAL, "host_disk", nullptr);
 	co->slot = instance_slot_create(&kabi_contract_block_driver, 0);
 	if (!co->device || !co->slot || !slot_open(co->slot, &vtable) ||
