@@ -286,6 +286,8 @@ void *slab_alloc(struct slab_cache *c)
 	if (unlikely(!p))
 		return nullptr;
 	asan_unpoison(p, c->object_bytes);
+	/* slab_free called all of it freed: an overflow of what is used again is none of that */
+	asan_poison((u8 *)p + c->object_bytes, c->stride - c->object_bytes, ASAN_REDZONE);
 	debug_taken(c, p);
 	return p;
 }
