@@ -277,7 +277,7 @@ CASE(between_bytes, "read:VTIME between bytes", "read:VMIN")
 	abi_wait_ok(pid, __FILE__, __LINE__);
 	/* Four are enough, and what is there is given at once. */
 	put("abcdef");
-	EQ(SYS(read, slave, buf, 8), 6);
+	EQ(SYS(read, slave, buf, 8), 6); /* VMIN */
 	/* MIN = 0: from the call on, and ended by the first byte. */
 	set_least(0, 10);
 	pid = OK(abi_fork());
