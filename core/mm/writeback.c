@@ -40,17 +40,24 @@ void writeback_object_dirtied(struct memory_object *o)
 	bool first = false;
 
 	spin_lock(&dirty_lock);
-	if (!list_linked(&o->dirty)) {
+	if (!list_linked(&o->dirty) && !(o->inode && READ_ONCE(o->inode->evicting))) {
 		first = list_empty(&dirty_objects);
 		o->dirty_since_ns = time_monotonic_ns();
 		list_add_tail(&dirty_objects, &o->dirty);
 		object_get(&o->obj);
 		if (o->inode)
-			inode_get(o->inode);
+			inode_get_background(o->inode);
 	}
 	spin_unlock(&dirty_lock);
 	if (first && writeback_ready)
 		waitable_wake(&writeback_work, EV_IN, 1);
+}
+
+static void dirty_put(struct memory_object *o)
+{
+	if (o->inode)
+		inode_put_background(o->inode);
+	object_put(&o->obj);
 }
 
 /* Off the list when it is clean; gives the list's references to the caller (true). */
@@ -72,13 +79,22 @@ static bool take_clean(struct memory_object *o)
 
 static void release_clean(struct memory_object *o)
 {
-	struct inode *inode = o->inode;
+	if (take_clean(o))
+		dirty_put(o);
+}
 
-	if (!take_clean(o))
-		return;
-	if (inode)
-		inode_put(inode);
-	object_put(&o->obj);
+void memory_object_forget_dirty(struct memory_object *o)
+{
+	bool taken = false;
+
+	spin_lock(&dirty_lock);
+	if (list_linked(&o->dirty)) {
+		list_del(&o->dirty);
+		taken = true;
+	}
+	spin_unlock(&dirty_lock);
+	if (taken)
+		dirty_put(o);
 }
 
 /* --- pages under write-back --- */
@@ -219,7 +235,7 @@ static int start_writeback(struct memory_object *o, u64 first, u64 last)
 
 	if (!run)
 		return -ENOMEM;
-	while (claim_run(o, &first, last, run)) {
+	while (!(o->inode && READ_ONCE(o->inode->evicting)) && claim_run(o, &first, last, run)) {
 		int error = write_run(o, run);
 
 		if (error && !r)
@@ -289,16 +305,7 @@ int memory_object_sync(struct memory_object *o, u64 first, u64 nr)
 
 /* --- the thread --- */
 
-static void dirty_put(struct memory_object *o)
-{
-	if (o->inode)
-		inode_put(o->inode);
-	object_put(&o->obj);
-}
-
-/* The first object dirty since before `limit` (of sb, if given), referenced with its inode: whoever
- * syncs meanwhile may take it off the list. */
-static struct memory_object *next_dirty(ktime_t limit, struct superblock *sb)
+static struct memory_object *next_dirty_any(ktime_t limit, struct superblock *sb)
 {
 	struct memory_object *o, *found = nullptr;
 
@@ -310,8 +317,6 @@ static struct memory_object *next_dirty(ktime_t limit, struct superblock *sb)
 			continue;
 		found = o;
 		object_get(&o->obj);
-		if (o->inode)
-			inode_get(o->inode);
 		/* To the end, with a new stamp: the next round finds the others first. */
 		o->dirty_since_ns = time_monotonic_ns();
 		list_del(&o->dirty);
@@ -322,11 +327,32 @@ static struct memory_object *next_dirty(ktime_t limit, struct superblock *sb)
 	return found;
 }
 
-/* Nobody can reach the file any more: its pages need no disk. The list and the caller refer to it.
- */
+/* The first object dirty since before `limit` (of sb, if given), referenced with its inode: whoever
+ * syncs meanwhile may take it off the list. Those that end are not looked at. */
+static struct memory_object *next_dirty(ktime_t limit, struct superblock *sb)
+{
+	struct memory_object *o;
+	bool lives;
+
+	do {
+		grace_read_begin(); /* the list's reference may go, the inode's memory may not */
+		o = next_dirty_any(limit, sb);
+		lives = !o || !o->inode || inode_try_background(o->inode);
+		grace_read_end();
+		if (!lives)
+			object_put(&o->obj);
+	} while (!lives);
+	return o;
+}
+
+/* Nobody can reach the file any more: its pages need no disk. (Two users who left it at once may
+ * both have taken the other for one: else its end would have come.) */
 static bool is_deleted(const struct memory_object *o)
 {
-	return o->inode && o->inode->nlink == 0 && refcount_read(&o->inode->obj.refs) == 2;
+	const struct inode *i = o->inode;
+
+	return i && !READ_ONCE(i->nlink) &&
+	       refcount_read(&i->obj.refs) <= atomic32_load(&i->nr_background);
 }
 
 static void write_object(struct memory_object *o)

@@ -237,6 +237,16 @@ static answer_t write_dirty(struct superblock *sb)
 }
 
 /* --- commits --- */
+/* It could not be let go: taken until the next check. */
+static void deferred_lost(struct block_cache *cache, struct deferred_ops *d)
+{
+	spin_lock(&cache->lock);
+	cache->committing_blocks -= d->blocks;
+	cache->committing_inodes -= d->inodes;
+	spin_unlock(&cache->lock);
+	kfree(d);
+}
+
 static void deferred_apply(struct superblock *sb, struct list_node *list)
 {
 	while (!list_empty(list)) {
@@ -245,10 +255,13 @@ static void deferred_apply(struct superblock *sb, struct list_node *list)
 
 		list_del(&d->link);
 		r = delta_apply_deferred(sb, d);
-		if (r)
+		if (r) {
 			log_err("%s: what was given back cannot be freed (%d): run e2fsck\n",
 				sb->type_name, r);
-		kfree(d);
+			deferred_lost(sb->block_cache, d);
+		} else {
+			kfree(d);
+		}
 	}
 }
 
@@ -263,6 +276,8 @@ static void deferred_take(struct block_cache *cache, struct list_node *list)
 		list_del(&d->link);
 		list_add_tail(list, &d->link);
 	}
+	cache->committing_blocks += cache->open.deferred_blocks;
+	cache->committing_inodes += cache->open.deferred_inodes;
 	WRITE_ONCE(cache->open.deferred_blocks, 0);
 	WRITE_ONCE(cache->open.deferred_inodes, 0);
 	cache->open.id++;
@@ -304,7 +319,7 @@ answer_t transaction_commit(struct superblock *sb, bool last)
 					list_first_entry(&deferred, struct deferred_ops, link);
 
 				list_del(&d->link);
-				kfree(d);
+				deferred_lost(cache, d);
 			}
 			break;
 		}

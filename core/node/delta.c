@@ -271,8 +271,9 @@ static void inode_take(struct inode *i, const struct fs_inode *from, u32 take)
 	spin_unlock(&i->obj.lock);
 }
 
-static void exchange(struct superblock *sb, struct block_cache *cache, struct fs_work *w)
-	__requires(cache->lock)
+/* committed: what waited for the commit that has ended. */
+static void exchange(struct superblock *sb, struct block_cache *cache, struct fs_work *w,
+	bool committed) __requires(cache->lock)
 {
 	for (u32 i = 0; i < w->nr_blocks; i++) {
 		struct work_block *b = &w->blocks[i];
@@ -312,6 +313,10 @@ static void exchange(struct superblock *sb, struct block_cache *cache, struct fs
 		WRITE_ONCE(cache->open.deferred_inodes,
 			cache->open.deferred_inodes + w->deferred->inodes);
 		w->deferred = nullptr;
+	}
+	if (committed) {
+		cache->committing_blocks -= w->blocks_added;
+		cache->committing_inodes -= w->inodes_added;
 	}
 	spin_lock(&sb->obj.lock);
 	WRITE_ONCE(sb->free_blocks, sb->free_blocks + (u64)w->blocks_added);
@@ -371,7 +376,7 @@ static enum outcome apply(struct superblock *sb, struct fs_work *w, struct call 
 				has_effect(w))
 				r = OUT_BARRED;
 			if (r == OUT_OK && has_effect(w)) {
-				exchange(sb, cache, w);
+				exchange(sb, cache, w, now);
 				gone = forget(cache, w);
 				changed = true;
 			}

@@ -312,6 +312,40 @@ answer_t fs_mount_perform(struct mount_request *r)
 	return a;
 }
 
+static void counts_of(struct superblock *sb, struct fs_statfs *out, s64 blocks, s64 inodes)
+{
+	spin_lock(&sb->obj.lock);
+	out->blocks_free = sb->free_blocks + (u64)MAX(blocks, (s64)0);
+	out->files_free = sb->free_inodes + (u64)MAX(inodes, (s64)0);
+	spin_unlock(&sb->obj.lock);
+}
+
+/* Core's own counts. What the commit in flight and the next let go counts as free. */
+static void usage_of_core(struct superblock *sb, struct fs_statfs *out)
+{
+	struct block_cache *cache = sb->block_cache;
+	u64 used = (u64)atomic_word_load(&sb->used_pages),
+	    delayed = (u64)atomic_word_load(&sb->delayed_blocks);
+
+	out->blocks = sb->total_blocks;
+	out->files = sb->total_inodes;
+	if (!cache) {
+		counts_of(sb, out, 0, 0);
+		if (sb->flags & SB_NAMES_RESIDENT && sb->total_blocks)
+			out->blocks_free = sb->total_blocks - MIN(used, sb->total_blocks);
+		out->blocks_available = out->blocks_free;
+		return;
+	}
+	spin_lock(&cache->lock);
+	counts_of(sb, out, cache->open.deferred_blocks + cache->committing_blocks,
+		cache->open.deferred_inodes + cache->committing_inodes);
+	spin_unlock(&cache->lock);
+	out->blocks -= sb->overhead_blocks;
+	out->blocks_free -= MIN(delayed, out->blocks_free);
+	out->blocks_available =
+		out->blocks_free - MIN(sb->reserved_blocks + sb->held_blocks, out->blocks_free);
+}
+
 answer_t fs_statfs(struct call *c, struct superblock *sb, struct fs_statfs *out)
 {
 	struct fs_usage u = {};
@@ -325,34 +359,13 @@ answer_t fs_statfs(struct call *c, struct superblock *sb, struct fs_statfs *out)
 		.fsid = sb->dev};
 	if (sb->view)
 		return 0;
-	out->blocks = sb->total_blocks;
-	out->blocks_free = out->blocks_available = sb->free_blocks;
-	out->files = sb->total_inodes;
-	out->files_free = sb->free_inodes;
 	a = fs_invoke_begin(&v, c, sb);
 	if (a)
 		return a;
 	a = fs_invoke_end(&v, filesystem_usage(sb->fs, &v.ctx, &u));
 	if (answer_is_error(a))
 		return a;
-	if (sb->flags & SB_NAMES_RESIDENT && sb->total_blocks)
-		out->blocks_free = out->blocks_available =
-			sb->total_blocks -
-			MIN((u64)atomic_word_load(&sb->used_pages), sb->total_blocks);
-	if (sb->block_cache) {
-		struct block_cache *cache = sb->block_cache;
-
-		out->blocks -= sb->overhead_blocks;
-		spin_lock(&sb->obj.lock);
-		out->blocks_free += (u64)MAX(cache->open.deferred_blocks, (s64)0);
-		out->blocks_free -=
-			MIN((u64)atomic_word_load(&sb->delayed_blocks), out->blocks_free);
-		out->files_free += (u64)MAX(cache->open.deferred_inodes, (s64)0);
-		spin_unlock(&sb->obj.lock);
-		out->blocks_available =
-			out->blocks_free -
-			MIN(sb->reserved_blocks + sb->held_blocks, out->blocks_free);
-	}
+	usage_of_core(sb, out);
 	if (u.total_blocks) {
 		out->blocks = u.total_blocks;
 		out->blocks_free = u.free_blocks;
@@ -430,7 +443,7 @@ answer_t fs_sync_inode(struct call *c, struct inode *i)
 			a = call_run(c, sync_inode(c, i));
 		if (a)
 			inode_mark_dirty(i);
-		inode_put(i);
+		inode_put_background(i);
 	}
 	return a ? a : transaction_commit(sb, false);
 }
@@ -451,7 +464,7 @@ answer_t fs_sync(struct call *c, struct superblock *sb, bool wait)
 			a = call_run(c, sync_inode(c, i));
 		if (a && !first_error)
 			first_error = a;
-		inode_put(i);
+		inode_put_background(i);
 	}
 	if (wait) {
 		answer_t a = transaction_commit(sb, false);

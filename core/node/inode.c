@@ -12,11 +12,13 @@
 static struct inode *buckets[INODE_BUCKETS];
 static struct spinlock bucket_locks[INODE_LOCKS];
 struct slab_cache *slab_inode;
+static struct waitable background_left;
 
 void inode_boot_init(void)
 {
 	for (u32 i = 0; i < INODE_LOCKS; i++)
 		spin_init(&bucket_locks[i], LOCK_LEVEL_NAME_HASH);
+	waitable_init(&background_left);
 	slab_inode = slab_create("inode", sizeof(struct inode), 64);
 }
 
@@ -104,10 +106,81 @@ struct inode *inode_new(struct superblock *sb, u64 ino, u32 mode)
 	return inode_get_or_new(sb, ino, mode, &fresh);
 }
 
+/*
+ * The end of a file without a name does not wait for the lists of what is dirty, nor for who writes
+ * it back: the last user hands its reference to the reaper, and the end takes the file off the
+ * lists (inode_leave_background). The lock makes two users who go at once see each other; a holder
+ * of the background drops its count and its reference under it too, and whoever adds one adds the
+ * reference first.
+ */
+static __noinline void put_nameless(struct inode *i, bool background)
+{
+	bool ends = false, last = false;
+	u32 nr;
+
+	spin_lock(&i->obj.lock);
+	if (background)
+		atomic32_fetch_sub(&i->nr_background, 1);
+	nr = atomic32_load_acquire(&i->nr_background);
+	if (nr && !i->ending && !i->dead && i->sb->fs && refcount_read(&i->obj.refs) <= nr + 1)
+		ends = i->ending = true;
+	else
+		last = refcount_dec_and_test(&i->obj.refs);
+	spin_unlock(&i->obj.lock); /* the memory outlives it: grace period */
+	if (background)
+		waitable_wake(&background_left, EV_ANY, 0);
+	if (ends)
+		reaper_queue(&i->obj);
+	else if (last)
+		node_object_release(&i->obj);
+}
+
 void inode_put(struct inode *i)
 {
-	if (refcount_dec_and_test(&i->obj.refs))
+	if (unlikely(!READ_ONCE(i->nlink)))
+		put_nameless(i, false);
+	else if (refcount_dec_and_test(&i->obj.refs))
 		node_object_release(&i->obj);
+}
+
+void inode_get_background(struct inode *i)
+{
+	inode_get(i);
+	atomic32_fetch_add(&i->nr_background, 1);
+}
+
+void inode_put_background(struct inode *i)
+{
+	put_nameless(i, true);
+}
+
+bool inode_try_background(struct inode *i)
+{
+	bool lives;
+
+	spin_lock(&i->obj.lock);
+	lives = !i->ending && object_get_live(&i->obj);
+	if (lives)
+		atomic32_fetch_add(&i->nr_background, 1);
+	spin_unlock(&i->obj.lock);
+	return lives;
+}
+
+/* The reaper's reference is the only one when it returns, and nothing of it is being written. */
+static void inode_leave_background(struct inode *i)
+{
+	while (atomic32_load(&i->nr_background)) {
+		if (inode_take_own_dirty(i))
+			inode_put_background(i);
+		if (i->pages)
+			memory_object_forget_dirty(i->pages);
+		/* Who writes it back may be making space, and wait for the reaper. */
+		reaper_pause(true);
+		wait_event(&background_left, EV_ANY, !atomic32_load(&i->nr_background), 0);
+		reaper_pause(false);
+	}
+	if (i->pages)
+		memory_object_wait_writeback(i->pages, 0, ~0ull);
 }
 
 static void inode_unhash(struct inode *i)
@@ -193,7 +266,10 @@ void inode_evict(struct inode *i)
 	answer_t a;
 
 	i->evicting = true;
-	refcount_set(&i->obj.refs, 1);
+	if (i->ending)
+		inode_leave_background(i);
+	else
+		refcount_set(&i->obj.refs, 1);
 	if (i->pages)
 		memory_object_truncate(i->pages, 0);
 	if (c) {
@@ -219,7 +295,7 @@ void inode_mark_dirty(struct inode *i)
 	spin_lock(&sb->obj.lock);
 	if (!i->dirty && !i->evicting) {
 		i->dirty = true;
-		inode_get(i);
+		inode_get_background(i);
 		list_add_tail(&sb->dirty_inodes, &i->dirty_link);
 	}
 	spin_unlock(&sb->obj.lock);

@@ -9,10 +9,13 @@ struct name_text { /* a text that a rename gave */
 	char text[];
 };
 extern struct slab_cache *slab_name, *slab_inode, *slab_file, *slab_mount;
-/* Hands an object to the reaper thread (its refs are 0). Context: any. */
+/* Hands an object to the reaper thread (its refs are 0; an inode that is `ending`: the caller's
+ * reference goes with it). Context: any. */
 void reaper_queue(struct object *o);
 void reaper_start(void);
 void reaper_drain(void);
+/* The end that this task is about waits for somebody who may be in reaper_drain. */
+void reaper_pause(bool on);
 /* reaper.c calls these, thread context. */
 void inode_evict(struct inode *i);
 /* commit.c. Context: any. */

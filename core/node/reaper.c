@@ -110,6 +110,11 @@ static void draining_add(u32 nr)
 	waitable_wake(&ended, EV_ANY, 0);
 }
 
+void reaper_pause(bool on)
+{
+	draining_add(on ? 1 : -1u);
+}
+
 /* What was queued before has ended when it returns, but for what this task is ending itself (an
  * inode's end that makes space) and what waits here in the same way. Context: thread, may sleep. */
 void reaper_drain(void)

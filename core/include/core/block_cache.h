@@ -51,6 +51,8 @@ struct block_cache {
 	struct transaction open;
 	struct call *barred_by; /* a call whose answers were stale twice: others' deltas wait */
 	struct waitable bar_lifted;
+	/* Of what the commit in flight lets go: free as soon as it has ended. */
+	s64 committing_blocks, committing_inodes;
 	bool clean;             /* sealed for the last time and nothing changed since */
 	bool making_space;      /* somebody syncs because there is no space */
 	u64 dirtied;            /* raised by every delta that wrote */

@@ -155,6 +155,8 @@ int memory_object_sync(struct memory_object *o, u64 first, u64 nr);
 void memory_object_zero_range(struct memory_object *o, u64 offset, u64 bytes);
 u64 memory_object_next_data(struct memory_object *o,
 	u64 from_page); /* SEEK_DATA for shmem; ~0 none */
+/* The file ends: off the list of what is written back. Context: thread. */
+void memory_object_forget_dirty(struct memory_object *o);
 void mm_drop_caches(void);
 /* Waits until no page of [first, first+nr) is under write-back. 0. May sleep. */
 int memory_object_wait_writeback(struct memory_object *o, u64 first, u64 nr);

@@ -119,11 +119,13 @@ struct inode {
 	struct object *bound_socket; /* AF_UNIX */
 	s32 writers;                 /* >0 open for writing, <0 executed (deny write) */
 	bool dirty, dead, evicting, hashed;
-	bool tmpfile;      /* O_TMPFILE without O_EXCL: link(2) may give it a name */
-	char *link_target; /* symlinks whose text core keeps */
-	u64 version;       /* raised by each change of data or metadata (STATX_CHANGE) */
-	u64 body_version;  /* raised by each delta that changed the body or the links: what answers
-			      are checked against */
+	bool ending;              /* obj.lock: the last user has left it to the reaper */
+	atomic32_t nr_background; /* of its references: inode_get_background */
+	bool tmpfile;             /* O_TMPFILE without O_EXCL: link(2) may give it a name */
+	char *link_target;        /* symlinks whose text core keeps */
+	u64 version;              /* raised by each change of data or metadata (STATX_CHANGE) */
+	u64 body_version; /* raised by each delta that changed the body or the links: what answers
+			     are checked against */
 };
 static inline bool inode_is_dir(const struct inode *i)
 {
@@ -141,8 +143,15 @@ static inline void inode_get(struct inode *i)
 {
 	object_get(&i->obj);
 }
-void inode_put(struct inode *i); /* last reference of nlink 0: evict (fs_evict) in a core thread or
-				    the caller's record */
+/* Last reference of nlink 0, but for those of the background: its end (fs_evict), in the reaper or
+ * before the caller goes back to user mode. */
+void inode_put(struct inode *i);
+/* References of the lists of what is dirty and of who writes it back: they keep the inode, and not
+ * a file that has no name and no user. get: the caller holds a reference of another kind. */
+void inode_get_background(struct inode *i);
+void inode_put_background(struct inode *i);
+/* For who found it on such a list, inside a grace section; false: it is ending. */
+bool inode_try_background(struct inode *i);
 void inode_mark_dirty(struct inode *i);
 void inode_touch(struct inode *i, u32 which); /* INODE_ATIME | MTIME | CTIME: now */
 #define INODE_ATIME 1u
@@ -160,8 +169,8 @@ void inode_allow_write(struct inode *i);
 int inode_permission(const struct context *ctx, const struct inode *i, u32 mask);
 struct timespec64 inode_now(void);
 bool inode_owner_or_capable(const struct context *ctx, const struct inode *i);
-/* Takes i off its superblock's dirty list (the list owned a reference, which passes to the caller);
- * nullptr: list empty. */
+/* Takes i off its superblock's dirty list (the list owned a reference of the background, which
+ * passes to the caller); nullptr: list empty. */
 struct inode *inode_take_dirty(struct superblock *sb);
 /* The same for one inode; true: the list's reference is the caller's. */
 bool inode_take_own_dirty(struct inode *i);

@@ -181,3 +181,57 @@ HOST_TEST_DISK(ext4_threads)
 	disk_unmount();
 	room_free(&r);
 }
+
+/* unlink(2) and the last close free a file although others sync, commit and write it back
+ * meanwhile: nobody waits for a period of write-back to see its space again. */
+static u32 enders_left;
+
+static s32 syncer(void *arg)
+{
+	while (__atomic_load_n(&enders_left, __ATOMIC_ACQUIRE))
+		sys(SYS_sync);
+	return 0;
+}
+
+static u64 files_free(const struct room *r)
+{
+	u64 out[15] = {};
+
+	CHECK_EQ(sys(SYS_statfs, path(r, 1, "/disk"), r->at + PAGE_BYTES), 0);
+	user_get(out, r->at + PAGE_BYTES, sizeof(out));
+	return out[6]; /* struct statfs.f_ffree */
+}
+
+static void end_files(const struct room *r)
+{
+	for (u32 i = 0; i < 4 * ROUNDS; i++) {
+		sword_t fd = sys(SYS_openat, AT_CWD, path(r, 0, "/disk/ends"), O_RDWR_CREATE, 0600);
+		u64 before;
+
+		if (!CHECK(fd >= 0) || !file_write(r, fd, i, 1 + host_dice(FILE_BYTES)))
+			break;
+		before = files_free(r);
+		if (i % 2)
+			CHECK_EQ(sys(SYS_close, fd), 0);
+		CHECK_EQ(sys(SYS_unlinkat, AT_CWD, path(r, 0, "/disk/ends"), 0), 0);
+		if (i % 2 == 0)
+			CHECK_EQ(sys(SYS_close, fd), 0);
+		if (!CHECK_EQ(files_free(r), before + 1))
+			break;
+	}
+	__atomic_store_n(&enders_left, 0, __ATOMIC_RELEASE);
+}
+
+HOST_TEST_DISK(ext4_ends_beside_sync)
+{
+	struct room r = room_new(0);
+
+	disk_mount();
+	__atomic_store_n(&enders_left, 1, __ATOMIC_RELEASE);
+	for (u32 i = 0; i < 2; i++)
+		host_spawn(syncer, nullptr);
+	end_files(&r);
+	host_join();
+	disk_unmount();
+	room_free(&r);
+}

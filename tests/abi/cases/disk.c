@@ -199,6 +199,33 @@ CASE(freed_at_once, "unlinkat:space is free at once", "close:space is free at on
 	unmount_disk();
 }
 
+/* No sync is needed first: what nobody has written to the disk yet ends with the file. */
+CASE(freed_while_dirty, "unlinkat:file never written back", "close:file never written back",
+	"statfs:after unlink of unwritten data")
+{
+	static char data[100000];
+	struct statfs before, after;
+	const char *name;
+	long fd;
+
+	mount_disk(0);
+	name = fresh("dirty");
+	for (int i = 0; i < 40; i++) {
+		fd = OK(SYS(openat, AT_FDCWD, name, O_RDWR | O_CREAT | O_EXCL, 0600));
+		EQ(SYS(write, fd, data, sizeof(data)), sizeof(data));
+		OK(SYS(statfs, "m", &before));
+		if (i % 2)
+			OK(SYS(close, fd));
+		OK(SYS(unlinkat, AT_FDCWD, name, 0)); /* file never written back */
+		if (i % 2 == 0)
+			OK(SYS(close, fd)); /* file never written back */
+		OK(SYS(statfs, "m", &after));
+		EQ(after.f_ffree, before.f_ffree + 1); /* after unlink of unwritten data */
+		T(after.f_bfree >= before.f_bfree + sizeof(data) / after.f_bsize);
+	}
+	unmount_disk();
+}
+
 /* One process gives many blocks back and commits, again and again, while others change the same
  * bitmaps and tables: nobody's call may end with an error. */
 static void free_and_commit(const char *dir, long end_ms)
