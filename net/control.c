@@ -176,7 +176,7 @@ static void take_back(struct call *c, const s32 *fds, u32 nr)
 		if (f)
 			file_put(f);
 	}
-	call_effect_recorded(c); /* undone */
+	call_effect_undone(c);
 }
 
 /* Writes what p carries; m->control_bytes becomes what was used. Nothing is left installed when it

@@ -170,6 +170,8 @@ answer_t message_send(struct call *c, struct file *f, struct socket_message *m, 
 	if (s->shut_write || s->peer_gone)
 		return p->done ? (answer_t)p->done : broken(c, flags);
 	a = destination(c, s, m, &to);
+	if (p->done && answer_is_error(a) && !answer_is_kind(a))
+		return (answer_t)p->done;
 	if (a)
 		return a == -ENOTCONN && s->state == SOCKET_DISCONNECTED ? broken(c, flags) : a;
 	if (s->type == SOCK_STREAM)
@@ -192,8 +194,8 @@ static struct socket_packet *first_packet(struct socket *s)
 				     : list_first_entry(&s->queue, struct socket_packet, link);
 }
 
-/* Exclusion: one reader of a socket at a time (EXCL_CONNECTION of the file), so a packet seen stays
- * first until it is taken. */
+/* Exclusion: one reader of a socket at a time (pos_excl of the file, of the class that it has with
+ * every file: what is read goes to user memory), so a packet seen stays first until it is taken. */
 static void consume(struct socket *s, struct socket_packet *p, u32 bytes, bool whole)
 {
 	bool gone;
@@ -326,7 +328,7 @@ answer_t message_receive(struct call *c, struct file *f, struct socket_message *
 
 	if (flags & MSG_OOB)
 		return s->type == SOCK_STREAM ? -EINVAL : -EOPNOTSUPP;
-	if (!call_hold(c, EXCL_CONNECTION, &f->pos_excl, f->obj.id, false))
+	if (!call_hold(c, EXCL_INODE, &f->pos_excl, f->obj.id, false))
 		return ANSWER_NEED;
 	if (s->type == SOCK_STREAM) {
 		if (m->name)

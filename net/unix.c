@@ -132,7 +132,7 @@ static answer_t net_socketpair(struct call *c, u32 family, u32 type, u32 protoco
 		else if (s[i])
 			object_put(&s[i]->obj);
 	}
-	call_effect_recorded(c); /* undone */
+	call_effect_undone(c);
 	return a;
 }
 

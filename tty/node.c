@@ -209,7 +209,8 @@ static answer_t take_canonical(struct call *c, struct tty *t, struct uio *io, st
 			*ended = true, eof = 1;
 	}
 	copied = uio_copy_out(c, io, (size_t)p->done, chunk, n);
-	call_effect(c);
+	if (copied || n == 0)
+		call_effect(c);
 	if (copied == n)
 		t->read.tail += n + eof;
 	else
@@ -245,7 +246,8 @@ static answer_t take_raw(struct call *c, struct tty *t, struct uio *io, struct i
 		n++;
 	}
 	copied = uio_copy_out(c, io, (size_t)p->done, chunk, n);
-	call_effect(c);
+	if (copied)
+		call_effect(c);
 	t->read.tail += (u32)copied;
 	if (!l_flag(t, TTY_ICANON))
 		t->canon_head = t->read.head;
@@ -422,8 +424,9 @@ static answer_t write_chunk(struct call *c, struct tty *t, bool master, const st
 	if (uio_copy_in(c, io, (size_t)p->done, chunk, n) != n)
 		return uio_need(c, io, (size_t)p->done, false);
 	spin_lock(&t->obj.lock);
-	call_effect(c);
 	taken = write_chunk_locked(t, master, chunk, n);
+	if (taken)
+		call_effect(c);
 	spin_unlock(&t->obj.lock);
 	p->done += taken;
 	call_effect_recorded(c);

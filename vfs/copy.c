@@ -272,6 +272,14 @@ static answer_t check(const struct copy *cp, u64 in_offset, u64 out_offset)
 	}
 }
 
+/* An offset that cannot go out is EFAULT, whatever was moved, as on Linux. */
+static answer_t offset_out(struct call *c, answer_t a)
+{
+	if (!answer_is_kind(a))
+		call_effect_all_told(c);
+	return a;
+}
+
 /* Positions and offsets are told at the end, once. */
 static answer_t copy_end(struct call *c, struct copy *cp, u64 in_offset, u64 out_offset)
 {
@@ -281,7 +289,7 @@ static answer_t copy_end(struct call *c, struct copy *cp, u64 in_offset, u64 out
 		answer_t a = call_copy_out(c, (vaddr_t)in_offset, &p->in_pos, sizeof(p->in_pos));
 
 		if (a)
-			return a;
+			return offset_out(c, a);
 	} else if (cp->in->type != NODE_PIPE) {
 		cp->in->pos = p->in_pos;
 	}
@@ -289,7 +297,7 @@ static answer_t copy_end(struct call *c, struct copy *cp, u64 in_offset, u64 out
 		answer_t a = call_copy_out(c, (vaddr_t)out_offset, &p->out_pos, sizeof(p->out_pos));
 
 		if (a)
-			return a;
+			return offset_out(c, a);
 	} else if (cp->kind == COPY_RANGE) {
 		cp->out->pos = p->out_pos;
 	}

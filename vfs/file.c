@@ -415,6 +415,8 @@ answer_t file_node_write(struct call *c, struct file *f, struct uio *io)
 	/* O_SYNC: the data is in, the DO below has brought it to the disk. */
 	if (unlikely(c->op_done && t->started)) {
 		a = c->op_result;
+		if (a < 0)
+			call_effect_all_told(c);
 		return a < 0 ? a : (answer_t)t->done;
 	}
 	if (!t->started) {

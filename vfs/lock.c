@@ -78,17 +78,18 @@ static answer_t lock_set(struct call *c, struct file *f, const struct lock_reque
 	int error = inode_lock_set(i, r, wait ? &blocker : nullptr);
 
 	if (error != -EAGAIN || !wait) {
-		if (wait)
-			lock_wait_done(r->owner);
+		call_undo_run(c);
 		return error == -ENOMEM ? -ENOLCK : error;
 	}
 	if (call_interrupted(c)) {
-		lock_wait_done(r->owner);
+		call_undo_run(c);
 		return -ERESTARTSYS;
 	}
-	if (r->kind == LOCK_POSIX && blocker.kind == LOCK_POSIX &&
-		lock_wait_begin(r->owner, blocker.owner))
-		return -EDEADLK;
+	if (r->kind == LOCK_POSIX && blocker.kind == LOCK_POSIX) {
+		call_undo_set(c, CALL_UNDO_LOCK_WAIT, r->owner);
+		if (lock_wait_begin(r->owner, blocker.owner))
+			return -EDEADLK;
+	}
 	return call_wait1(c, &i->lock_event, EV_ANY, seq);
 }
 
@@ -169,7 +170,7 @@ answer_t vfs_flock(struct call *c, u32 fd, u32 operation)
 
 		none.type = LOCK_TYPE_NONE;
 		(void)inode_lock_set(f->inode, &none, nullptr);
-		call_effect_recorded(c); /* a second run finds nothing to let go */
+		call_effect_undone(c); /* a second run finds nothing to let go */
 	}
 	return lock_set(c, f, &r, !(operation & LOCK_NB));
 }

@@ -132,7 +132,7 @@ answer_t vfs_pipe(struct call *c, u64 fds, u32 flags)
 	if (a < 0) {
 		file_put(f[1]);
 		uninstall(c, fd[0]);
-		call_effect_recorded(c); /* undone */
+		call_effect_undone(c);
 		return a;
 	}
 	fd[1] = (s32)a;
@@ -141,7 +141,7 @@ answer_t vfs_pipe(struct call *c, u64 fds, u32 flags)
 	if (call_copy_out_partial(c, (vaddr_t)fds, fd, sizeof(fd)) != sizeof(fd)) {
 		uninstall(c, fd[0]);
 		uninstall(c, fd[1]);
-		call_effect_recorded(c); /* undone */
+		call_effect_undone(c);
 		return call_need_user(c, (struct uspan){(vaddr_t)fds, sizeof(fd)}, true);
 	}
 	return 0;
@@ -278,7 +278,7 @@ answer_t pipe_node_read(struct call *c, struct file *f, struct uio *io)
 }
 
 /* --- write --- */
-enum put { PUT_DONE, PUT_FULL, PUT_FAULT, PUT_BROKEN };
+enum put { PUT_DONE, PUT_FULL, PUT_FAULT, PUT_MEMORY, PUT_BROKEN };
 
 /* Appends to the last entry what fits there whole: only then is a page saved. Locks: p->obj.lock.
  */
@@ -343,7 +343,8 @@ static struct frame *spare_page(struct pipe *p)
 	frame = p->spare;
 	p->spare = nullptr;
 	spin_unlock(&p->obj.lock);
-	return frame ? frame : frame_alloc(0, 0, &account_root);
+	/* Never waits: a handler asks for memory by NEED. */
+	return frame ? frame : frame_alloc(0, FRAME_ALLOC_OPTIONAL, &account_root);
 }
 
 static answer_t broken(struct call *c, size_t done)
@@ -390,7 +391,7 @@ static size_t write_piece(struct call *c, struct file *f, struct pipe *p, const 
 		return n;
 	frame = spare_page(p);
 	if (!frame) {
-		*why = PUT_FAULT;
+		*why = PUT_MEMORY;
 		return 0;
 	}
 	page = page_begin(frame);
@@ -417,6 +418,11 @@ static answer_t write_stopped(struct call *c, struct file *f, struct pipe *p, co
 		return broken(c, done);
 	if (done)
 		waitable_wake(&p->readable, EV_IN | EV_RDNORM, 0);
+	if (why == PUT_MEMORY) {
+		call_progress(c, struct pipe_progress)->done = done;
+		call_effect_recorded(c);
+		return call_need_memory(c, PAGE_BYTES);
+	}
 	return why == PUT_FULL ? write_blocked(c, f, p, io, done, seq)
 			       : end_by_fault(c, p, io, done, false);
 }

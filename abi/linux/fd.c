@@ -529,8 +529,10 @@ static answer_t list_directory(struct call *c, bool old)
 		call_effect_recorded(c);
 	}
 	a = call_copy_out(c, c->args[1], d->entries, d->used);
-	if (a == -EFAULT)
+	if (a == -EFAULT) {
 		file->pos = d->pos_before;
+		call_effect_all_told(c);
+	}
 	return a ? a : (answer_t)d->used;
 }
 

@@ -174,6 +174,15 @@ static answer_t receive_message(struct call *c, struct message *m, u32 flags)
 	return m->result;
 }
 
+/* Where a result cannot go out, EFAULT is all that the program hears of what was moved, as on
+ * Linux. */
+static answer_t result_out(struct call *c, answer_t a)
+{
+	if (answer_is_error(a) && !answer_is_kind(a))
+		call_effect_all_told(c);
+	return a;
+}
+
 /* namelen, controllen and flags go back; the rest of the header is the program's. */
 static answer_t message_back(struct call *c, const struct message *m, vaddr_t user)
 {
@@ -197,7 +206,7 @@ answer_t sys_recvmsg(struct call *c)
 	a = receive_message(c, m, arg_uint(c, 2));
 	if (a < 0)
 		return a;
-	abi_try(message_back(c, m, c->args[1]));
+	abi_try(result_out(c, message_back(c, m, c->args[1])));
 	return a;
 }
 
@@ -233,7 +242,7 @@ answer_t sys_recvfrom(struct call *c)
 	a = receive_message(c, m, arg_uint(c, 3));
 	if (a < 0)
 		return a;
-	abi_try(call_copy_out(c, c->args[5], &m->m.name_bytes, sizeof(u32)));
+	abi_try(result_out(c, call_copy_out(c, c->args[5], &m->m.name_bytes, sizeof(u32))));
 	return a;
 }
 
@@ -287,8 +296,9 @@ answer_t sys_sendmmsg(struct call *c)
 			return batch_error(p, a);
 		p->result = a;
 		p->message_done = 1;
+		call_effect_recorded(c);
 	}
-	a = batch_length(c, user, (answer_t)p->result);
+	a = result_out(c, batch_length(c, user, (answer_t)p->result));
 	return a ? batch_error(p, a) : batch_next(c, p, nr);
 }
 
@@ -319,5 +329,6 @@ answer_t sys_recvmmsg(struct call *c)
 	a = message_back(c, m, user);
 	if (!a)
 		a = batch_length(c, user, m->result);
+	a = result_out(c, a);
 	return a ? batch_error(p, a) : batch_next(c, p, nr);
 }

@@ -338,7 +338,7 @@ answer_t sys_timer_create(struct call *c)
 	a = abi_copy_out(c, c->args[2], &out);
 	if (a) {
 		posix_timer_delete((s32)id);
-		call_effect_recorded(c); /* undone */
+		call_effect_undone(c);
 	}
 	return a;
 }

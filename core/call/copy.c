@@ -34,6 +34,7 @@ bool call_rerun_inject(struct call *c, u64 what)
 	if (c->injected & bit || atomic32_fetch_add(&rerun_count, 1) % rerun_every)
 		return false;
 	c->injected |= bit;
+	c->injected_now = true;
 	atomic32_fetch_add(&rerun_injected, 1);
 	c->dirty = true;
 	if (c->runs) /* core made this run end, not the handler */

@@ -2,6 +2,7 @@
  * every value is copied once and only printed, so a record that moves on meanwhile gives stale
  * text, never a fault. Theory in entry.c. */
 #include <core/call.h>
+#include <core/evolve.h>
 #include <core/task.h>
 #include <lib/fmt.h>
 #include <kabi/slots.h>
@@ -135,12 +136,15 @@ static reads_foreign void add_holds(struct line *l, const struct call *c)
 static reads_foreign void add_record(struct line *l, const struct task *t, const struct call *c)
 {
 	const char *operation = c->op_now ? operation_name(READ_ONCE(c->op)) : nullptr;
+	const struct slot *slot = READ_ONCE(c->waiting_on);
 	u32 nr_waits = READ_ONCE(c->nr_waits);
 
 	if (c->nr != ~0u)
 		add(l, ", system call %u", c->nr);
 	if (operation)
 		add(l, ", for %s", operation);
+	if (slot)
+		add(l, ", for slot %s to open", slot_name(slot));
 	if (nr_waits)
 		add(l, ", for any of %u events", nr_waits);
 	if (c == &t->call && (c->inline_paths & 1 || READ_ONCE(c->paths[0])))

@@ -27,7 +27,7 @@ static answer_t do_release_file(struct file *file)
 
 	file_closing(file, current->files);
 	if (unlikely(vtable->flush)) {
-		call_begin(&inner, CALLF_KERNEL);
+		call_begin(&inner, CALLF_KERNEL | CALLF_UNINTERRUPTIBLE);
 		a = call_run(&inner, node_flush(file->slot, &inner, file));
 		call_end(&inner);
 	}
@@ -102,7 +102,10 @@ static answer_t do_signal_return(struct call *c)
 	c->flags |= CALLF_REGS_SET;
 	/* No frame, no NEED: the frame is read with copies that may fault in. A bad one has already
 	 * become SIGSEGV. */
-	a = personality_signal_return(SLOT(PERSONALITY_LINUX), c, arch_task_regs(current));
+	do
+		a = personality_signal_return(SLOT(PERSONALITY_LINUX), c, arch_task_regs(current));
+	while (a == ANSWER_WAIT_SLOT &&
+		!call_wait_open(SLOT(PERSONALITY_LINUX), KTIME_MAX, WAITF_KILLABLE));
 	return answer_is_kind(a) ? 0 : a;
 }
 

@@ -1,5 +1,6 @@
 /* Frames, pins and what a record gives back at its end. Theory in entry.c. */
 #include <core/call.h>
+#include <core/file_lock.h>
 #include <core/fs_call.h>
 #include <core/log.h>
 #include <core/mm.h>
@@ -20,6 +21,20 @@ void *call_progress_begin(struct call *c)
 	return f->progress;
 }
 
+static void frame_end(struct call *c, struct call_frame *f)
+{
+	f->live = 0;
+	f->effect = CALL_EFFECT_NONE;
+	f->recorded = false;
+	f->nested_valid = false;
+	if (f->ref) {
+		object_put(f->ref);
+		f->ref = nullptr;
+	}
+	if (c->nr_holds)
+		call_release_holds(c, c->level);
+}
+
 struct call_frame *call_enter(struct call *c, const struct slot *slot, u16 method, u64 object_id)
 {
 	struct call_frame *f;
@@ -28,8 +43,9 @@ struct call_frame *call_enter(struct call *c, const struct slot *slot, u16 metho
 		panic("call record: more than %u levels (method %u)", CALL_LEVELS_MAX, method);
 	c->level++;
 	f = call_frame(c);
-	if (f->live && (f->slot != slot || f->method != method || f->object_id != object_id))
-		f->live = 0;
+	if (unlikely(f->live | c->nr_holds) &&
+		(f->slot != slot || f->method != method || f->object_id != object_id))
+		frame_end(c, f);
 	f->slot = slot;
 	f->method = method;
 	f->object_id = object_id;
@@ -37,19 +53,6 @@ struct call_frame *call_enter(struct call *c, const struct slot *slot, u16 metho
 	current->in_module++;
 #endif
 	return f;
-}
-
-static void frame_end(struct call *c, struct call_frame *f)
-{
-	f->live = 0;
-	f->effect = CALL_EFFECT_NONE;
-	f->nested_valid = false;
-	if (f->ref) {
-		object_put(f->ref);
-		f->ref = nullptr;
-	}
-	if (c->nr_holds)
-		call_release_holds(c, c->level);
 }
 
 #if UMKA_DEBUG
@@ -60,7 +63,7 @@ static void check_error(const struct call *c, const struct call_frame *f, answer
 	bool restarts = a <= -ERESTARTSYS && a >= -ERESTART_RESTARTBLOCK;
 
 	if (unlikely(answer_is_error(a) &&
-		     f->effect > (restarts ? CALL_EFFECT_NONE : CALL_EFFECT_TOLD)))
+		     (f->recorded || f->effect > (restarts ? CALL_EFFECT_NONE : CALL_EFFECT_TOLD))))
 		panic("effect lost: call %d level %u method %u answers error %d after it",
 			(s32)c->nr, (u32)(f - c->frames), f->method, (int)-a);
 }
@@ -80,7 +83,7 @@ answer_t call_leave(struct call *c, answer_t a)
 		check_error(c, f, a);
 		/* What it changed is the caller's to record from now on, should that answer a kind,
 		 * and to undo, should that answer an error. */
-		f[-1].effect = MAX(f[-1].effect, f->effect);
+		f[-1].effect = MAX(f[-1].effect, f->recorded ? CALL_EFFECT_MADE : f->effect);
 #endif
 		if (unlikely(f->live | c->nr_holds | f->effect))
 			frame_end(c, f);
@@ -90,6 +93,17 @@ answer_t call_leave(struct call *c, answer_t a)
 }
 
 #if UMKA_DEBUG
+void call_check_may_sleep(void)
+{
+	const struct task *t = current;
+	const struct call *c = t ? t->call_now : nullptr; /* none yet early at boot */
+
+	if (c && unlikely(t->in_module) && !this_cpu()->irq_depth)
+		panic("sleep with a module frame on the stack: call %d level %u method %u, %u "
+		      "frames deep",
+			(s32)c->nr, c->level, c->frames[c->level].method, t->in_module);
+}
+
 static atomic32_t effects_seen;
 
 u32 call_effects_seen(void)
@@ -113,7 +127,24 @@ void call_effect_told(struct call *c)
 }
 void call_effect_recorded(struct call *c)
 {
+	struct call_frame *f = call_frame(c);
+
+	if (f->effect == CALL_EFFECT_NONE)
+		return;
+	f->recorded |= f->effect == CALL_EFFECT_MADE;
+	f->effect = CALL_EFFECT_NONE;
+	c->held_effect = c->nr_holds;
+}
+void call_effect_undone(struct call *c)
+{
 	call_frame(c)->effect = CALL_EFFECT_NONE;
+}
+void call_effect_all_told(struct call *c)
+{
+	struct call_frame *f = call_frame(c);
+
+	f->effect = MAX(f->effect, CALL_EFFECT_TOLD);
+	f->recorded = false;
 }
 void call_effect_here(void)
 {
@@ -125,8 +156,10 @@ void call_check_effects(struct call *c, answer_t a)
 {
 	if (a == ANSWER_DO && !c->op_again) {
 		/* The operation ends the call: no run will miss it, and its error is its own. */
-		for (u32 i = 0; i < CALL_LEVELS_MAX; i++)
+		for (u32 i = 0; i < CALL_LEVELS_MAX; i++) {
 			c->frames[i].effect = CALL_EFFECT_NONE;
+			c->frames[i].recorded = false;
+		}
 		return;
 	}
 	for (u32 i = 0; i < CALL_LEVELS_MAX; i++)
@@ -254,13 +287,35 @@ static void put_memory(struct call *c)
 	c->waits_more_cap = 0;
 }
 
+void call_undo_set(struct call *c, enum call_undo undo, const void *what)
+{
+	BUG_ON(c->undo != CALL_UNDO_NONE && (c->undo != undo || c->undo_what != what));
+	c->undo = undo;
+	c->undo_what = what;
+	c->dirty = true;
+}
+
+void call_undo_run(struct call *c)
+{
+	switch (c->undo) {
+	case CALL_UNDO_NONE:
+		return;
+	case CALL_UNDO_LOCK_WAIT:
+		lock_wait_done(c->undo_what);
+		break;
+	}
+	c->undo = CALL_UNDO_NONE;
+}
+
 void call_finish(struct call *c, answer_t a)
 {
 #if UMKA_DEBUG
 	if (!answer_is_kind(a)) {
 		check_error(c, &c->frames[0], a);
-		for (u32 i = 0; i < CALL_LEVELS_MAX; i++)
+		for (u32 i = 0; i < CALL_LEVELS_MAX; i++) {
 			c->frames[i].effect = CALL_EFFECT_NONE;
+			c->frames[i].recorded = false;
+		}
 	}
 #endif
 	c->dirty = false;
@@ -269,6 +324,8 @@ void call_finish(struct call *c, answer_t a)
 			waitable_wake(c->exclusive_fired, EV_ANY, 1);
 		c->exclusive_fired = nullptr;
 	}
+	if (unlikely(c->undo))
+		call_undo_run(c);
 	end_frames(c);
 	if (c->nr_holds)
 		call_release_holds(c, 0);
@@ -286,6 +343,8 @@ void call_finish(struct call *c, answer_t a)
 	c->wait_has_result = false;
 	c->sigmask_applied = false;
 	c->op_done = false;
+	c->held_effect = false;
+	c->injected_now = false;
 	c->waiting_on = nullptr;
 	c->injected = 0;
 }

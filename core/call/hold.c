@@ -1,9 +1,17 @@
-/* Exclusions: long locks that belong to frames. Order and rules: calls.md "Exclusions". Theory in
- * entry.c. */
+/*
+ * Exclusions: long locks that belong to frames. Order and rules: calls.md "Exclusions". Theory in
+ * entry.c.
+ *
+ * HOLD-I1 what is held is let go to be retaken in order only while nothing was changed under it:
+ * held_effect, which a recorded effect or a step (MORE) sets, and letting all go ends. Debug
+ * kernels see a set out of order at the asking, others when it really must wait.
+ */
 #include <core/call.h>
 #include <core/log.h>
 #include <core/task.h>
 #include <core/call_priv.h>
+
+#define OUT_OF_ORDER "exclusions out of order after an effect"
 
 /* WHY no analysis: nobody else knows it yet. */
 void exclusion_init(struct exclusion *e, struct object *container) __no_lock_analysis
@@ -54,6 +62,22 @@ static struct call_hold *hold_find(struct call *c, const struct exclusion *e)
 	return nullptr;
 }
 
+/* Takes a before b? */
+static bool hold_before(const struct call_hold *a, const struct call_hold *b)
+{
+	return a->class != b->class ? a->class < b->class : a->object_id < b->object_id;
+}
+
+/* HOLD-I1, for `h`, which is not held. */
+static bool would_let_go(const struct call *c, const struct call_hold *h)
+{
+	if (c->held_effect)
+		for (u32 i = 0; i < c->nr_holds; i++)
+			if (c->holds[i].held && hold_before(h, &c->holds[i]))
+				return true;
+	return false;
+}
+
 static bool hold_one(struct call *c, enum excl_class class, struct exclusion *e, u64 object_id,
 	bool shared)
 {
@@ -61,6 +85,8 @@ static bool hold_one(struct call *c, enum excl_class class, struct exclusion *e,
 
 	if (h) {
 		if (!shared && h->shared) { /* stronger than what it has: retaken in order */
+			if (h->held && c->held_effect)
+				(void)call_violation(c, OUT_OF_ORDER);
 			if (h->held)
 				exclusion_release(e, true);
 			h->held = false;
@@ -75,6 +101,11 @@ static bool hold_one(struct call *c, enum excl_class class, struct exclusion *e,
 	if (e->container)
 		object_get(e->container);
 	c->dirty = true;
+#if UMKA_DEBUG
+	/* Whether it is free or not: that it was busy would be the rarer case. */
+	if (would_let_go(c, h))
+		(void)call_violation(c, OUT_OF_ORDER);
+#endif
 	h->held = !call_rerun_inject(c, (word_t)e) && exclusion_try(e, c, shared);
 	return h->held;
 }
@@ -110,6 +141,7 @@ void call_release_holds(struct call *c, u32 level)
 			exclusion_release(h->excl, h->shared);
 	}
 	c->nr_holds = (u8)kept;
+	c->held_effect &= kept != 0; /* what was changed under them others may follow now */
 	/* Last: the end of an object may make calls of core's own, and this record must be whole by
 	 * then. */
 	for (u32 i = 0; i < nr_dead; i++)
@@ -117,20 +149,8 @@ void call_release_holds(struct call *c, u32 level)
 			object_put(dead[i]);
 }
 
-static bool hold_before(const struct call_hold *a, const struct call_hold *b)
+static void sort_holds(struct call *c)
 {
-	return a->class != b->class ? a->class < b->class : a->object_id < b->object_id;
-}
-
-void call_take_holds(struct call *c)
-{
-	/* Let go of all, then retake the union in order: nothing was changed yet (calls.md),
-	 * handlers check again. */
-	for (u32 i = 0; i < c->nr_holds; i++) {
-		if (c->holds[i].held)
-			exclusion_release(c->holds[i].excl, c->holds[i].shared);
-		c->holds[i].held = false;
-	}
 	for (u32 i = 1; i < c->nr_holds; i++)
 		for (u32 k = i; k > 0 && hold_before(&c->holds[k], &c->holds[k - 1]); k--) {
 			struct call_hold t = c->holds[k];
@@ -138,10 +158,29 @@ void call_take_holds(struct call *c)
 			c->holds[k] = c->holds[k - 1];
 			c->holds[k - 1] = t;
 		}
-	for (u32 i = 0; i < c->nr_holds; i++) {
+}
+
+int call_take_holds(struct call *c)
+{
+	u32 first = 0;
+
+	sort_holds(c);
+	while (first < c->nr_holds && c->holds[first].held)
+		first++;
+	if (first < c->nr_holds && would_let_go(c, &c->holds[first]))
+		return call_violation(c, OUT_OF_ORDER);
+	/* Those that come later are let go and retaken; while they are not held others may change
+	 * things, which handlers look at again in the run that follows. */
+	for (u32 i = first; i < c->nr_holds; i++) {
+		if (c->holds[i].held)
+			exclusion_release(c->holds[i].excl, c->holds[i].shared);
+		c->holds[i].held = false;
+	}
+	for (u32 i = first; i < c->nr_holds; i++) {
 		struct call_hold *h = &c->holds[i];
 
 		wait_event(&h->excl->released, EV_ANY, exclusion_try(h->excl, c, h->shared), 0);
 		h->held = true;
 	}
+	return 0;
 }

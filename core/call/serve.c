@@ -1,6 +1,7 @@
 /* Serving the kinds of answer: NEED, WAIT, DO, MORE. Theory in entry.c. */
 #include <core/block_cache.h>
 #include <core/call.h>
+#include <core/evolve.h>
 #include <core/log.h>
 #include <core/mm.h>
 #include <core/node.h>
@@ -52,12 +53,59 @@ int call_need_error(const struct call *c, enum need_kind kind, const void *objec
 	return 0;
 }
 
+int call_violation(struct call *c, const char *what)
+{
+	const struct call_frame *f = call_frame(c);
+	const char *slot = c->level ? slot_name(f->slot) : "personality";
+
+#if UMKA_DEBUG
+	panic("contract violation: %s: call %d level %u (%s, method %u)", what, (s32)c->nr,
+		c->level, slot, f->method);
+#endif
+	log_err("contract violation: %s: call %d level %u (%s, method %u)\n", what, (s32)c->nr,
+		c->level, slot, f->method);
+	return -EIO;
+}
+
+#if UMKA_DEBUG
+static bool page_held(const struct call *c, struct memory_object *o, u64 index)
+{
+	const struct pinned_pages *p = c->pinned_pages;
+	struct frame *f = p ? memory_page_try(o, index) : nullptr;
+	bool held = false;
+
+	if (!f)
+		return false;
+	for (u32 i = 0; i < p->nr; i++)
+		held |= p->frame[i] == f;
+	frame_unpin(f);
+	return held;
+}
+#endif
+
+/* The order of exclusions goes on with the address space: whoever brings a user range may need it,
+ * and whatever comes before it (calls.md "Exclusions"). */
+static bool user_refused(const struct call *c)
+{
+	for (u32 i = 0; i < c->nr_holds; i++)
+		if (c->holds[i].held && c->holds[i].class >= EXCL_SPACE)
+			return true;
+	return false;
+}
+
 static answer_t need(struct call *c, enum need_kind kind, void *object, u64 index, u64 nr)
 {
 	int error = call_need_error(c, kind, object, index);
 
-	if (error)
+	if (error) /* asked for again: its error is the answer */
 		return error;
+	if (unlikely(c->nr_holds) && (kind == NEED_USER_READ || kind == NEED_USER_WRITE) &&
+		user_refused(c))
+		return call_violation(c, "NEED of a user range under a late exclusion");
+#if UMKA_DEBUG
+	if (kind == NEED_PAGES && !c->injected_now && page_held(c, object, index))
+		return call_violation(c, "NEED of what is held");
+#endif
 	*need_add(c) = (struct call_need){kind, object, index, nr, 0};
 	return ANSWER_NEED;
 }
@@ -140,16 +188,22 @@ static answer_t serve_needs(struct call *c)
 	}
 	if (c->needs_stale)
 		c->nr_needs = 0;
+	for (u32 i = 0; i < c->nr_holds; i++)
+		wanted |= !c->holds[i].held;
+	if (!c->nr_needs && !wanted)
+		return call_violation(c, "NEED that names nothing");
 	/* Memory before exclusions is the rule for memory; user ranges and pages may be had while
 	 * inode classes are held. */
 	for (u32 i = 0; i < c->nr_needs; i++) {
 		c->needs[i].error = serve_need(c, &c->needs[i]);
 		failed |= c->needs[i].error != 0;
 	}
-	for (u32 i = 0; i < c->nr_holds; i++)
-		wanted |= !c->holds[i].held;
-	if (wanted)
-		call_take_holds(c);
+	if (wanted) {
+		int r = call_take_holds(c);
+
+		if (r)
+			return r;
+	}
 	c->needs_stale = true;
 	c->reason = failed ? CALL_NEED_FAILED : CALL_AGAIN;
 	return ANSWER_MORE;
@@ -318,7 +372,7 @@ static answer_t serve_wait(struct call *c)
 	}
 	if (before == CALL_INTERRUPTED && !(c->flags & CALLF_UNINTERRUPTIBLE) &&
 		task_signal_pending(c->task)) {
-		log_err("call %d waits again after it was interrupted\n", (s32)c->nr);
+		(void)call_violation(c, "WAIT after it was interrupted");
 		return -EINTR;
 	}
 	c->reason = wait_set(c);
@@ -335,18 +389,53 @@ static answer_t serve_wait(struct call *c)
 	return ANSWER_MORE;
 }
 
+int call_wait_open(const struct slot *slot, ktime_t until_ns, u32 wait_flags)
+{
+	for (;;) {
+		u32 seq = waitable_seq(&call_slots_opened);
+		int r;
+
+		if (!slot_is_parked(slot))
+			return 0;
+		r = wait_sleep(&call_slots_opened, EV_ANY, seq, until_ns, wait_flags);
+		if (r)
+			return r;
+	}
+}
+
+static atomic32_t slot_waits;
+
+u32 call_slot_waits(void)
+{
+	return atomic32_load(&slot_waits);
+}
+
 static answer_t serve_wait_slot(struct call *c)
 {
-	const struct slot *slot = c->waiting_on ? c->waiting_on : SLOT(PERSONALITY_LINUX);
+	/* What core does for nobody in particular (an open file's end) is done, whoever is killed.
+	 */
+	bool own = (c->flags & (CALLF_KERNEL | CALLF_UNINTERRUPTIBLE)) ==
+		   (CALLF_KERNEL | CALLF_UNINTERRUPTIBLE);
+	/* Once: the run that was told so may stand before the parked slot again. */
+	ktime_t until = c->deadline_set && c->reason != CALL_EXPIRED ? c->deadline_ns : KTIME_MAX;
+	const struct slot *slot;
 	int r;
 
+	if (!c->waiting_on)
+		c->waiting_on = SLOT(PERSONALITY_LINUX);
+	slot = c->waiting_on;
 	if (slot_stamp(slot->id) == 0)
 		return -ENOSYS; /* no module for it was ever there: as on a kernel built without */
-	r = wait_event(&call_slots_opened, EV_ANY, !slot_is_parked(slot), WAITF_KILLABLE);
-	if (r)
-		return r;
+	atomic32_fetch_add(&slot_waits, 1);
+	r = call_wait_open(slot, until, own ? 0 : WAITF_KILLABLE);
 	c->waiting_on = nullptr;
-	c->reason = CALL_AGAIN;
+	if (r == -ETIMEDOUT)
+		c->reason = CALL_EXPIRED;
+	else if (r)
+		return r; /* killed: the record is dropped */
+	/* Any other reason was told to nobody yet: the run that was to hear it met the slot. */
+	if (c->reason == CALL_FIRST)
+		c->reason = CALL_AGAIN;
 	return ANSWER_MORE;
 }
 
@@ -355,6 +444,7 @@ answer_t call_serve(struct call *c, answer_t a)
 	c->level = 0;
 	c->dirty = true;
 	call_pin_all(c);
+	c->injected_now = false;
 #if UMKA_DEBUG
 	call_check_effects(c, a);
 #endif

@@ -70,6 +70,11 @@ static bool parse_number_word(const char *name, const char *value)
 	} else if (!strcmp(name, "rerun")) {
 		if (number(name, value, 1000000, &v))
 			b->rerun = (u32)v;
+#if UMKA_DEBUG
+	} else if (!strcmp(name, "park")) {
+		if (number(name, value, 1000000, &v))
+			park_set((u32)v);
+#endif
 	} else if (!strcmp(name, "mem")) {
 		if (!memory_size(value, &b->mem_bytes))
 			log_warn("command line: bad value for mem: \"%s\", ignored\n", value);

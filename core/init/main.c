@@ -180,6 +180,7 @@ static void init_thread(void *arg)
 	mm_threads_init();
 	if (evolve_boot_modules(&boot))
 		log_warn("some modules were refused\n");
+	park_boot();
 	node_boot_init();
 	mount_first_root();
 	init_default_files();

@@ -27,6 +27,7 @@
 #include "mm_priv.h"
 #include <arch/boot.h>
 #include <arch/mmu.h>
+#include <core/call.h>
 #include <core/lock.h>
 #include <core/task.h>
 #include "object.h"
@@ -182,6 +183,11 @@ struct frame *frame_alloc(u32 order, u32 flags, struct account *account)
 
 	if (unlikely(order >= BUDDY_ORDERS))
 		return nullptr;
+#if UMKA_DEBUG
+	/* CALL-I4, whether memory is short or not. */
+	if (!(flags & (FRAME_ALLOC_ATOMIC | FRAME_ALLOC_OPTIONAL)))
+		call_check_may_sleep();
+#endif
 	f = likely(!order) ? cache_take(atomic) : zone_take(order, atomic);
 	if (unlikely(!f)) {
 		if (flags & FRAME_ALLOC_OPTIONAL) {

@@ -255,7 +255,7 @@ static void descriptor_close(struct file *file)
 		struct call *c = kmalloc(sizeof(*c));
 
 		if (c) {
-			call_begin(c, CALLF_KERNEL);
+			call_begin(c, CALLF_KERNEL | CALLF_UNINTERRUPTIBLE);
 			(void)call_run(c, node_flush(file->slot, c, file));
 			call_end(c);
 			kfree(c);

@@ -1,5 +1,6 @@
 /* schedule(), preemption, yield, the idle loop. Theory: runqueue.c. */
 #include "runqueue.h"
+#include <core/call.h>
 #include <core/mm.h>
 #include <core/time.h>
 #include <arch/trap.h>
@@ -199,12 +200,7 @@ static void schedule_locked(bool preempted) __no_lock_analysis
 static void check_may_sleep(void)
 {
 #if UMKA_DEBUG
-	const struct call *c = current->call_now;
-
-	if (unlikely(current->in_module))
-		panic("sleep with a module frame on the stack: call %d level %u method %u, %u "
-		      "frames deep",
-			(s32)c->nr, c->level, c->frames[c->level].method, current->in_module);
+	call_check_may_sleep();
 	BUG_ON(lock_debug_depth());
 	BUG_ON(*arch_preempt_count_ptr());
 #endif

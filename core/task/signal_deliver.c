@@ -240,9 +240,23 @@ static void frame_failed(s32 signo)
 	signal_force_fault(SIGSEGV, SI_KERNEL, 0);
 }
 
+/* Outside the loop of calls, so what a parked slot answers is waited for here. */
+static answer_t deliver(struct task *t, struct arch_regs *regs, struct signal_info *info,
+	struct signal_action *action, u64 old)
+{
+	const struct slot *slot = SLOT(PERSONALITY_LINUX);
+	answer_t a;
+
+	do
+		a = personality_signal_deliver(slot, &t->call, regs, info, action, old);
+	while (a == ANSWER_WAIT_SLOT && !call_wait_open(slot, KTIME_MAX, WAITF_KILLABLE));
+	return a;
+}
+
 static void run_handler(struct task *t, struct arch_regs *regs, struct signal_info *info,
 	struct signal_action *action)
 {
+	answer_t a;
 	u64 old = t->work & TASK_WORK_SIGMASK ? t->saved_blocked : t->blocked,
 	    mask = t->blocked | action->mask;
 
@@ -250,8 +264,10 @@ static void run_handler(struct task *t, struct arch_regs *regs, struct signal_in
 		mask |= SIG_BIT(info->signo);
 	if (t->rseq)
 		rseq_update(t, regs); /* before the frame keeps the interrupted place */
-	if (personality_signal_deliver(SLOT(PERSONALITY_LINUX), &t->call, regs, info, action,
-		    old)) {
+	a = deliver(t, regs, info, action, old);
+	if (a == ANSWER_WAIT_SLOT) /* killed */
+		return;
+	if (a) {
 		frame_failed(info->signo);
 		return;
 	}

@@ -1,10 +1,12 @@
 /* Planted defects (core/plant.h): which one, and where. Written once at boot, taken once. */
+#include <core/evolve.h>
 #include <core/log.h>
 #include <core/plant.h>
 #include <core/sched.h>
 #include <core/task.h>
 #include <core/time.h>
 #include <lib/string.h>
+#include <nucleus/slot.h>
 
 #if UMKA_DEBUG
 
@@ -25,7 +27,8 @@ static u32 find(const char *text, size_t len, const char *const *names, u32 nr)
 void plant_set(const char *value)
 {
 	static const char *const kinds[] = {"uaf", "heap", "index", "integer", "call", "inversion",
-		"guard", "sleep", "effect", "error", "runs"};
+		"guard", "sleep", "effect", "error", "runs", "order", "user", "nothing", "recorded",
+		"restart"};
 	static const char *const places[] = {"core", "arch", "vfs", "block", "abi", "fs", "drivers",
 		"net", "tty", "views"};
 	const char *colon = strchr(value, ':');
@@ -72,6 +75,79 @@ void plant_sleep(void)
 {
 	task_set_state(TASK_SLEEPING_UNINTERRUPTIBLE);
 	schedule_deadline(time_monotonic_ns() + NSEC_PER_MSEC);
+}
+
+/* --- park=MS --- */
+#define PARKED_NS NSEC_PER_MSEC
+
+static u32 park_every_ms;
+
+void park_set(u32 every_ms)
+{
+	park_every_ms = every_ms;
+}
+
+static void park_sleep(ktime_t duration_ns)
+{
+	task_set_state(TASK_SLEEPING_UNINTERRUPTIBLE);
+	schedule_deadline(time_monotonic_ns() + duration_ns);
+}
+
+/* What programs call: the others are core's, which has its own way round a swap of them. */
+static bool parks(const struct slot *slot)
+{
+	const struct kabi_contract *contract = slot_contract(slot);
+
+	if (!contract || slot_is_parked(slot))
+		return false;
+	return contract->kind == KABI_KIND_SUBSYSTEM || contract->kind == KABI_KIND_PERSONALITY ||
+	       contract->kind == KABI_KIND_VIEW;
+}
+
+static void park_thread(void *unused)
+{
+	(void)unused;
+	for (u32 id = 0;; id = (id + 1) % NUCLEUS_NR_SLOTS) {
+		const struct slot *slot = &nucleus.slots[id];
+		const void *vtable = slot_vtable(slot);
+
+		if (!parks(slot))
+			continue;
+		park_sleep((ktime_t)park_every_ms * NSEC_PER_MSEC);
+		if (!slot_close(slot))
+			continue;
+		park_sleep(PARKED_NS);
+		if (!slot_open(slot, vtable))
+			panic("slot %s does not open again", slot_name(slot));
+	}
+}
+
+void park_boot(void)
+{
+	if (park_every_ms && !task_kernel_thread(park_thread, nullptr, "park"))
+		panic("no memory for the thread that parks slots");
+}
+
+/* Two exclusions that nobody else knows. */
+static struct exclusion earlier, later;
+
+answer_t plant_order(struct call *c)
+{
+	exclusion_init(&earlier, nullptr);
+	exclusion_init(&later, nullptr);
+	if (!call_hold(c, EXCL_GROUP, &later, 1, false))
+		return ANSWER_NEED;
+	call_effect(c);
+	call_effect_recorded(c);
+	return call_hold(c, EXCL_INODE, &earlier, 1, false) ? 0 : ANSWER_NEED;
+}
+
+answer_t plant_user(struct call *c)
+{
+	exclusion_init(&later, nullptr);
+	if (!call_hold(c, EXCL_CONNECTION, &later, 1, false))
+		return ANSWER_NEED;
+	return call_need_user(c, (struct uspan){PAGE_BYTES, 1}, false);
 }
 
 __attribute__((noinline)) int plant_target(int value)

@@ -222,7 +222,8 @@ static void checks(struct text *t)
 	u32 every, injected;
 
 	call_rerun_count(&every, &injected);
-	text_printf(t, "effects %u\nrerun %u\nreruns %u\n", call_effects_seen(), every, injected);
+	text_printf(t, "effects %u\nrerun %u\nreruns %u\nslotwaits %u\n", call_effects_seen(),
+		every, injected, call_slot_waits());
 }
 
 static answer_t driver_render(u64 id, struct text *t)

@@ -122,6 +122,12 @@ void call_effect_told(struct call *c)
 void call_effect_recorded(struct call *c)
 {
 }
+void call_effect_undone(struct call *c)
+{
+}
+void call_effect_all_told(struct call *c)
+{
+}
 #endif
 ktime_t arch_time_now_ns(void)
 {

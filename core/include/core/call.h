@@ -128,6 +128,13 @@ enum call_do_op : u16 {
 /* What a frame has changed and not recorded. TOLD: an error may stand beside it, as EPIPE beside
  * SIGPIPE; a kind may not. */
 enum call_effect : u8 { CALL_EFFECT_NONE, CALL_EFFECT_TOLD, CALL_EFFECT_MADE };
+/* What a call has changed outside itself for as long as it waits, and no object's end takes back:
+ * core does when the record ends, killed or not (docs/decisions/0005). */
+enum call_undo : u8 {
+	CALL_UNDO_NONE,
+	CALL_UNDO_LOCK_WAIT, /* that this owner of file locks waits for another: what is the owner
+			      */
+};
 struct slot;
 struct text;
 struct call_frame {
@@ -138,6 +145,7 @@ struct call_frame {
 	u16 phase;
 	u8 live;                 /* progress is meaningful */
 	enum call_effect effect; /* debug: what happened since the last commit point */
+	bool recorded; /* debug: an effect before that stands in progress, and in no answer yet */
 	u64 progress[8];
 	struct object *ref; /* further progress, owned by the frame */
 	answer_t nested;    /* answer of the nested call of this phase */
@@ -178,7 +186,10 @@ struct call {
 	bool dirty;       /* call_finish has something to give back */
 	bool needs_stale; /* needs[] are those of the run before: with their errors */
 	bool sigmask_applied, ctx_pinned;
+	bool held_effect; /* under exclusions held now something was changed: they are not let go */
+	bool injected_now; /* rerun=N: something failed without need in this run */
 	enum call_reason reason;
+	enum call_undo undo;
 	u32 runs; /* runs without progress; the 65th is a violation */
 	struct call_frame frames[CALL_LEVELS_MAX];
 	struct call_need needs[CALL_NEEDS_MAX];
@@ -194,6 +205,7 @@ struct call {
 	answer_t wait_result; /* WAIT with a result: ends the call without another run */
 	bool wait_has_result, deadline_set;
 	u64 sigmask;
+	const void *undo_what;
 	struct waitable *exclusive_fired; /* an exclusive wake that this call consumed: passed on if
 					     it ends without DONE */
 	u64 injected; /* rerun=N: what has failed without need, hashed to a bit */
@@ -260,6 +272,7 @@ answer_t call_do(struct call *c, enum call_do_op op, bool again);
 static inline answer_t call_more(struct call *c)
 {
 	c->runs = 0;
+	c->held_effect = c->nr_holds;
 	return ANSWER_MORE;
 }
 /* Interrupted? Then the handler answers a partial result, -EINTR or -ERESTARTSYS..., never WAIT
@@ -276,6 +289,10 @@ static inline bool call_expired(const struct call *c)
  * the call ends. One block a call, so its user is the level that owns the call's arguments (the
  * personality). nullptr: answer call_need_memory(c, bytes). */
 void *call_memory(struct call *c, size_t bytes);
+/* Before the change; what was there before must be undone or the same. call_undo_run: now, not
+ * first at the end of the record. */
+void call_undo_set(struct call *c, enum call_undo undo, const void *what);
+void call_undo_run(struct call *c);
 /* Long locks. True: all held now. False: return ANSWER_NEED. Asking for what the frame holds
  * already is fine. */
 bool call_hold(struct call *c, enum excl_class class, struct exclusion *e, u64 object_id,
@@ -299,14 +316,21 @@ struct file *call_file(struct call *c, u32 fd);
  * too). */
 #if UMKA_DEBUG
 void call_effect(struct call *c);
-/* What changed stands in the frame now, or was undone. */
+/* What changed stands in the frame's progress now: only a value may end the frame from here on. */
 void call_effect_recorded(struct call *c);
+/* What changed since the last recording was undone, or a second run would find it done. */
+void call_effect_undone(struct call *c);
+/* The error that follows stands for what was recorded too, as Linux's does (O_SYNC; an address that
+ * takes no result). */
+void call_effect_all_told(struct call *c);
 /* An effect that the error tells of which follows. */
 void call_effect_told(struct call *c);
 /* For core's services, which know no record: the effect of the handler that called this one, if it
  * was one. */
 void call_effect_here(void);
 u32 call_effects_seen(void);
+/* CALL-I4: what sleeps or may have to asks here. */
+void call_check_may_sleep(void);
 #else
 static inline u32 call_effects_seen(void)
 {
@@ -324,6 +348,14 @@ static inline void call_effect_told(struct call *c)
 	(void)c;
 }
 static inline void call_effect_recorded(struct call *c)
+{
+	(void)c;
+}
+static inline void call_effect_undone(struct call *c)
+{
+	(void)c;
+}
+static inline void call_effect_all_told(struct call *c)
 {
 	(void)c;
 }
@@ -389,6 +421,11 @@ answer_t call_perform(struct call *c);
 void call_memory_free(struct call *c);
 /* Serves one kind; returns ANSWER_MORE: run again; anything else is final. */
 answer_t call_serve(struct call *c, answer_t a);
+/* Until the slot is open: for what core calls outside a record's loop. 0, -ETIMEDOUT, or -EINTR as
+ * the flags (WAITF_*) say. Context: thread, may sleep. */
+int call_wait_open(const struct slot *slot, ktime_t until_ns, u32 wait_flags);
+/* How many answers were WAIT(slot), for /ukfs. */
+u32 call_slot_waits(void);
 /* Why does this task wait: text for ukfs. */
 int call_describe_wait(struct task *t, char *buf, size_t size);
 

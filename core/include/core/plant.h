@@ -16,11 +16,16 @@ enum plant : u8 { /* the first ones as enum planted of the contract */
 	PLANT_INTEGER_OVERFLOW,
 	PLANT_BAD_CALL,
 	PLANT_LOCK_INVERSION,
-	PLANT_GUARD,  /* a lock that should be held is not */
-	PLANT_SLEEP,  /* with a module frame on the stack */
-	PLANT_EFFECT, /* an answer that loses one */
-	PLANT_ERROR,  /* an error that does */
-	PLANT_RUNS,   /* NEED for ever: stays planted */
+	PLANT_GUARD,    /* a lock that should be held is not */
+	PLANT_SLEEP,    /* with a module frame on the stack */
+	PLANT_EFFECT,   /* an answer that loses one */
+	PLANT_ERROR,    /* an error that does */
+	PLANT_RUNS,     /* NEED for ever: stays planted */
+	PLANT_ORDER,    /* exclusions out of order after an effect */
+	PLANT_USER,     /* NEED(user range) under a late exclusion */
+	PLANT_NOTHING,  /* NEED that names nothing */
+	PLANT_RECORDED, /* an error that loses what stands in the frame */
+	PLANT_RESTART,  /* a restart after that */
 };
 
 struct call;
@@ -31,6 +36,10 @@ struct call;
 
 /* plant= of the command line; a value that it does not know is named in the log. */
 void plant_set(const char *value);
+/* park=MS of the command line: so often one slot after another is closed and opened again under
+ * whoever calls. park_boot: once modules are loaded. */
+void park_set(u32 every_ms);
+void park_boot(void);
 /* Is this planted here? True once, but for PLANT_RUNS. */
 bool plant_take(enum plant what, enum plant_place place);
 /* What is planted here of the kinds up to `last`; PLANT_NONE after the first asking. */
@@ -39,6 +48,9 @@ enum plant plant_common(enum plant_place place, enum plant last);
 u32 plant_component(enum plant_place place, u64 *memory);
 /* Sleeps a millisecond whatever is on the stack. */
 void plant_sleep(void);
+/* Answers what breaks the order of exclusions. */
+answer_t plant_order(struct call *c);
+answer_t plant_user(struct call *c);
 /* A function for PLANT_BAD_CALL to call as what it is not. */
 int plant_target(int value);
 
@@ -110,8 +122,20 @@ static __always_inline void plant_here(enum plant_place place)
 	case PLANT_EFFECT:
 	case PLANT_ERROR:
 	case PLANT_RUNS:
+	case PLANT_ORDER:
+	case PLANT_USER:
+	case PLANT_NOTHING:
+	case PLANT_RECORDED:
+	case PLANT_RESTART:
 		break;
 	}
+}
+
+static __always_inline answer_t plant_recorded(struct call *c, answer_t error)
+{
+	call_effect(c);
+	call_effect_recorded(c);
+	return error;
 }
 
 /* In a handler, at its begin: what is planted here of the call's rules too. Not 0: its answer. */
@@ -128,6 +152,16 @@ static __always_inline answer_t plant_handler(struct call *c, enum plant_place p
 		call_effect(c);
 		return -EIO;
 	}
+	if (plant_take(PLANT_ORDER, place))
+		return plant_order(c);
+	if (plant_take(PLANT_USER, place))
+		return plant_user(c);
+	if (plant_take(PLANT_NOTHING, place))
+		return ANSWER_NEED;
+	if (plant_take(PLANT_RECORDED, place))
+		return plant_recorded(c, -EIO);
+	if (plant_take(PLANT_RESTART, place))
+		return plant_recorded(c, -ERESTARTSYS);
 	return plant_take(PLANT_RUNS, place) ? call_need_memory(c, PAGE_BYTES) : 0;
 }
 #else
@@ -142,4 +176,7 @@ static inline u32 plant_component(enum plant_place place, u64 *memory)
 	return PLANT_NONE;
 }
 #define plant_handler(c, place) ((answer_t)0)
+static inline void park_boot(void)
+{
+}
 #endif
