@@ -336,6 +336,7 @@ static answer_t memory_file(struct call *c, const char *label, u32 mode, struct 
 	struct mount *m = memory_mount();
 	struct path_ref path = {};
 	struct inode *fresh;
+	struct file *file;
 	answer_t a;
 
 	if (!m) {
@@ -352,17 +353,20 @@ static answer_t memory_file(struct call *c, const char *label, u32 mode, struct 
 	path.name = name_alloc(m->root, label, (u32)strlen(label));
 	if (!path.name)
 		return call_need_memory(c, sizeof(struct name));
-	a = fs_create(c, m->root->inode, nullptr, 0, &args, &fresh);
-	if (a >= 0) {
-		name_give_inode(path.name, fresh);
-		*out = file_new(NODE_FILE, O_RDWR | O_LARGEFILE, &path, fresh, nullptr);
-		if (*out)
-			(void)file_write_get(*out);
-		inode_put(fresh);
-		a = *out ? 0 : -ENOMEM;
-	}
+	file = file_new(NODE_FILE, O_RDWR | O_LARGEFILE, &path, nullptr, nullptr);
 	name_put(path.name);
-	return a;
+	if (!file)
+		return call_need_memory(c, sizeof(*file));
+	a = fs_create(c, m->root->inode, nullptr, 0, &args, &fresh);
+	if (a < 0) {
+		file_put(file);
+		return a;
+	}
+	name_give_inode(path.name, fresh);
+	file->inode = fresh;
+	(void)file_write_get(file);
+	*out = file;
+	return 0;
 }
 
 answer_t vfs_memfd_create(struct call *c, u64 name, u32 flags)
@@ -385,8 +389,10 @@ answer_t vfs_memfd_create(struct call *c, u64 name, u32 flags)
 	/* Without ALLOW_SEALING: F_SEAL_SEAL is set from the start. */
 	f->inode->pages->seals = flags & MFD_NOEXEC_SEAL ? 0x20 : flags & MFD_ALLOW_SEALING ? 0 : 1;
 	a = call_install(c, f, flags & MFD_CLOEXEC ? O_CLOEXEC : 0);
-	if (a < 0)
+	if (a < 0) {
 		file_put(f);
+		call_effect_recorded(c); /* undone: nobody else knew it */
+	}
 	return a;
 }
 

@@ -309,6 +309,7 @@ static answer_t open_tmpfile(struct call *c, struct walk *w, struct open_how *ho
 	struct fs_create_args args = {.mode = S_IFREG | (how->mode & ~c->ctx->fs->umask)};
 	struct inode *fresh = nullptr;
 	struct path_ref path = {.mount = w->at.mount};
+	struct file *file;
 	answer_t a;
 
 	if (!inode_is_dir(w->inode))
@@ -322,19 +323,22 @@ static answer_t open_tmpfile(struct call *c, struct walk *w, struct open_how *ho
 	path.name = name_alloc(w->at.name, "#tmpfile", 8);
 	if (!path.name)
 		return call_need_memory(c, sizeof(struct name));
+	file = file_new(NODE_FILE, how->flags & ~OPEN_KEPT_OUT & ~O_CLOEXEC, &path, nullptr,
+		nullptr);
+	name_put(path.name);
+	if (!file)
+		return call_need_memory(c, sizeof(struct file));
 	a = fs_create(c, w->inode, nullptr, 0, &args, &fresh);
 	if (a < 0) {
-		name_put(path.name);
+		file_put(file);
 		return a;
 	}
 	fresh->tmpfile = !(how->flags & O_EXCL);
 	name_give_inode(path.name, fresh);
-	*out = file_new(NODE_FILE, how->flags & ~OPEN_KEPT_OUT & ~O_CLOEXEC, &path, fresh, nullptr);
-	name_put(path.name);
-	if (*out)
-		(void)file_write_get(*out);
-	inode_put(fresh); /* without an open file its blocks go at once */
-	return *out ? 0 : -ENOMEM;
+	file->inode = fresh;
+	(void)file_write_get(file);
+	*out = file;
+	return 0;
 }
 
 answer_t vfs_open_at(struct call *c, struct walks *ws, s32 at, const struct path_ref *start,
@@ -375,7 +379,7 @@ answer_t vfs_open(struct call *c, s32 at, u64 user_path, u32 flags, u32 mode, u6
 	struct file *file = nullptr;
 	struct walks ws;
 	const char *path;
-	answer_t a;
+	answer_t a, fd = -1;
 
 	if (resolve & ~(u64)RESOLVE_ALL || (resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) ==
 						   (RESOLVE_BENEATH | RESOLVE_IN_ROOT))
@@ -383,9 +387,22 @@ answer_t vfs_open(struct call *c, s32 at, u64 user_path, u32 flags, u32 mode, u6
 	a = call_path(c, 0, (vaddr_t)user_path, &path);
 	if (a < 0)
 		return a;
+	/* What makes or cuts a file has its number before. */
+	if (flags & (O_CREAT | O_TRUNC | O_TMPFILE_BIT)) {
+		a = how_check(&how);
+		if (!a)
+			fd = a = call_number_take(c);
+		if (a < 0)
+			return a;
+	}
 	walks_begin(c, &ws);
 	a = vfs_open_at(c, &ws, at, nullptr, path, &how, &file);
-	if (likely(a == 0)) {
+	if (fd >= 0 && a == 0) {
+		call_number_use(c, (u32)fd, file, flags & O_CLOEXEC);
+		a = fd;
+	} else if (fd >= 0) {
+		call_number_return(c, (u32)fd);
+	} else if (likely(a == 0)) {
 		a = call_install(c, file, flags & O_CLOEXEC);
 		if (unlikely(a < 0))
 			file_put(file);

@@ -237,6 +237,21 @@ answer_t call_install(struct call *c, struct file *file, u32 flags)
 	return fd;
 }
 
+answer_t call_number_take(struct call *c)
+{
+	return files_number_take(c->task->files, task_rlimit(c->task, RLIMIT_NOFILE));
+}
+
+void call_number_use(struct call *c, u32 fd, struct file *file, u32 flags)
+{
+	files_number_use(c->task->files, fd, file, flags & O_CLOEXEC);
+}
+
+void call_number_return(struct call *c, u32 fd)
+{
+	files_number_return(c->task->files, fd);
+}
+
 static void end_frames(struct call *c)
 {
 	for (u32 i = 0; i < CALL_LEVELS_MAX; i++) {

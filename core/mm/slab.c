@@ -279,9 +279,40 @@ static void magazine_put(struct slab_cache *c, void *p)
 	arch_irq_restore(irq);
 }
 
+#if UMKA_DEBUG
+static struct {
+	const struct task *task;
+	u32 left;
+} failing; /* changed by that task only */
+
+void slab_fail_nth(u32 nth)
+{
+	failing.left = nth;
+	WRITE_ONCE(failing.task, nth ? current : nullptr);
+}
+
+bool slab_has_failed(void)
+{
+	return !READ_ONCE(failing.task);
+}
+
+static bool fails_now(void)
+{
+	if (likely(READ_ONCE(failing.task) != current) || this_cpu()->irq_depth || --failing.left)
+		return false;
+	WRITE_ONCE(failing.task, nullptr);
+	return true;
+}
+#else
+static bool fails_now(void)
+{
+	return false;
+}
+#endif
+
 void *slab_alloc(struct slab_cache *c)
 {
-	void *p = magazine_take(c);
+	void *p = fails_now() ? nullptr : magazine_take(c);
 
 	if (unlikely(!p))
 		return nullptr;

@@ -511,17 +511,29 @@ static answer_t invoke_act(struct fs_invoke *v, answer_t a)
 	return d ? d : a;
 }
 
-answer_t fs_invoke_end(struct fs_invoke *v, answer_t a)
+static answer_t invoke_done(struct fs_invoke *v, answer_t a)
 {
 	struct block_cache *cache = v->sb->block_cache;
 
-	a = invoke_act(v, a);
 	if (v->work) {
 		bar_lift(cache, v->call);
 		work_put(cache, v->work);
 		v->work = nullptr;
 	}
 	return a;
+}
+
+answer_t fs_invoke_end(struct fs_invoke *v, answer_t a)
+{
+	return invoke_done(v, invoke_act(v, a));
+}
+
+answer_t fs_invoke_refuse(struct fs_invoke *v, const char *what)
+{
+	if (!v->work)
+		return -EIO;
+	v->work->refused_by = what;
+	return invoke_done(v, stale(v));
 }
 
 int delta_apply_deferred(struct superblock *sb, struct deferred_ops *d)

@@ -1,8 +1,9 @@
 /*
  * Descriptor tables. Invariants: FILES-I1 table and capacity only grow; a bit of open_map is set
- * while the entry is taken. FILES-I2 changes are made under obj.lock; readers of a shared table
- * read without it in a grace section (capacity before table, both released by growth) and take a
- * reference that may fail. The old table is freed after a grace period. Locks: LOCK_LEVEL_FILES.
+ * while the entry is taken: with a file, or by a handler's run that will give it one. FILES-I2
+ * changes are made under obj.lock; readers of a shared table read without it in a grace section
+ * (capacity before table, both released by growth) and take a reference that may fail. The old
+ * table is freed after a grace period. Locks: LOCK_LEVEL_FILES.
  */
 #include <lib/bitmap.h>
 #include <lib/string.h>
@@ -90,11 +91,10 @@ static int files_grow(struct files *f, u32 fd) __requires(f->obj.lock)
 	return 0;
 }
 
-sword_t files_install(struct files *f, struct file *file, u32 min, bool cloexec, u64 limit)
+static sword_t number_take(struct files *f, u32 min, u64 limit) __requires(f->obj.lock)
 {
 	sword_t fd;
 
-	spin_lock(&f->obj.lock);
 	do {
 		u32 from = MAX(min, f->next_hint);
 
@@ -110,16 +110,58 @@ sword_t files_install(struct files *f, struct file *file, u32 min, bool cloexec,
 			fd = -ENOMEM;
 	} while (fd >= 0);
 	if (fd >= 0) {
-		call_effect_here();
 		bitmap_set(f->open_map, (size_t)fd);
-		f->table[fd].cloexec = cloexec;
-		f->table[fd].rights = ~0u;
-		ptr_store_release(&f->table[fd].file, file);
 		if (min <= f->next_hint)
 			f->next_hint = (u32)fd + 1;
 	}
+	return fd;
+}
+
+static void number_use(struct files *f, u32 fd, struct file *file, bool cloexec)
+	__requires(f->obj.lock)
+{
+	call_effect_here();
+	f->table[fd].cloexec = cloexec;
+	f->table[fd].rights = ~0u;
+	ptr_store_release(&f->table[fd].file, file);
+}
+
+sword_t files_install(struct files *f, struct file *file, u32 min, bool cloexec, u64 limit)
+{
+	sword_t fd;
+
+	spin_lock(&f->obj.lock);
+	fd = number_take(f, min, limit);
+	if (fd >= 0)
+		number_use(f, (u32)fd, file, cloexec);
 	spin_unlock(&f->obj.lock);
 	return fd;
+}
+
+sword_t files_number_take(struct files *f, u64 limit)
+{
+	sword_t fd;
+
+	spin_lock(&f->obj.lock);
+	fd = number_take(f, 0, limit);
+	spin_unlock(&f->obj.lock);
+	return fd;
+}
+
+void files_number_use(struct files *f, u32 fd, struct file *file, bool cloexec)
+{
+	spin_lock(&f->obj.lock);
+	number_use(f, fd, file, cloexec);
+	spin_unlock(&f->obj.lock);
+}
+
+void files_number_return(struct files *f, u32 fd)
+{
+	spin_lock(&f->obj.lock);
+	bitmap_clear(f->open_map, fd);
+	if (fd < f->next_hint)
+		f->next_hint = fd;
+	spin_unlock(&f->obj.lock);
 }
 
 int files_install_at(struct files *f, struct file *file, u32 fd, bool cloexec,
@@ -132,6 +174,8 @@ int files_install_at(struct files *f, struct file *file, u32 fd, bool cloexec,
 		return -EBADF;
 	spin_lock(&f->obj.lock);
 	error = files_grow(f, fd);
+	if (!error && !f->table[fd].file && bitmap_test(f->open_map, fd))
+		error = -EBUSY; /* dup(2): it is being opened */
 	if (!error) {
 		call_effect_here();
 		*replaced = f->table[fd].file;
@@ -212,6 +256,8 @@ s32 files_next_open(struct files *f, u32 from)
 
 	spin_lock(&f->obj.lock);
 	fd = from < f->capacity ? bitmap_next_set(f->open_map, f->capacity, from) : f->capacity;
+	while (fd < f->capacity && !f->table[fd].file)
+		fd = bitmap_next_set(f->open_map, f->capacity, fd + 1);
 	if (fd >= f->capacity)
 		fd = (size_t)-1;
 	spin_unlock(&f->obj.lock);
@@ -221,7 +267,7 @@ s32 files_next_open(struct files *f, u32 from)
 struct files *files_clone(struct files *from, u32 up_to)
 {
 	struct files *to = nullptr;
-	u32 capacity;
+	u32 capacity, first_free = up_to;
 
 	for (;;) {
 		capacity = READ_ONCE(from->capacity);
@@ -237,11 +283,15 @@ struct files *files_clone(struct files *from, u32 up_to)
 	for (size_t fd = 0;
 		(fd = bitmap_next_set(from->open_map, capacity, fd)) < capacity && fd < up_to;
 		fd++) {
+		if (!from->table[fd].file) {
+			first_free = MIN(first_free, (u32)fd);
+			continue;
+		}
 		to->table[fd] = from->table[fd];
 		file_get(to->table[fd].file);
 		bitmap_set(to->open_map, fd);
 	}
-	to->next_hint = MIN(from->next_hint, up_to);
+	to->next_hint = MIN(from->next_hint, first_free);
 	spin_unlock(&from->obj.lock);
 	return to;
 }

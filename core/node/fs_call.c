@@ -7,7 +7,8 @@
  *
  * Invariants: FSC-I1 inode fields change only here, under inode->obj.lock, from an answer that was
  * final and not an error; FSC-I2 names are vfs's to publish, after the answer; FSC-I3 values from a
- * component are copied once and checked before use.
+ * component are copied once and checked before use; FSC-I4 what an answer makes has its memory
+ * before the answer is applied, and nobody finds it half made.
  *
  * Locks: the caller holds the exclusions that fs_call.h states. Failure: a component's error is the
  * call's, nothing was changed.
@@ -81,31 +82,25 @@ void fs_inode_update(struct inode *i, const struct fs_inode *from)
 	spin_unlock(&i->obj.lock);
 }
 
-/* A new or newly read inode becomes core's. `target`: text of a symbolic link that core keeps. */
-static struct inode *inode_make(struct superblock *sb, const struct fs_inode *f, const char *target,
+/* The memory of a new or newly read inode. `target`: text of a symbolic link that core keeps. */
+static struct inode *inode_reserve(struct superblock *sb, u32 mode, const char *target,
 	u32 target_len)
 {
-	bool fresh = false;
-	struct inode *i = inode_get_or_new(sb, f->ino, f->mode, &fresh);
+	struct inode *i = inode_unborn(sb, mode);
 
-	if (!i || !fresh)
-		return i;
+	if (!i)
+		return nullptr;
 	if (!sb_names_resident(sb)) {
-		i->obj.body = kzalloc(sizeof(f->body));
+		i->obj.body = kzalloc(sizeof(((struct fs_inode *)nullptr)->body));
 		if (!i->obj.body)
 			goto fail;
 	}
-	i->generation = f->generation;
-	i->rdev = f->rdev;
-	fs_inode_update(i, f);
-	if (S_TYPE(f->mode) == S_IFREG) {
+	if (S_TYPE(mode) == S_IFREG) {
 		i->pages = memory_object_create(sb_names_resident(sb) ? MEMORY_SHMEM : MEMORY_FILE,
-			f->size, i->obj.account);
+			0, i->obj.account);
 		if (!i->pages)
 			goto fail;
 		i->pages->inode = i;
-	} else {
-		i->size_bytes = f->size;
 	}
 	if (target_len) {
 		i->link_target = kmalloc(target_len + 1);
@@ -116,14 +111,30 @@ static struct inode *inode_make(struct superblock *sb, const struct fs_inode *f,
 	}
 	return i;
 fail:
-	i->nlink = 0;
-	inode_put(i);
+	inode_unborn_drop(i);
 	return nullptr;
+}
+
+/* It becomes core's; its type is the reserved one's. */
+static struct inode *inode_take_over(struct inode *i, const struct fs_inode *f)
+{
+	bool fresh;
+
+	i->generation = f->generation;
+	i->rdev = f->rdev;
+	fs_inode_update(i, f);
+	if (i->pages)
+		i->pages->size_bytes = f->size;
+	else
+		i->size_bytes = f->size;
+	return inode_born(i, f->ino, &fresh);
 }
 
 struct inode *fs_inode_make(struct superblock *sb, const struct fs_inode *f)
 {
-	return inode_make(sb, f, nullptr, 0);
+	struct inode *i = inode_reserve(sb, f->mode, nullptr, 0);
+
+	return i ? inode_take_over(i, f) : nullptr;
 }
 
 answer_t fs_inode_get(struct call *c, struct superblock *sb, u64 ino, struct inode **out)
@@ -142,7 +153,7 @@ answer_t fs_inode_get(struct call *c, struct superblock *sb, u64 ino, struct ino
 	if (answer_is_error(a))
 		return a;
 	f.ino = ino;
-	*out = inode_make(sb, &f, nullptr, 0);
+	*out = fs_inode_make(sb, &f);
 	return *out ? 1 : call_need_memory(c, sizeof(struct inode));
 }
 
@@ -193,41 +204,70 @@ static bool take_inode(struct superblock *sb)
 	return ok;
 }
 
-answer_t fs_create(struct call *c, struct inode *dir, const char *name, u32 len,
-	const struct fs_create_args *args, struct inode **out)
+/* Is the number of a new inode another one's already? Another CPU took it meanwhile, or its bitmap
+ * is damaged. */
+static bool number_in_use(struct superblock *sb, u64 ino)
+{
+	struct inode *i = inode_find(sb, ino);
+	bool in_use = i && !READ_ONCE(i->evicting);
+
+	if (i)
+		inode_put(i);
+	return in_use;
+}
+
+static answer_t component_create(struct call *c, struct inode *dir, const char *name, u32 len,
+	const struct fs_create_args *args, struct fs_inode *made)
 {
 	struct superblock *sb = dir->sb;
 	struct timespec64 now = inode_now();
 	struct fs_create what = {args->mode, args->uid.value, args->gid.value, args->rdev,
 		time_out(now)};
-	struct fs_inode d, made = {};
+	struct fs_inode d;
 	struct fs_invoke v;
+	answer_t a = fs_invoke_begin(&v, c, sb);
+
+	if (a)
+		return a;
+	fs_inode_view(&v, dir, &d);
+	a = filesystem_create(sb->fs, &v.ctx, &d, name ? name : "", name ? len : 0, &what,
+		args->target ? args->target : "", args->target ? args->target_len : 0, made);
+	if (!answer_is_error(a) && !sb_names_resident(sb) && number_in_use(sb, made->ino))
+		a = fs_invoke_refuse(&v, "an inode in use");
+	else
+		a = fs_invoke_end(&v, a);
+	if (answer_is_error(a) || !sb_names_resident(sb))
+		return a;
+	if (!take_inode(sb))
+		return -ENOSPC;
+	spin_lock(&sb->obj.lock);
+	made->ino = sb->next_ino++;
+	spin_unlock(&sb->obj.lock);
+	made->atime = made->mtime = made->ctime = made->btime = time_out(now);
+	return a;
+}
+
+answer_t fs_create(struct call *c, struct inode *dir, const char *name, u32 len,
+	const struct fs_create_args *args, struct inode **out)
+{
+	struct superblock *sb = dir->sb;
+	struct fs_inode made = {};
+	struct inode *unborn;
 	answer_t a;
 
 	*out = nullptr;
 	if (sb->view)
 		return fs_view_create(c, dir, name, len, args, out);
-	a = fs_invoke_begin(&v, c, sb);
-	if (a)
+	unborn = inode_reserve(sb, args->mode, args->target, args->target ? args->target_len : 0);
+	if (!unborn)
+		return call_need_memory(c, sizeof(*unborn));
+	a = component_create(c, dir, name, len, args, &made);
+	if (answer_is_error(a)) {
+		inode_unborn_drop(unborn);
 		return a;
-	fs_inode_view(&v, dir, &d);
-	a = fs_invoke_end(&v, filesystem_create(sb->fs, &v.ctx, &d, name ? name : "",
-				      name ? len : 0, &what, args->target ? args->target : "",
-				      args->target ? args->target_len : 0, &made));
-	if (answer_is_error(a))
-		return a;
-	if (sb_names_resident(sb)) {
-		if (!take_inode(sb))
-			return -ENOSPC;
-		spin_lock(&sb->obj.lock);
-		made.ino = sb->next_ino++;
-		spin_unlock(&sb->obj.lock);
-		made.atime = made.mtime = made.ctime = made.btime = time_out(now);
 	}
 	call_effect(c);
-	*out = inode_make(sb, &made, args->target, args->target ? args->target_len : 0);
-	if (!*out)
-		return -ENOMEM;
+	*out = inode_take_over(unborn, &made);
 	if (name && sb_names_resident(sb)) /* else the delta said it */
 		dir_changed(dir, S_TYPE(args->mode) == S_IFDIR ? 1 : 0);
 	return 0;

@@ -6,15 +6,14 @@
 #include <lib/string.h>
 #include "node_priv.h"
 
-struct inode *view_inode(struct superblock *sb, const struct view_entry *e)
+/* Kind and id make the number; Linux's procfs numbers are not stable either. */
+static u64 entry_ino(const struct view_entry *e)
 {
-	bool fresh = false;
-	/* Kind and id make the number; Linux's procfs numbers are not stable either. */
-	u64 ino = ((u64)e->kind << 44) ^ (e->id + 1);
-	struct inode *i = inode_get_or_new(sb, ino, e->mode, &fresh);
+	return ((u64)e->kind << 44) ^ (e->id + 1);
+}
 
-	if (!i)
-		return nullptr;
+static struct inode *entry_shown(struct inode *i, const struct view_entry *e, bool fresh)
+{
 	spin_lock(&i->obj.lock);
 	if (fresh) {
 		i->view_id = e->id;
@@ -28,6 +27,14 @@ struct inode *view_inode(struct superblock *sb, const struct view_entry *e)
 	i->gid = e->gid;
 	spin_unlock(&i->obj.lock);
 	return i;
+}
+
+struct inode *view_inode(struct superblock *sb, const struct view_entry *e)
+{
+	bool fresh = false;
+	struct inode *i = inode_get_or_new(sb, entry_ino(e), e->mode, &fresh);
+
+	return i ? entry_shown(i, e, fresh) : nullptr;
 }
 
 answer_t fs_view_mount(struct call *c, struct superblock *sb)
@@ -79,18 +86,26 @@ answer_t fs_view_create(struct call *c, struct inode *dir, const char *name, u32
 	const struct fs_create_args *args, struct inode **out)
 {
 	struct view_entry e = {.uid = args->uid, .gid = args->gid};
+	struct inode *unborn;
+	bool fresh;
 	answer_t a;
 
 	if (!name)
 		return -EOPNOTSUPP;
+	unborn = inode_unborn(dir->sb, args->mode);
+	if (!unborn)
+		return call_need_memory(c, sizeof(*unborn));
 	a = view_create(dir->sb->view, c, dir, name, len, args->mode, args->rdev,
 		args->target ? args->target : "", args->target ? args->target_len : 0, &e);
-	if (answer_is_error(a))
+	if (answer_is_error(a)) {
+		inode_unborn_drop(unborn);
 		return a;
+	}
 	call_effect(c);
-	*out = view_inode(dir->sb, &e);
+	*out = inode_born(unborn, entry_ino(&e), &fresh);
+	entry_shown(*out, &e, fresh);
 	inode_touch(dir, INODE_MTIME | INODE_CTIME);
-	return *out ? 0 : -ENOMEM;
+	return 0;
 }
 
 /* --- text buffers of views --- */

@@ -46,7 +46,7 @@ struct inode *inode_find(struct superblock *sb, u64 ino)
 	return i;
 }
 
-static struct inode *inode_create(struct superblock *sb, u64 ino, u32 mode)
+struct inode *inode_unborn(struct superblock *sb, u32 mode)
 {
 	struct inode *i = slab_zalloc(slab_inode);
 	struct timespec64 now = inode_now();
@@ -55,7 +55,6 @@ static struct inode *inode_create(struct superblock *sb, u64 ino, u32 mode)
 		return nullptr;
 	object_init(&i->obj, OBJECT_INODE, LOCK_LEVEL_INODE, &account_root);
 	i->sb = sb;
-	i->ino = ino;
 	i->mode = mode;
 	i->nlink = 1;
 	i->atime = i->mtime = i->ctime = i->btime = now;
@@ -69,35 +68,66 @@ static struct inode *inode_create(struct superblock *sb, u64 ino, u32 mode)
 	return i;
 }
 
-struct inode *inode_get_or_new(struct superblock *sb, u64 ino, u32 mode, bool *fresh)
+static void inode_belongings_free(struct inode *i)
 {
+	if (i->pages)
+		object_put(&i->pages->obj);
+	if (i->fifo)
+		object_put((struct object *)i->fifo);
+	kfree(i->link_target);
+	kfree(i->obj.body);
+}
+
+void inode_unborn_drop(struct inode *i)
+{
+	inode_belongings_free(i);
+	slab_free(slab_inode, i);
+}
+
+struct inode *inode_born(struct inode *i, u64 ino, bool *fresh)
+{
+	struct superblock *sb = i->sb;
 	u32 hash = inode_hash(sb, ino);
 	struct spinlock *lock = &bucket_locks[hash % INODE_LOCKS];
-	struct inode *i = inode_find(sb, ino), *other;
+	struct inode *other, *dying = nullptr;
 
-	*fresh = false;
-	if (i)
-		return i;
-	i = inode_create(sb, ino, mode);
-	if (!i)
-		return nullptr;
+	i->ino = ino;
 	spin_lock(lock);
 	other = find_locked(sb, ino, hash);
+	/* Its number was given back in a transaction that has been committed since: the new one is
+	 * found before it. */
+	if (other && READ_ONCE(other->evicting)) {
+		dying = other;
+		other = nullptr;
+	}
 	if (!other) {
 		i->hash_next = buckets[hash % INODE_BUCKETS];
 		buckets[hash % INODE_BUCKETS] = i;
 		i->hashed = true;
 	}
 	spin_unlock(lock);
+	if (dying)
+		inode_put(dying);
+	*fresh = !other;
 	if (other) {
-		slab_free(slab_inode, i);
+		inode_unborn_drop(i);
 		return other;
 	}
 	spin_lock(&sb->obj.lock);
 	list_add_tail(&sb->inodes, &i->sb_link);
 	spin_unlock(&sb->obj.lock);
-	*fresh = true;
 	return i;
+}
+
+struct inode *inode_get_or_new(struct superblock *sb, u64 ino, u32 mode, bool *fresh)
+{
+	struct inode *i = inode_find(sb, ino);
+
+	*fresh = false;
+	if (i)
+		return i;
+	i = inode_unborn(sb, mode);
+	return i ? inode_born(i, ino, fresh) : nullptr;
 }
 struct inode *inode_new(struct superblock *sb, u64 ino, u32 mode)
 {
@@ -122,7 +152,8 @@ static __noinline void put_nameless(struct inode *i, bool background)
 	if (background)
 		atomic32_fetch_sub(&i->nr_background, 1);
 	nr = atomic32_load_acquire(&i->nr_background);
-	if (nr && !i->ending && !i->dead && i->sb->fs && refcount_read(&i->obj.refs) <= nr + 1)
+	if (!i->nlink && nr && !i->ending && !i->dead && i->sb->fs &&
+		refcount_read(&i->obj.refs) <= nr + 1)
 		ends = i->ending = true;
 	else
 		last = refcount_dec_and_test(&i->obj.refs);
@@ -208,12 +239,7 @@ static void inode_unhash(struct inode *i)
 
 static void inode_free(struct inode *i)
 {
-	if (i->pages)
-		object_put(&i->pages->obj);
-	if (i->fifo)
-		object_put((struct object *)i->fifo);
-	kfree(i->link_target);
-	kfree(i->obj.body);
+	inode_belongings_free(i);
 	grace_defer(&i->obj.grace, GRACE_SLAB_FREE, i);
 }
 

@@ -384,6 +384,11 @@ answer_t call_path_set(struct call *c, u32 which, const char *text, u32 len);
 /* A new descriptor for `file` in the caller's table (takes over the reference on success). -EMFILE,
  * -ENOMEM. */
 answer_t call_install(struct call *c, struct file *file, u32 flags);
+/* In two steps, for who has effects in between: the lowest free number is this run's, which must
+ * use or return it before it answers. -EMFILE, -ENOMEM. */
+answer_t call_number_take(struct call *c);
+void call_number_use(struct call *c, u32 fd, struct file *file, u32 flags);
+void call_number_return(struct call *c, u32 fd);
 /* Bytes copied (may be short when a page is absent: then call_need_user for the rest once progress
  * is recorded). */
 size_t call_copy_in_partial(struct call *c, void *dst, vaddr_t user, size_t bytes);

@@ -17,6 +17,8 @@ answer_t fs_invoke_begin(struct fs_invoke *v, struct call *c, struct superblock 
 /* Turns the component's answer into the record's: NEED(blocks) becomes call_need_blocks, a delta is
  * checked and applied. */
 answer_t fs_invoke_end(struct fs_invoke *v, answer_t a);
+/* Ends it with an answer that core found stale by `what`: run again, at last -EIO. */
+answer_t fs_invoke_refuse(struct fs_invoke *v, const char *what);
 /* The inode as this call shows it: the answer is refused when a delta changed its body meanwhile.
  */
 void fs_inode_view(struct fs_invoke *v, struct inode *i, struct fs_inode *out);

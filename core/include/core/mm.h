@@ -66,6 +66,12 @@ void *kzalloc(size_t bytes) __attribute__((alloc_size(1)));
 void *kmalloc_array(size_t nr, size_t bytes);
 void kfree(const void *p);
 char *kstrdup(const char *s);
+#if UMKA_DEBUG
+/* Tests: the nth allocation that the calling task makes from now on fails (1: the next; 0: none).
+ * The second: did it? */
+void slab_fail_nth(u32 nth);
+bool slab_has_failed(void);
+#endif
 /* Virtually contiguous: stacks (with a guard page below), MMIO, large tables. */
 void *vmap_alloc(size_t bytes, enum mmu_prot prot);
 void vmap_free(void *p, size_t bytes);

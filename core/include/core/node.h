@@ -138,6 +138,12 @@ static inline u64 inode_size(const struct inode *i)
 struct inode *inode_new(struct superblock *sb, u64 ino,
 	u32 mode); /* refs 1; nullptr no memory; the cached one if there is one */
 struct inode *inode_get_or_new(struct superblock *sb, u64 ino, u32 mode, bool *fresh);
+/* In two steps, where memory must be had before an effect and the number is known after it. Nobody
+ * finds the first's; nullptr: no memory. The second cannot fail: where the number has an inode,
+ * that one is answered and `unborn` given up. References: 1. */
+struct inode *inode_unborn(struct superblock *sb, u32 mode);
+struct inode *inode_born(struct inode *unborn, u64 ino, bool *fresh);
+void inode_unborn_drop(struct inode *unborn);
 struct inode *inode_find(struct superblock *sb, u64 ino); /* cached, referenced */
 static inline void inode_get(struct inode *i)
 {
@@ -511,7 +517,11 @@ void files_close_on_exec(struct files *f);
 /* Reserve + install in one step. -EMFILE (limit), -ENOMEM. Takes over the reference on success. */
 sword_t files_install(struct files *f, struct file *file, u32 min, bool cloexec, u64 limit);
 int files_install_at(struct files *f, struct file *file, u32 fd, bool cloexec,
-	struct file **replaced);                 /* dup2 */
+	struct file **replaced); /* dup2; -EBUSY: the number is taken, without a file yet */
+/* The same in two steps, the second of which cannot fail. */
+sword_t files_number_take(struct files *f, u64 limit);
+void files_number_use(struct files *f, u32 fd, struct file *file, bool cloexec);
+void files_number_return(struct files *f, u32 fd);
 struct file *files_get(struct files *f, u32 fd); /* referenced; nullptr */
 struct file *files_remove(struct files *f,
 	u32 fd); /* reference passes to the caller; nullptr: -EBADF */

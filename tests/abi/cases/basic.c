@@ -96,7 +96,8 @@ CASE(dup_lowest, "dup:lowest free number", "dup3:replaces open file")
 	EQ(SYS(read, fds[0], &c, 1), 0);
 }
 
-CASE(emfile, "openat:EMFILE", "dup:EMFILE", "prlimit64:RLIMIT_NOFILE", "pipe2:EMFILE")
+CASE(emfile, "openat:EMFILE", "memfd_create:EMFILE", "dup:EMFILE", "prlimit64:RLIMIT_NOFILE",
+	"pipe2:EMFILE")
 {
 	struct {
 		uint64_t soft, hard;
@@ -108,6 +109,11 @@ CASE(emfile, "openat:EMFILE", "dup:EMFILE", "prlimit64:RLIMIT_NOFILE", "pipe2:EM
 	while ((fd = SYS(openat, AT_FDCWD, "/", O_RDONLY)) >= 0)
 		last = fd;
 	EQ(fd, -EMFILE);
+	/* The number is taken before the file is made. */
+	ERR(SYS(openat, AT_FDCWD, "emfile-fresh", O_CREAT | O_RDWR, 0600), EMFILE);
+	ERR(SYS(faccessat, AT_FDCWD, "emfile-fresh", F_OK), ENOENT);
+	ERR(SYS(openat, AT_FDCWD, ".", O_TMPFILE | O_RDWR, 0600), EMFILE);
+	ERR(SYS(memfd_create, "m", 0), EMFILE);
 	EQ(last, 15);
 	ERR(SYS(dup, 0), EMFILE);
 	OK(SYS(close, 15));
