@@ -79,11 +79,8 @@ void console_write(const char *text, size_t bytes)
 	if (by_line)
 		emergency(text, bytes);
 	if (early_listed() || !READ_ONCE(line) || (READ_ONCE(panicking) && !by_line))
-		for (size_t i = 0; i < bytes; i++) {
-			if (text[i] == '\n')
-				arch_early_putc('\r');
-			arch_early_putc(text[i]);
-		}
+		for (size_t i = 0; i < bytes; i++)
+			arch_early_putc(text[i]); /* which returns the carriage itself */
 }
 
 /* A wake takes locks that are held with interrupts off: then the timer's interrupt does it. */

@@ -81,7 +81,8 @@ class Splitter:
     def _emit_lines(self, count, last):
         """Line by line, kernel messages out of CMD's output."""
         part, rest = self.held[:count], self.held[count:]
-        lines = part.splitlines(keepends=True)
+        # Not splitlines: a carriage return alone ends no line (a driver may send two before its newline).
+        lines = re.findall(rb"[^\n]*\n|[^\n]+", part)
         kept = b""
         if lines and not last and not lines[-1].endswith(b"\n") and LOG_LINE_BEGINNING.fullmatch(lines[-1]) \
                 and (len(lines) > 1 or self.at_line_start):

@@ -29,8 +29,8 @@ __noreturn void arch_halt(void);
 /* Power off / reset the machine; return only if the machine has no way. Context: any, may spin. */
 void arch_power_off(void);
 void arch_reboot(void);
-/* Writes to the earliest console there is (serial); usable from the first instruction of C, any
- * context. */
+/* Writes to the earliest console there is (serial), a newline as carriage return and newline;
+ * usable from the first instruction of C, any context. */
 void arch_early_putc(char c);
 /* Fills at most `nr` return addresses, from `fp` (0: caller's frame). Never faults. Returns how
  * many. */
