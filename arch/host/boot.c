@@ -14,9 +14,7 @@
  */
 #include <core/cpu.h>
 #include <core/cmdline.h>
-#include <core/evolve.h>
 #include <core/log.h>
-#include <lib/fmt.h>
 #include <lib/string.h>
 #include "host.h"
 
@@ -39,16 +37,4 @@ void kernel_boot(void)
 	info.nr_mem = 2;
 	info.loader = "host test";
 	core_main(&info);
-}
-
-void kernel_modules_print(void)
-{
-	char line[128];
-
-	for (struct module *m = module_next(nullptr); m; m = module_next(m)) {
-		int n = snprintf(line, sizeof(line), "module %s: text %#lx-%#lx\n", m->name,
-			(unsigned long)m->text, (unsigned long)m->text_end);
-
-		os_write(2, line, (size_t)n);
-	}
 }

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "os.h"
 
@@ -318,12 +319,39 @@ _Noreturn void os_stop(void)
 
 /* --- sanitizers --- */
 
-static void report_seen(const char *text)
+/* WHY nothing here or below is instrumented or intercepted: ThreadSanitizer calls it with its own
+ * locks held, and waits for itself for ever when the callback makes it note another event. */
+#define IN_REPORT __attribute__((disable_sanitizer_instrumentation))
+
+IN_REPORT static bool contains(const char *text, const char *part)
 {
-	if (expected && strstr(text, expected)) {
-		printf("ok 1 - reported: %s\n", expected);
-		fflush(stdout);
-		_exit(0);
+	for (; *text; text++) {
+		size_t n = 0;
+
+		while (part[n] && text[n] == part[n])
+			n++;
+		if (!part[n])
+			return true;
+	}
+	return false;
+}
+
+IN_REPORT static void report_write(const char *text)
+{
+	size_t n = 0;
+
+	while (text[n])
+		n++;
+	syscall(SYS_write, 1, text, n);
+}
+
+IN_REPORT static void report_seen(const char *text)
+{
+	if (expected && contains(text, expected)) {
+		report_write("ok 1 - reported: ");
+		report_write(expected);
+		report_write("\n");
+		syscall(SYS_exit_group, 0);
 	}
 }
 
@@ -352,10 +380,9 @@ const char *__ubsan_default_options(void)
 
 #if defined(__has_feature) && __has_feature(address_sanitizer)
 void __asan_set_error_report_callback(void (*callback)(const char *));
-static void asan_report(const char *text)
+IN_REPORT static void asan_report(const char *text)
 {
 	report_seen(text);
-	kernel_modules_print();
 }
 static void sanitizer_init(void)
 {
@@ -366,7 +393,7 @@ int __tsan_get_report_data(void *report, const char **description, int *count, i
 	int *mop_count, int *loc_count, int *mutex_count, int *thread_count, int *unique_tid_count,
 	void **sleep_trace, unsigned long trace_size);
 void __tsan_on_report(void *report);
-void __tsan_on_report(void *report)
+IN_REPORT void __tsan_on_report(void *report)
 {
 	const char *description = "";
 	int n[7];
@@ -375,8 +402,7 @@ void __tsan_on_report(void *report)
 	__tsan_get_report_data(report, &description, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5],
 		&n[6], trace, 1);
 	report_seen(description);
-	if (atomic_fetch_add(&nr_reports, 1) == 0)
-		kernel_modules_print();
+	atomic_fetch_add(&nr_reports, 1);
 }
 static void sanitizer_init(void)
 {

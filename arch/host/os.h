@@ -64,5 +64,3 @@ _Noreturn void os_stop(void); /* this thread, for ever */
 void kernel_boot(void);
 void kernel_secondary(uint32_t cpu);
 void kernel_stuck(void);
-/* A sanitizer's report is complete: names the modules, for addresses that it could not resolve. */
-void kernel_modules_print(void);

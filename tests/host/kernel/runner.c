@@ -4,6 +4,7 @@
 #include <core/call.h>
 #include <core/cmdline.h>
 #include <core/cpu.h>
+#include <core/evolve.h>
 #include <core/sched.h>
 #include <core/wait.h>
 #include <arch/test.h>
@@ -164,10 +165,24 @@ static bool wanted(const struct host_test *t)
 	return false;
 }
 
+/* For run.py: where the modules lie, whose addresses a sanitizer cannot resolve. */
+static void modules_print(void)
+{
+	char line[128];
+
+	for (struct module *m = module_next(nullptr); m; m = module_next(m)) {
+		int n = snprintf(line, sizeof(line), "module %s: text %#lx-%#lx\n", m->name,
+			(unsigned long)m->text, (unsigned long)m->text_end);
+
+		os_write(2, line, (size_t)n);
+	}
+}
+
 void arch_test_main(void)
 {
 	u32 number = 0;
 
+	modules_print();
 	waitable_init(&thread_ended);
 	host_user_start();
 	if (os_config.disk_bytes)
