@@ -121,7 +121,7 @@ answer_t address_find(struct call *c, const char *name, u32 len, struct socket *
 	i = request.file->inode;
 	a = i ? inode_permission(c->ctx, i, MAY_WRITE) : -ECONNREFUSED;
 	if (!a) {
-		*out = S_TYPE(i->mode) == S_IFSOCK ? socket_of_inode(i) : nullptr;
+		*out = inode_type(i) == S_IFSOCK ? socket_of_inode(i) : nullptr;
 		a = *out ? 0 : -ECONNREFUSED;
 	}
 	file_put(request.file);

@@ -37,14 +37,14 @@ static answer_t set_attr(struct call *c, struct inode *i, const struct fs_attr *
 
 static answer_t may_chown(struct call *c, const struct inode *i, const struct fs_attr *a)
 {
-	bool owner = kuid_eq(i->uid, c->ctx->cred.fsuid);
+	bool owner = kuid_eq(inode_uid(i), c->ctx->cred.fsuid);
 
 	if (context_capable(c->ctx, CAP_CHOWN))
 		return 0;
-	if (a->mask & FS_ATTR_UID && !(owner && kuid_eq(a->uid, i->uid)))
+	if (a->mask & FS_ATTR_UID && !(owner && kuid_eq(a->uid, inode_uid(i))))
 		return -EPERM;
 	if (a->mask & FS_ATTR_GID &&
-		!(owner && (kgid_eq(a->gid, i->gid) || context_in_group(c->ctx, a->gid))))
+		!(owner && (kgid_eq(a->gid, inode_gid(i)) || context_in_group(c->ctx, a->gid))))
 		return -EPERM;
 	return 0;
 }
@@ -52,12 +52,12 @@ static answer_t may_chown(struct call *c, const struct inode *i, const struct fs
 /* May the caller, and which mode does it become? */
 static answer_t chmod_check(struct call *c, const struct inode *i, struct fs_attr *a)
 {
-	if (!inode_owner_or_capable(c->ctx, i) || i->fs_flags & INODE_UNCHANGEABLE)
+	if (!inode_owner_or_capable(c->ctx, i) || inode_flags(i) & INODE_UNCHANGEABLE)
 		return -EPERM;
-	if (S_TYPE(i->mode) == S_IFLNK)
+	if (inode_type(i) == S_IFLNK)
 		return -EOPNOTSUPP;
-	a->mode |= i->mode & S_IFMT;
-	if (a->mode & S_ISGID && !context_in_group(c->ctx, i->gid) &&
+	a->mode |= inode_mode(i) & S_IFMT;
+	if (a->mode & S_ISGID && !context_in_group(c->ctx, inode_gid(i)) &&
 		!context_capable(c->ctx, CAP_FSETID))
 		a->mode &= ~S_ISGID;
 	return 0;
@@ -65,18 +65,18 @@ static answer_t chmod_check(struct call *c, const struct inode *i, struct fs_att
 
 static answer_t chown_check(struct call *c, const struct inode *i, struct fs_attr *a)
 {
-	answer_t r = i->fs_flags & INODE_UNCHANGEABLE ? -EPERM : may_chown(c, i, a);
+	answer_t r = inode_flags(i) & INODE_UNCHANGEABLE ? -EPERM : may_chown(c, i, a);
 
 	if (r)
 		return r;
 	/* chown(2): set-id bits of a regular file go whoever asks; root's too, as Linux does it. */
-	a->mode = i->mode;
-	if (S_TYPE(i->mode) != S_IFDIR) {
+	a->mode = inode_mode(i);
+	if (inode_type(i) != S_IFDIR) {
 		a->mode &= ~S_ISUID;
-		if (i->mode & 010)
+		if (inode_mode(i) & 010)
 			a->mode &= ~S_ISGID;
 	}
-	if (a->mode != i->mode)
+	if (a->mode != inode_mode(i))
 		a->mask |= FS_ATTR_MODE;
 	return 0;
 }
@@ -98,6 +98,9 @@ static answer_t change(struct call *c, s32 at, u64 path, u32 flags, struct fs_at
 	a = target(c, w, at, path, walk_flags(flags));
 	if (!a && vfs_path_readonly(&w->at))
 		a = -EROFS;
+	/* Held first: who is allowed to, and what becomes of the mode, depends on the owner. */
+	if (!a && !vfs_hold_dir(c, w->inode))
+		a = ANSWER_NEED;
 	if (!a)
 		a = mode ? chmod_check(c, w->inode, attr) : chown_check(c, w->inode, attr);
 	if (!a)
@@ -178,7 +181,8 @@ static answer_t utimes_apply(struct call *c, s32 at, u64 path, struct fs_attr *a
 	if (!a) {
 		if (vfs_path_readonly(&w->at))
 			a = -EROFS;
-		else if (w->inode->fs_flags & 0x10 || (w->inode->fs_flags & 0x20 && !now_only))
+		else if (inode_flags(w->inode) & 0x10 ||
+			 (inode_flags(w->inode) & 0x20 && !now_only))
 			a = -EPERM;
 		else if (!inode_owner_or_capable(c->ctx, w->inode))
 			a = now_only ? inode_permission(c->ctx, w->inode, MAY_WRITE) : -EPERM;
@@ -269,9 +273,9 @@ answer_t vfs_truncate(struct call *c, u64 path, s64 bytes)
 	if (!a) {
 		struct inode *i = w->inode;
 
-		if (S_TYPE(i->mode) == S_IFDIR)
+		if (inode_type(i) == S_IFDIR)
 			a = -EISDIR;
-		else if (S_TYPE(i->mode) != S_IFREG || i->sb->view)
+		else if (inode_type(i) != S_IFREG || i->sb->view)
 			a = -EINVAL;
 		else if (vfs_path_readonly(&w->at))
 			a = -EROFS;
@@ -363,9 +367,10 @@ answer_t vfs_chroot(struct call *c, u64 path)
  */
 static answer_t user_xattr_may(struct call *c, const struct inode *i, bool write)
 {
-	if (S_TYPE(i->mode) != S_IFREG && S_TYPE(i->mode) != S_IFDIR)
+	if (inode_type(i) != S_IFREG && inode_type(i) != S_IFDIR)
 		return write ? -EPERM : -ENODATA;
-	if (write && i->mode & S_ISVTX && inode_is_dir(i) && !inode_owner_or_capable(c->ctx, i))
+	if (write && inode_mode(i) & S_ISVTX && inode_is_dir(i) &&
+		!inode_owner_or_capable(c->ctx, i))
 		return -EPERM;
 	return inode_permission(c->ctx, i, write ? MAY_WRITE : MAY_READ);
 }
@@ -376,7 +381,7 @@ static answer_t xattr_may(struct call *c, const struct path_ref *p, const struct
 {
 	if (write && vfs_path_readonly(p))
 		return -EROFS;
-	if (write && i->fs_flags & INODE_UNCHANGEABLE)
+	if (write && inode_flags(i) & INODE_UNCHANGEABLE)
 		return -EPERM;
 	if (!strncmp(name, "trusted.", 8)) {
 		if (!context_capable(c->ctx, CAP_SYS_ADMIN))

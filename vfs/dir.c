@@ -6,7 +6,7 @@ answer_t vfs_may_create(struct call *c, const struct path_ref *dir)
 {
 	const struct inode *d = dir->name->inode;
 
-	if (!d->nlink || d->dead)
+	if (!inode_nlink(d) || d->dead)
 		return -ENOENT; /* removed meanwhile */
 	if (vfs_path_readonly(dir))
 		return -EROFS;
@@ -25,10 +25,10 @@ answer_t vfs_may_delete(struct call *c, const struct path_ref *dir, struct inode
 	if (a)
 		return a;
 	/* Sticky directory: the owner of either, or CAP_FOWNER. */
-	if (d->mode & S_ISVTX && !kuid_eq(victim->uid, c->ctx->cred.fsuid) &&
-		!kuid_eq(d->uid, c->ctx->cred.fsuid) && !context_capable(c->ctx, CAP_FOWNER))
+	if (inode_mode(d) & S_ISVTX && !kuid_eq(inode_uid(victim), c->ctx->cred.fsuid) &&
+		!kuid_eq(inode_uid(d), c->ctx->cred.fsuid) && !context_capable(c->ctx, CAP_FOWNER))
 		return -EPERM;
-	if (victim->fs_flags & INODE_UNCHANGEABLE)
+	if (inode_flags(victim) & INODE_UNCHANGEABLE)
 		return -EPERM;
 	if (want_dir)
 		return inode_is_dir(victim) ? 0 : -ENOTDIR;
@@ -41,12 +41,12 @@ void vfs_owner_of_new(const struct call *c, const struct inode *dir, u32 mode,
 	a->mode = mode;
 	a->uid = c->ctx->cred.fsuid;
 	a->gid = c->ctx->cred.fsgid;
-	if (dir->mode & S_ISGID) {
-		a->gid = dir->gid;
+	if (inode_mode(dir) & S_ISGID) {
+		a->gid = inode_gid(dir);
 		if (S_TYPE(mode) == S_IFDIR)
 			a->mode |= S_ISGID;
 		else if ((mode & (S_ISGID | 010)) == (S_ISGID | 010) &&
-			 !context_in_group(c->ctx, dir->gid) &&
+			 !context_in_group(c->ctx, inode_gid(dir)) &&
 			 !context_capable(c->ctx, CAP_FSETID))
 			a->mode &= ~S_ISGID;
 	}
@@ -191,9 +191,9 @@ static answer_t may_link(struct call *c, const struct inode *i)
 {
 	if (inode_is_dir(i))
 		return -EPERM;
-	if (!i->nlink && !i->tmpfile)
+	if (!inode_nlink(i) && !i->tmpfile)
 		return -ENOENT;
-	return i->fs_flags & INODE_UNCHANGEABLE ? -EPERM : 0;
+	return inode_flags(i) & INODE_UNCHANGEABLE ? -EPERM : 0;
 	(void)c;
 }
 

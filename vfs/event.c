@@ -428,7 +428,7 @@ answer_t vfs_seals(struct call *c, u32 fd, u32 add, u32 seals)
 	/* A writable mapping would go on writing (fcntl(2)). */
 	if (seals & F_SEAL_WRITE && memory_object_mapped_writable(o))
 		return -EBUSY;
-	if (seals & F_SEAL_EXEC && f->inode->mode & 0111)
+	if (seals & F_SEAL_EXEC && inode_mode(f->inode) & 0111)
 		seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 	call_effect(c);
 	WRITE_ONCE(o->seals, o->seals | seals);

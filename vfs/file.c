@@ -37,6 +37,7 @@ static bool atime_wanted(const struct file *f)
 {
 	const struct inode *i = f->inode;
 	const struct mount *m = f->path.mount;
+	struct timespec64 atime, mtime;
 	s64 now;
 
 	if (f->flags & O_NOATIME || m->flags & (MNT_NOATIME | MNT_RDONLY) ||
@@ -46,12 +47,15 @@ static bool atime_wanted(const struct file *f)
 		return false;
 	if (m->flags & MNT_STRICTATIME)
 		return true;
-	/* relatime, the default: older than the last change, or a day old. */
-	if (i->atime.sec < i->mtime.sec || i->atime.sec < i->ctime.sec ||
-		(i->atime.sec == i->mtime.sec && i->atime.nsec <= i->mtime.nsec))
+	/* relatime, the default: older than the last change, or a day old. WHY without the lock: a
+	 * look that mixes two moments sets a time once too often, or leaves it to the next read. */
+	atime = timespec64_peek(&i->atime);
+	mtime = timespec64_peek(&i->mtime);
+	if (atime.sec < mtime.sec || atime.sec < timespec64_peek(&i->ctime).sec ||
+		(atime.sec == mtime.sec && atime.nsec <= mtime.nsec))
 		return true;
 	now = inode_now().sec;
-	return now - i->atime.sec >= 24 * 3600;
+	return now - atime.sec >= 24 * 3600;
 }
 
 /* How many pages to ask for at `index` instead of `nr`: a window that grows while the reader goes
@@ -59,15 +63,16 @@ static bool atime_wanted(const struct file *f)
 static u64 read_ahead(struct file *f, u64 index, u64 nr)
 {
 	u64 end_page = (inode_size(f->inode) + PAGE_BYTES - 1) >> PAGE_SHIFT;
+	u32 window = 0;
 
-	if (index == f->ra_next_page) {
-		f->ra_window_pages = MIN(MAX(f->ra_window_pages * 2, 4u), READ_AHEAD_PAGES_MAX);
-		nr = MAX(nr, (u64)f->ra_window_pages);
-	} else {
-		f->ra_window_pages = 0;
+	/* pread(2) in two threads mixes the words: a wrong window, once. */
+	if (index == READ_ONCE(f->ra_next_page)) {
+		window = MIN(MAX(READ_ONCE(f->ra_window_pages) * 2, 4u), READ_AHEAD_PAGES_MAX);
+		nr = MAX(nr, (u64)window);
 	}
+	WRITE_ONCE(f->ra_window_pages, window);
 	nr = MIN(nr, end_page > index ? end_page - index : 1);
-	f->ra_next_page = index + nr;
+	WRITE_ONCE(f->ra_next_page, index + nr);
 	return nr;
 }
 
@@ -208,7 +213,7 @@ answer_t file_node_read(struct call *c, struct file *f, struct uio *io)
 /* --- write --- */
 u32 vfs_mode_without_setid(const struct call *c, const struct inode *i)
 {
-	u32 mode = READ_ONCE(i->mode), clear;
+	u32 mode = inode_mode(i), clear;
 
 	if (likely(!(mode & (S_ISUID | S_ISGID))) || S_TYPE(mode) != S_IFREG ||
 		context_capable(c->ctx, CAP_FSETID))
@@ -610,7 +615,7 @@ answer_t file_node_readdir(struct call *c, struct file *f, struct dirent_sink *s
 
 	if (!node_is_dir(f))
 		return -ENOTDIR;
-	if (dir->dead || !dir->nlink)
+	if (dir->dead || !inode_nlink(dir))
 		return -ENOENT;
 	if (!refcount_is_one(&f->obj.refs) &&
 		!call_hold(c, EXCL_INODE, &f->pos_excl, f->obj.id, false))

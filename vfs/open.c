@@ -30,7 +30,7 @@ static enum node_type type_of(const struct inode *i, u32 flags)
 {
 	if (flags & O_PATH)
 		return NODE_PATH;
-	switch (S_TYPE(i->mode)) {
+	switch (inode_type(i)) {
 	case S_IFDIR:
 		return NODE_DIR;
 	case S_IFIFO:
@@ -66,7 +66,7 @@ static u32 access_mask(u32 flags)
 static answer_t may_open(struct call *c, const struct path_ref *path, const struct inode *i,
 	const struct open_how *how, bool created)
 {
-	u32 type = S_TYPE(i->mode), mask = how->exec ? MAY_EXEC : access_mask(how->flags);
+	u32 type = inode_type(i), mask = how->exec ? MAY_EXEC : access_mask(how->flags);
 
 	if (type == S_IFLNK && !(how->flags & O_PATH))
 		return -ELOOP;
@@ -161,7 +161,7 @@ static answer_t open_inode(struct call *c, struct walks *ws, const struct path_r
 		return a;
 	/* Sockets, and what has no type because nobody opens it by a name (eventfd and the like,
 	 * through /proc/PID/fd). */
-	if ((S_TYPE(i->mode) == S_IFSOCK || !S_TYPE(i->mode)) && !(how->flags & O_PATH))
+	if ((inode_type(i) == S_IFSOCK || !inode_type(i)) && !(how->flags & O_PATH))
 		return -ENXIO;
 	type = type_of(i, how->flags);
 	/* O_NOCTTY and O_EXCL stay until the terminal and the block device have seen them:
@@ -170,9 +170,9 @@ static answer_t open_inode(struct call *c, struct walks *ws, const struct path_r
 		path, i, nullptr);
 	if (!file)
 		return call_need_memory(c, sizeof(struct file));
-	if (S_TYPE(i->mode) == S_IFREG && how->flags & O_ACCMODE && !(how->flags & O_PATH))
+	if (inode_type(i) == S_IFREG && how->flags & O_ACCMODE && !(how->flags & O_PATH))
 		a = file_write_get(file);
-	if (!a && how->flags & O_TRUNC && S_TYPE(i->mode) == S_IFREG && !created && !i->sb->view)
+	if (!a && how->flags & O_TRUNC && inode_type(i) == S_IFREG && !created && !i->sb->view)
 		a = vfs_truncate_inode(c, path, i, 0, true);
 	if (unlikely(a)) {
 		file_put(file);
@@ -289,12 +289,12 @@ static answer_t open_create(struct call *c, struct walks *ws, s32 at, const stru
 			a = last_child(c, w, &child);
 		if (a)
 			return a;
-		if (!child || !child->inode) {
+		if (!child || !name_inode(child)) {
 			a = open_absent(c, w, how, &child, out);
 			if (a)
 				return a == 1 ? 0 : a;
 		}
-		if (how->flags & O_EXCL || S_TYPE(child->inode->mode) != S_IFLNK)
+		if (how->flags & O_EXCL || inode_type(child->inode) != S_IFLNK)
 			return open_present(c, ws, w, child, how, out);
 		a = how->flags & O_NOFOLLOW ? -ELOOP : vfs_walk_through_link(c, w, child, flags);
 		name_put(child);

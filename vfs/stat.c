@@ -93,7 +93,7 @@ answer_t vfs_access(struct call *c, s32 at, u64 user_path, u32 mode, u32 flags)
 	w = walk_nr(&ws, 0);
 	a = vfs_walk(c, w, 0, at, user_path, walk_flags(flags));
 	if (a == 0 && mode) {
-		if (mode & MAY_EXEC && S_TYPE(w->inode->mode) == S_IFREG &&
+		if (mode & MAY_EXEC && inode_type(w->inode) == S_IFREG &&
 			w->at.mount->flags & MNT_NOEXEC)
 			a = -EACCES;
 		else if (flags & AT_EACCESS ||
@@ -103,7 +103,7 @@ answer_t vfs_access(struct call *c, s32 at, u64 user_path, u32 mode, u32 flags)
 		else
 			a = access_real(c, w->inode, mode);
 		if (!a && mode & MAY_WRITE && vfs_path_readonly(&w->at) &&
-			(S_TYPE(w->inode->mode) == S_IFREG || inode_is_dir(w->inode)))
+			(inode_type(w->inode) == S_IFREG || inode_is_dir(w->inode)))
 			a = -EROFS;
 	}
 	return walks_end(c, &ws, a);
@@ -123,7 +123,7 @@ answer_t vfs_readlink(struct call *c, s32 at, u64 user_path, u64 buffer, u64 byt
 	a = vfs_walk(c, w, 0, at, user_path, WALK_EMPTY);
 	if (a)
 		return walks_end(c, &ws, a);
-	if (S_TYPE(w->inode->mode) != S_IFLNK) {
+	if (inode_type(w->inode) != S_IFLNK) {
 		const char *path;
 
 		/* readlinkat(2): an empty path names a descriptor, and that is no link. */

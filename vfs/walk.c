@@ -119,7 +119,7 @@ static answer_t child_known(struct call *c, struct name *parent, const char *tex
 	*out = child;
 	if (!child || !(sb->flags & SB_VOLATILE))
 		return 0;
-	a = child->inode ? view_revalidate(sb->view, c, child->inode) : 0;
+	a = name_inode(child) ? view_revalidate(sb->view, c, child->inode) : 0;
 	if (a == 1)
 		return 0;
 	*out = nullptr;
@@ -198,7 +198,7 @@ struct position { /* valid in this grace section only */
 
 static inline bool may_search(const struct context *ctx, const struct inode *dir)
 {
-	u32 mode = READ_ONCE(dir->mode);
+	u32 mode = inode_mode(dir);
 
 	if (S_TYPE(mode) != S_IFDIR)
 		return false;
@@ -243,10 +243,10 @@ static inline enum fast fast_step(const struct walk *w, struct position *at, u32
 	next.n = name_lookup_fast(at->n, at->rest, len, name_hash(at->n, at->rest, len), &next.seq);
 	if (!next.n)
 		return FAST_STOP;
-	i = READ_ONCE(next.n->inode);
+	i = name_inode(next.n);
 	if (unlikely(next.seq & 1 || atomic32_load_acquire(&at->n->seq) != at->seq))
 		return FAST_INVALID;
-	if (unlikely(!i || S_TYPE(READ_ONCE(i->mode)) == S_IFLNK)) {
+	if (unlikely(!i || inode_type(i) == S_IFLNK)) {
 		if (!i || !last || w->flags & WALK_FOLLOW)
 			return FAST_STOP;
 	}
@@ -266,7 +266,7 @@ static answer_t fast_run(struct call *c, struct walk *w, struct position *at)
 	const u32 flags = w->flags;
 
 	for (;;) {
-		const struct inode *dir = READ_ONCE(at->n->inode);
+		const struct inode *dir = name_inode(at->n);
 		const char *p = at->rest;
 		enum fast step;
 		u32 len;
@@ -519,7 +519,7 @@ static answer_t walk_fs_link(struct call *c, struct walk *w, struct inode *i, co
  * kind. */
 static answer_t walk_link(struct call *c, struct walk *w, struct name *name, const char *after)
 {
-	struct inode *i = name->inode;
+	struct inode *i = name_inode(name);
 	answer_t a;
 
 	if (w->flags & WALK_R(RESOLVE_NO_SYMLINKS) || w->nr_links >= LINKS_MAX)
@@ -621,12 +621,12 @@ static answer_t walk_slow(struct call *c, struct walk *w)
 	a = vfs_child(c, w->at.name, p, len, &child);
 	if (a)
 		return a;
-	if (!child || !child->inode) {
+	if (!child || !name_inode(child)) {
 		if (child)
 			name_put(child);
 		return -ENOENT;
 	}
-	if (S_TYPE(child->inode->mode) == S_IFLNK &&
+	if (inode_type(child->inode) == S_IFLNK &&
 		(!last || w->flags & WALK_FOLLOW || p[len] == '/')) {
 		a = walk_link(c, w, child, p + len);
 		name_put(child);

@@ -175,7 +175,7 @@ static answer_t set_file_flags(struct call *c, struct file *file, u32 flags)
 {
 	flags = abi_open_flags_in(flags);
 	if (file->inode && (flags & O_NOATIME) > (file->flags & O_NOATIME) &&
-		!kuid_eq(c->ctx->cred.fsuid, file->inode->uid) &&
+		!kuid_eq(c->ctx->cred.fsuid, inode_uid(file->inode)) &&
 		!context_capable(c->ctx, CAP_FOWNER))
 		return -EPERM;
 	spin_lock(&file->obj.lock);
@@ -350,7 +350,7 @@ answer_t sys_ioctl(struct call *c)
 	case FIOASYNC:
 		return set_flag_from_user(c, file, O_ASYNC, c->args[2]);
 	case FIONREAD:
-		if (file->type == NODE_FILE && file->inode && S_TYPE(file->inode->mode) == S_IFREG)
+		if (file->type == NODE_FILE && file->inode && inode_type(file->inode) == S_IFREG)
 			return bytes_left(c, file, c->args[2]);
 		break;
 	default:

@@ -404,9 +404,8 @@ answer_t sys_sync_file_range(struct call *c)
 	if (arg_uint(c, 3) & ~7u || offset < 0 || bytes < 0 || !checked_add(offset, bytes, &end))
 		return -EINVAL;
 	if (!file->inode ||
-		(S_TYPE(file->inode->mode) != S_IFREG && S_TYPE(file->inode->mode) != S_IFBLK &&
-			S_TYPE(file->inode->mode) != S_IFDIR &&
-			S_TYPE(file->inode->mode) != S_IFLNK))
+		(inode_type(file->inode) != S_IFREG && inode_type(file->inode) != S_IFBLK &&
+			inode_type(file->inode) != S_IFDIR && inode_type(file->inode) != S_IFLNK))
 		return -ESPIPE;
 	if (!(arg_uint(c, 3) & 7u))
 		return 0;

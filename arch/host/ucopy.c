@@ -7,6 +7,7 @@
  * to it at once is their own affair.
  */
 #include <core/cpu.h>
+#include <core/frame.h>
 #include <core/mm.h>
 #include <lib/errno.h>
 #include <lib/string.h>
@@ -25,15 +26,30 @@ __attribute__((no_sanitize("thread"))) static void move(u8 *to, const u8 *from, 
 	for (size_t i = 0; i < bytes; i++)
 		((volatile u8 *)to)[i] = from ? from[i] : 0;
 }
+/* The contents of files: read(2), write(2), mappings and the disk meet there without a lock, as on
+ * Linux, and each byte is old or new. */
+static bool in_file_page(const void *core)
+{
+	vaddr_t at = (vaddr_t)core;
+	struct frame *f = at >= DIRECT_MAP_BASE && at < DIRECT_MAP_BASE + os_config.memory_bytes
+				  ? frame_of(arch_virt_to_phys(core))
+				  : nullptr;
+
+	return f && !(frame_flags(f) & FRAME_SLAB) && READ_ONCE(f->object);
+}
 static void copy(u8 *user, void *core, size_t bytes, enum ucopy_kind kind)
 {
+	bool told = kind != UCOPY_CLEAR && !in_file_page(core);
+
 	switch (kind) {
 	case UCOPY_IN:
-		__tsan_write_range(core, bytes);
+		if (told)
+			__tsan_write_range(core, bytes);
 		move(core, user, bytes);
 		break;
 	case UCOPY_OUT:
-		__tsan_read_range(core, bytes);
+		if (told)
+			__tsan_read_range(core, bytes);
 		move(user, core, bytes);
 		break;
 	case UCOPY_CLEAR:

@@ -23,7 +23,7 @@ static struct block_device *find_device(struct call *c, const char *source, answ
 	if (a < 0)
 		return nullptr;
 	b = nullptr;
-	if (request.file->inode && S_TYPE(request.file->inode->mode) == S_IFBLK) {
+	if (request.file->inode && inode_type(request.file->inode) == S_IFBLK) {
 		b = block_by_rdev(request.file->inode->rdev);
 		*error = -ENXIO;
 	}

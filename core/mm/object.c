@@ -292,7 +292,7 @@ bool object_evict(struct frame *f)
 	if (!ok)
 		return false;
 	lru_remove(f);
-	f->object = nullptr;
+	WRITE_ONCE(f->object, nullptr);
 	frame_unpin(f);
 	return true;
 }
@@ -410,6 +410,26 @@ void memory_page_mark_dirty(struct memory_object *o, struct frame *f)
 
 /* --- sizes --- */
 
+/* A write may have copied its bytes behind the end and not yet moved that: it sees by
+ * nr_tail_clears that it must copy again. */
+void object_clear_tail(struct memory_object *o, struct frame *f)
+{
+	u64 start = f->index << PAGE_SHIFT, size = READ_ONCE(o->size_bytes);
+
+	if (start >= size || size - start >= PAGE_BYTES)
+		return;
+	spin_lock(&o->obj.lock);
+	size = o->size_bytes;
+	if (READ_ONCE(f->object) == o && start < size && size - start < PAGE_BYTES) {
+		u8 *p = page_begin(f);
+
+		memset(p + (size - start), 0, PAGE_BYTES - (size_t)(size - start));
+		page_end(f, p);
+		atomic32_store_release(&o->nr_tail_clears, atomic32_load(&o->nr_tail_clears) + 1);
+	}
+	spin_unlock(&o->obj.lock);
+}
+
 /* Bytes [from, to) of one page become zero; a page that is not here is the pager's (it clears what
  * lies behind the end). */
 static void zero_in_page(struct memory_object *o, u64 index, size_t from, size_t to)
@@ -419,9 +439,13 @@ static void zero_in_page(struct memory_object *o, u64 index, size_t from, size_t
 
 	if (!f)
 		return;
+	/* Under write-back: the disk may get either. The page is dirty from here on, and is written
+	 * once more. */
+	spin_lock(&o->obj.lock);
 	p = page_begin(f);
 	memset(p + from, 0, to - from);
 	page_end(f, p);
+	spin_unlock(&o->obj.lock);
 	memory_page_mark_dirty(o, f);
 	frame_unpin(f);
 }

@@ -26,6 +26,8 @@ struct frame *object_page_any(struct memory_object *o, u64 index);
 int object_insert(struct memory_object *o, u64 index, struct frame *f);
 /* Drops pages [first, last]; even dirty ones. private_too: also private copies in mappings
  * (truncate). Never sleeps. */
+/* Zeros behind the end in the page where the file ends, f. Context: any that may take obj.lock. */
+void object_clear_tail(struct memory_object *o, struct frame *f);
 void object_drop(struct memory_object *o, u64 first, u64 last, bool private_too);
 /* Drops one clean, unmapped, unused page; false: it is in use. Reclaim. */
 bool object_evict(struct frame *f);

@@ -395,16 +395,11 @@ static int wait_page(struct memory_object *o, struct frame *f)
 {
 	page_wait_clear(f, FRAME_LOCKED);
 	if (frame_flags(f) & FRAME_UPTODATE) {
-		u64 size = READ_ONCE(o->size_bytes);
-
-		/* G2: the tail of the last block */
-		if (f->object == o && size >> PAGE_SHIFT == f->index && size & (PAGE_BYTES - 1) &&
-			!(frame_flags(f) & (FRAME_DIRTY | FRAME_PREPARED)))
-			zero_piece(f, (u32)(size & (PAGE_BYTES - 1)),
-				(u32)(PAGE_BYTES - (size & (PAGE_BYTES - 1))));
+		if (!(frame_flags(f) & (FRAME_DIRTY | FRAME_PREPARED)))
+			object_clear_tail(o, f); /* G2: the tail of the last block */
 		return 0;
 	}
-	if (f->object == o && frame_flags(f) & FRAME_ERROR) {
+	if (READ_ONCE(f->object) == o && frame_flags(f) & FRAME_ERROR) {
 		object_drop(o, f->index, f->index, false);
 		return -EIO;
 	}

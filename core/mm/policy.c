@@ -116,13 +116,15 @@ u32 mm_readahead_window(struct memory_object *o, const struct readahead_ask *ask
 	struct kabi_policy_ctx ctx;
 	const struct policy_readahead_vtable *v = door(SLOT(POLICY_READAHEAD), &ctx,
 		readahead_tunables, POLICY_READAHEAD_NR_TUNABLES);
-	struct readahead_state state = {.next = o->readahead_next, .window = o->readahead_window};
+	/* Two readers at once may mix their words: a window that is too short or too long once. */
+	struct readahead_state state = {.next = READ_ONCE(o->readahead_next),
+		.window = READ_ONCE(o->readahead_window)};
 	u64 maximum = readahead_tunables[POLICY_READAHEAD_TUNABLE_MAXIMUM_PAGES];
 	u32 nr = ask->nr_wanted;
 
 	if (v)
 		nr = v->window(&ctx, ask, &state);
-	o->readahead_next = state.next;
-	o->readahead_window = state.window;
+	WRITE_ONCE(o->readahead_next, state.next);
+	WRITE_ONCE(o->readahead_window, state.window);
 	return (u32)MIN((u64)MAX(nr, 1u), maximum);
 }

@@ -161,26 +161,6 @@ static u32 claim_run(struct memory_object *o, u64 *from, u64 last, struct page_r
 	return run->nr;
 }
 
-/* What a mapping wrote behind the end must not reach the disk (mmap(2)). A write may have copied
- * its bytes there and not yet moved the end: it sees by nr_tail_clears that it must copy again. */
-static void clear_tail(struct memory_object *o, struct frame *f)
-{
-	u64 start = f->index << PAGE_SHIFT, size = READ_ONCE(o->size_bytes);
-
-	if (start >= size || size - start >= PAGE_BYTES)
-		return;
-	spin_lock(&o->obj.lock);
-	size = o->size_bytes;
-	if (start < size && size - start < PAGE_BYTES) {
-		u8 *p = page_begin(f);
-
-		memset(p + (size - start), 0, PAGE_BYTES - (size_t)(size - start));
-		page_end(f, p);
-		atomic32_store_release(&o->nr_tail_clears, atomic32_load(&o->nr_tail_clears) + 1);
-	}
-	spin_unlock(&o->obj.lock);
-}
-
 /* What the page had reserved pays for the write; a writer from now on reserves anew. */
 static bool page_begin_write(struct memory_object *o, struct frame *f)
 {
@@ -189,7 +169,7 @@ static bool page_begin_write(struct memory_object *o, struct frame *f)
 	mappers_protect_frame(o, f); /* B2 */
 	delayed = o->kind == MEMORY_FILE && frame_flag_test_and_clear(f, FRAME_DELAYED);
 	frame_flag_clear(f, FRAME_PREPARED);
-	clear_tail(o, f);
+	object_clear_tail(o, f); /* what a mapping wrote there must not reach the disk: mmap(2) */
 	return delayed;
 }
 
@@ -247,28 +227,44 @@ static int start_writeback(struct memory_object *o, u64 first, u64 last)
 	return r;
 }
 
+/* The first page of [first, last] under write-back, pinned; nullptr: none. */
+static struct frame *find_writeback(struct memory_object *o, u64 first, u64 last)
+{
+	struct frame *f = nullptr;
+	u64 index, word;
+
+	if (!READ_ONCE(o->nr_writeback))
+		return nullptr;
+	spin_lock(&o->obj.lock);
+	for (u64 at = first; slots_next(&o->slots.root, at, last, false, &index, &word);
+		at = index + 1) {
+		if (frame_flags(word_frame(word)) & FRAME_WRITEBACK) {
+			f = word_frame(word);
+			frame_pin(f);
+			break;
+		}
+		if (index == ~0ull)
+			break;
+	}
+	spin_unlock(&o->obj.lock);
+	return f;
+}
+
+bool memory_object_writeback(struct memory_object *o, u64 first, u64 last)
+{
+	struct frame *f = find_writeback(o, first, last);
+
+	if (f)
+		frame_unpin(f);
+	return f;
+}
+
 int memory_object_wait_writeback(struct memory_object *o, u64 first, u64 nr)
 {
 	u64 last = nr && checked_add(first, nr - 1, &last) ? first + nr - 1 : ~0ull;
-	u64 index, word;
+	struct frame *f;
 
-	while (READ_ONCE(o->nr_writeback)) {
-		struct frame *f = nullptr;
-
-		spin_lock(&o->obj.lock);
-		for (u64 at = first; slots_next(&o->slots.root, at, last, false, &index, &word);
-			at = index + 1) {
-			if (frame_flags(word_frame(word)) & FRAME_WRITEBACK) {
-				f = word_frame(word);
-				frame_pin(f);
-				break;
-			}
-			if (index == ~0ull)
-				break;
-		}
-		spin_unlock(&o->obj.lock);
-		if (!f)
-			return 0;
+	while ((f = find_writeback(o, first, last)) != nullptr) {
 		page_wait_clear(f, FRAME_WRITEBACK);
 		frame_unpin(f);
 	}
@@ -351,7 +347,7 @@ static bool is_deleted(const struct memory_object *o)
 {
 	const struct inode *i = o->inode;
 
-	return i && !READ_ONCE(i->nlink) &&
+	return i && !inode_nlink(i) &&
 	       refcount_read(&i->obj.refs) <= atomic32_load(&i->nr_background);
 }
 

@@ -17,7 +17,8 @@
  * Invariants: BC-I1 data is never changed once another can see it: a change is new data, exchanged
  * under the cache's lock; BC-I2 an answer is applied only if every tracked view and every byte read
  * as seen is still current at the exchange; BC-I3 a block that was forgotten is in no list and is
- * not written; BC-I4 every byte of a component's answer is read once.
+ * not written; BC-I4 every byte of a component's answer is read once; BC-I5 a block that is not in
+ * the cache is what its device page says: one that a commit writes stays until that is so.
  *
  * Locks: cache->lock (before inode and superblock locks); cache->commit (mutex) before it.
  *
@@ -150,11 +151,13 @@ static void shrink(struct block_cache *cache)
 {
 	for (u32 looked = 0; looked < 32; looked++) {
 		struct block_entry *e = nullptr;
+		bool more;
 
 		spin_lock(&cache->lock);
-		if (cache->nr > cache->max && !list_empty(&cache->lru)) {
+		more = cache->nr > cache->max && !list_empty(&cache->lru);
+		if (more) {
 			e = list_first_entry(&cache->lru, struct block_entry, lru);
-			if (e->dirty) {
+			if (e->dirty || e->writing) {
 				list_del(&e->lru);
 				list_add_tail(&cache->lru, &e->lru);
 				e = nullptr;
@@ -163,7 +166,7 @@ static void shrink(struct block_cache *cache)
 			}
 		}
 		spin_unlock(&cache->lock);
-		if (!e && cache->nr <= cache->max)
+		if (!more)
 			return;
 		block_entry_free(e);
 	}

@@ -111,6 +111,7 @@ static struct dirty_block *dirty_take(struct block_cache *cache, u32 *nr)
 
 		list_del(&e->dirty_link);
 		e->dirty = false;
+		e->writing = true; /* BC-I5 */
 		WRITE_ONCE(cache->open.nr_dirty, cache->open.nr_dirty - 1);
 		refcount_inc(&e->data->refs);
 		b[(*nr)++] = (struct dirty_block){e->block, e->data};
@@ -120,14 +121,18 @@ static struct dirty_block *dirty_take(struct block_cache *cache, u32 *nr)
 	return b;
 }
 
-static void dirty_again(struct block_cache *cache, u64 block)
+/* It was written, or (again) could not be. */
+static void written(struct block_cache *cache, u64 block, bool again)
 {
 	struct block_entry *e;
 
 	spin_lock(&cache->lock);
 	e = block_cache_find(cache, block);
-	if (e)
-		block_cache_dirty(cache, e);
+	if (e) {
+		e->writing = false;
+		if (again)
+			block_cache_dirty(cache, e);
+	}
 	spin_unlock(&cache->lock);
 }
 
@@ -223,11 +228,9 @@ static answer_t write_dirty(struct superblock *sb)
 		for (n = 1; i + n < nr && n < w->nr_frames && b[i + n].block == b[i].block + n;)
 			n++;
 		r = write_run(sb, w, b + i, n);
-		if (r) {
-			error = error ? error : r;
-			for (u32 k = i; k < i + n; k++)
-				dirty_again(cache, b[k].block);
-		}
+		error = error ? error : r;
+		for (u32 k = i; k < i + n; k++)
+			written(cache, b[k].block, r != 0);
 	}
 	for (u32 i = 0; i < nr; i++)
 		block_data_put(b[i].data);

@@ -151,7 +151,7 @@ static bool bar_try(struct block_cache *cache, struct call *c)
 
 	spin_lock(&cache->lock);
 	if (!cache->barred_by)
-		cache->barred_by = c;
+		WRITE_ONCE(cache->barred_by, c);
 	mine = cache->barred_by == c;
 	spin_unlock(&cache->lock);
 	return mine;
@@ -164,7 +164,7 @@ static void bar_lift(struct block_cache *cache, struct call *c)
 	spin_lock(&cache->lock);
 	mine = cache->barred_by == c;
 	if (mine)
-		cache->barred_by = nullptr;
+		WRITE_ONCE(cache->barred_by, nullptr);
 	spin_unlock(&cache->lock);
 	if (mine)
 		waitable_wake(&cache->bar_lifted, EV_ANY, 0);
@@ -248,24 +248,24 @@ static void inode_take(struct inode *i, const struct fs_inode *from, u32 take)
 	if (take & FS_TAKE_BODY) {
 		if (i->obj.body)
 			memcpy(i->obj.body, from->body, sizeof(from->body));
-		i->fs_flags = from->flags;
+		WRITE_ONCE(i->fs_flags, from->flags);
 		i->blocks_512 = from->blocks_512;
 		i->body_version++;
 	}
 	if (take & FS_TAKE_LINKS) {
-		i->nlink = from->nlink;
+		WRITE_ONCE(i->nlink, from->nlink);
 		i->body_version++;
 	}
 	if (take & FS_TAKE_MTIME)
-		i->mtime = time_of(&from->mtime);
+		timespec64_store(&i->mtime, time_of(&from->mtime));
 	if (take & (FS_TAKE_MTIME | FS_TAKE_CTIME))
-		i->ctime = time_of(&from->ctime);
+		timespec64_store(&i->ctime, time_of(&from->ctime));
 	if (take & FS_TAKE_SIZE && !i->pages)
 		i->size_bytes = from->size;
 	if (take & FS_TAKE_ATTRIBUTES) {
-		i->mode = (i->mode & S_IFMT) | (from->mode & 07777);
-		i->uid = KUID(from->uid);
-		i->gid = KGID(from->gid);
+		WRITE_ONCE(i->mode, inode_type(i) | (from->mode & 07777));
+		WRITE_ONCE(i->uid.value, from->uid);
+		WRITE_ONCE(i->gid.value, from->gid);
 	}
 	i->version++;
 	spin_unlock(&i->obj.lock);

@@ -11,17 +11,17 @@ static void attr_store(struct inode *i, const struct fs_attr *a)
 {
 	spin_lock(&i->obj.lock);
 	if (a->mask & FS_ATTR_MODE)
-		i->mode = (i->mode & S_IFMT) | (a->mode & 07777);
+		WRITE_ONCE(i->mode, inode_type(i) | (a->mode & 07777));
 	if (a->mask & FS_ATTR_UID)
-		i->uid = a->uid;
+		WRITE_ONCE(i->uid.value, a->uid.value);
 	if (a->mask & FS_ATTR_GID)
-		i->gid = a->gid;
+		WRITE_ONCE(i->gid.value, a->gid.value);
 	if (a->mask & FS_ATTR_ATIME)
-		i->atime = a->atime;
+		timespec64_store(&i->atime, a->atime);
 	if (a->mask & FS_ATTR_MTIME)
-		i->mtime = a->mtime;
+		timespec64_store(&i->mtime, a->mtime);
 	if (a->mask & FS_ATTR_CTIME)
-		i->ctime = a->ctime;
+		timespec64_store(&i->ctime, a->ctime);
 	i->version++;
 	spin_unlock(&i->obj.lock);
 	inode_mark_dirty(i);
@@ -45,6 +45,19 @@ static answer_t edge_page(struct call *c, struct inode *i, u64 offset)
 	return 0;
 }
 
+/* No block of the file's [from, to) is being written: what is given back may be somebody else's
+ * soon, and a late write would hit that. 0, or a NEED. */
+static answer_t pages_stable(struct call *c, struct memory_object *o, u64 from, u64 to)
+{
+	u64 first = from >> PAGE_SHIFT;
+
+	if (!memory_object_writeback(o, first, (to - 1) >> PAGE_SHIFT))
+		return 0;
+	c->runs = 0; /* each wait is for a write that ends, however often others begin one */
+	return call_need_pages(c, NEED_PAGES_STABLE, o, first,
+		((to - 1) >> PAGE_SHIFT) - first + 1);
+}
+
 /* The pages go first: what is under write-back has ended, nothing allocates behind the new end any
  * more. */
 static answer_t fs_truncate(struct call *c, struct inode *i, u64 size)
@@ -60,6 +73,8 @@ static answer_t fs_truncate(struct call *c, struct inode *i, u64 size)
 			return -EFBIG;
 		if (size < inode_size(i)) {
 			a = edge_page(c, i, size);
+			if (!a)
+				a = pages_stable(c, i->pages, size, ~0ull);
 			if (a)
 				return a;
 			memory_object_truncate(i->pages, size);
@@ -85,9 +100,9 @@ answer_t fs_setattr(struct call *c, struct inode *i, const struct fs_attr *attr)
 	if (sb->view) {
 		if (attr->mask & (FS_ATTR_MODE | FS_ATTR_UID | FS_ATTR_GID)) {
 			a = view_change(sb->view, c, i,
-				attr->mask & FS_ATTR_MODE ? attr->mode : i->mode & 07777,
-				attr->mask & FS_ATTR_UID ? attr->uid.value : i->uid.value,
-				attr->mask & FS_ATTR_GID ? attr->gid.value : i->gid.value);
+				attr->mask & FS_ATTR_MODE ? attr->mode : inode_mode(i) & 07777,
+				attr->mask & FS_ATTR_UID ? attr->uid.value : inode_uid(i).value,
+				attr->mask & FS_ATTR_GID ? attr->gid.value : inode_gid(i).value);
 			if (answer_is_error(a))
 				return a;
 		}
@@ -158,6 +173,8 @@ answer_t fs_fallocate(struct call *c, struct inode *i, u32 mode, u64 offset, u64
 		a = edge_page(c, i, offset);
 		if (!a)
 			a = edge_page(c, i, offset + bytes);
+		if (!a)
+			a = pages_stable(c, i->pages, offset, offset + bytes);
 		if (a)
 			return a;
 		memory_object_zero_range(i->pages, offset, bytes);

@@ -66,15 +66,15 @@ void fs_inode_view(struct fs_invoke *v, struct inode *i, struct fs_inode *out)
 void fs_inode_update(struct inode *i, const struct fs_inode *from)
 {
 	spin_lock(&i->obj.lock);
-	i->mode = (i->mode & S_IFMT) | (from->mode & 07777);
-	i->nlink = from->nlink;
-	i->uid = KUID(from->uid);
-	i->gid = KGID(from->gid);
+	WRITE_ONCE(i->mode, inode_type(i) | (from->mode & 07777));
+	WRITE_ONCE(i->nlink, from->nlink);
+	WRITE_ONCE(i->uid.value, from->uid);
+	WRITE_ONCE(i->gid.value, from->gid);
 	i->blocks_512 = from->blocks_512;
-	i->fs_flags = from->flags;
-	i->atime = time_in(&from->atime);
-	i->mtime = time_in(&from->mtime);
-	i->ctime = time_in(&from->ctime);
+	WRITE_ONCE(i->fs_flags, from->flags);
+	timespec64_store(&i->atime, time_in(&from->atime));
+	timespec64_store(&i->mtime, time_in(&from->mtime));
+	timespec64_store(&i->ctime, time_in(&from->ctime));
 	i->btime = time_in(&from->btime);
 	if (i->obj.body)
 		memcpy(i->obj.body, from->body, sizeof(from->body));
@@ -182,9 +182,12 @@ answer_t fs_lookup(struct call *c, struct inode *dir, const char *name, u32 len,
 
 static void dir_changed(struct inode *dir, s32 nlink)
 {
+	struct timespec64 now = inode_now();
+
 	spin_lock(&dir->obj.lock);
-	dir->nlink += (u32)nlink;
-	dir->mtime = dir->ctime = inode_now();
+	WRITE_ONCE(dir->nlink, dir->nlink + (u32)nlink);
+	timespec64_store(&dir->mtime, now);
+	timespec64_store(&dir->ctime, now);
 	dir->version++;
 	spin_unlock(&dir->obj.lock);
 	inode_mark_dirty(dir);
@@ -276,8 +279,8 @@ answer_t fs_create(struct call *c, struct inode *dir, const char *name, u32 len,
 static void inode_changed(struct inode *i, s32 nlink)
 {
 	spin_lock(&i->obj.lock);
-	i->nlink += (u32)nlink;
-	i->ctime = inode_now();
+	WRITE_ONCE(i->nlink, i->nlink + (u32)nlink);
+	timespec64_store(&i->ctime, inode_now());
 	i->version++;
 	spin_unlock(&i->obj.lock);
 	inode_mark_dirty(i);

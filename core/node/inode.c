@@ -168,7 +168,7 @@ static __noinline void put_nameless(struct inode *i, bool background)
 
 void inode_put(struct inode *i)
 {
-	if (unlikely(!READ_ONCE(i->nlink)))
+	if (unlikely(!inode_nlink(i)))
 		put_nameless(i, false);
 	else if (refcount_dec_and_test(&i->obj.refs))
 		node_object_release(&i->obj);
@@ -231,7 +231,7 @@ static void inode_unhash(struct inode *i)
 	list_del(&i->sb_link);
 	if (i->dirty) {
 		list_del(&i->dirty_link);
-		i->dirty = false;
+		WRITE_ONCE(i->dirty, false);
 	}
 	spin_unlock(&i->sb->obj.lock);
 	superblock_inode_gone(i->sb);
@@ -296,8 +296,10 @@ void inode_evict(struct inode *i)
 		inode_leave_background(i);
 	else
 		refcount_set(&i->obj.refs, 1);
-	if (i->pages)
+	if (i->pages) { /* no block of it is being written when it is given back */
+		memory_object_wait_writeback(i->pages, 0, ~0ull);
 		memory_object_truncate(i->pages, 0);
+	}
 	if (c) {
 		call_begin(c, CALLF_KERNEL | CALLF_UNINTERRUPTIBLE);
 		a = call_run(c, fs_evict(c, i));
@@ -311,7 +313,10 @@ void inode_evict(struct inode *i)
 	inode_put(i);
 }
 
-/* --- dirty inodes: the list owns a reference --- */
+/* --- dirty inodes: the list owns a reference ---
+ * A change under obj.lock is followed by the look at `dirty`; who takes an inode off the list
+ * clears `dirty` first and reads the fields under obj.lock then. Whichever of the two had that lock
+ * first: the change is read, or `dirty` is seen clear and set again. */
 void inode_mark_dirty(struct inode *i)
 {
 	struct superblock *sb = i->sb;
@@ -320,7 +325,7 @@ void inode_mark_dirty(struct inode *i)
 		return;
 	spin_lock(&sb->obj.lock);
 	if (!i->dirty && !i->evicting) {
-		i->dirty = true;
+		WRITE_ONCE(i->dirty, true);
 		inode_get_background(i);
 		list_add_tail(&sb->dirty_inodes, &i->dirty_link);
 	}
@@ -336,7 +341,7 @@ struct inode *inode_take_dirty(struct superblock *sb)
 	if (!list_empty(&sb->dirty_inodes)) {
 		i = list_first_entry(&sb->dirty_inodes, struct inode, dirty_link);
 		list_del(&i->dirty_link);
-		i->dirty = false;
+		WRITE_ONCE(i->dirty, false);
 	}
 	spin_unlock(&sb->obj.lock);
 	return i;
@@ -350,7 +355,7 @@ bool inode_take_own_dirty(struct inode *i)
 	spin_lock(&sb->obj.lock);
 	if (i->dirty) {
 		list_del(&i->dirty_link);
-		i->dirty = false;
+		WRITE_ONCE(i->dirty, false);
 		taken = true;
 	}
 	spin_unlock(&sb->obj.lock);
@@ -370,11 +375,11 @@ void inode_touch(struct inode *i, u32 which)
 
 	spin_lock(&i->obj.lock);
 	if (which & INODE_ATIME)
-		i->atime = now;
+		timespec64_store(&i->atime, now);
 	if (which & INODE_MTIME)
-		i->mtime = now;
+		timespec64_store(&i->mtime, now);
 	if (which & INODE_CTIME)
-		i->ctime = now;
+		timespec64_store(&i->ctime, now);
 	i->version++;
 	spin_unlock(&i->obj.lock);
 	inode_mark_dirty(i);
@@ -421,14 +426,14 @@ void inode_allow_write(struct inode *i)
 /* --- permissions --- */
 int inode_permission(const struct context *ctx, const struct inode *i, u32 mask)
 {
-	u32 mode = READ_ONCE(i->mode), bits = mode;
+	u32 mode = inode_mode(i), bits = mode;
 
 	if (mask & MAY_WRITE && i->sb->flags & SB_RDONLY &&
 		(S_TYPE(mode) == S_IFREG || S_TYPE(mode) == S_IFDIR || S_TYPE(mode) == S_IFLNK))
 		return -EROFS;
-	if (kuid_eq(i->uid, ctx->cred.fsuid))
+	if (kuid_eq(inode_uid(i), ctx->cred.fsuid))
 		bits >>= 6;
-	else if ((bits & 070) >> 3 != (bits & 07) && context_in_group(ctx, i->gid))
+	else if ((bits & 070) >> 3 != (bits & 07) && context_in_group(ctx, inode_gid(i)))
 		bits >>= 3;
 	if ((bits & mask) == mask)
 		return 0;
@@ -448,7 +453,17 @@ int inode_permission(const struct context *ctx, const struct inode *i, u32 mask)
 
 bool inode_owner_or_capable(const struct context *ctx, const struct inode *i)
 {
-	return kuid_eq(i->uid, ctx->cred.fsuid) || context_capable(ctx, CAP_FOWNER);
+	return kuid_eq(inode_uid(i), ctx->cred.fsuid) || context_capable(ctx, CAP_FOWNER);
+}
+
+struct inode_owner inode_owner(struct inode *i)
+{
+	struct inode_owner o;
+
+	spin_lock(&i->obj.lock);
+	o = (struct inode_owner){i->mode, i->uid, i->gid};
+	spin_unlock(&i->obj.lock);
+	return o;
 }
 
 void inode_stat(const struct inode *i, struct stat_info *out)
@@ -474,10 +489,10 @@ void inode_stat(const struct inode *i, struct stat_info *out)
 	/* Core keeps the pages of a resident file system, so it counts them too. */
 	if (i->sb->flags & SB_NAMES_RESIDENT && i->pages)
 		out->blocks_512 = READ_ONCE(i->pages->nr_resident) * 8;
-	out->result_mask = 0xfff; /* STATX_BASIC_STATS | STATX_BTIME */
-	if (i->fs_flags & 0x10)   /* FS_IMMUTABLE_FL */
+	out->result_mask = 0xfff;  /* STATX_BASIC_STATS | STATX_BTIME */
+	if (inode_flags(i) & 0x10) /* FS_IMMUTABLE_FL */
 		out->attributes |= 0x10;
-	if (i->fs_flags & 0x20) /* FS_APPEND_FL */
+	if (inode_flags(i) & 0x20) /* FS_APPEND_FL */
 		out->attributes |= 0x20;
 	out->attributes_mask = 0x30;
 }

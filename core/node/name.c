@@ -270,7 +270,7 @@ struct name *name_alloc(struct name *parent, const char *text, u32 len)
 void name_give_inode(struct name *n, struct inode *inode)
 {
 	inode_get(inode);
-	WRITE_ONCE(n->inode, inode);
+	ptr_store_release(&n->inode, inode);
 }
 
 struct name *name_new_root(struct inode *inode)
@@ -383,7 +383,7 @@ void name_set_inode(struct name *n, struct inode *inode)
 	spin_lock(&parent->obj.lock);
 	atomic32_fetch_add(&parent->changes, 1);
 	seq_begin(n);
-	WRITE_ONCE(n->inode, inode);
+	ptr_store_release(&n->inode, inode);
 	alias_add(n, inode);
 	seq_end(n);
 	if (n->flags & NAME_UNHASHED)

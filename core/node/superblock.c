@@ -284,7 +284,7 @@ bool superblock_written(struct superblock *sb)
 
 	spin_lock(&sb->obj.lock);
 	list_for_each_entry (i, &sb->inodes, sb_link)
-		if (READ_ONCE(i->writers) > 0 || !READ_ONCE(i->nlink)) {
+		if (READ_ONCE(i->writers) > 0 || !inode_nlink(i)) {
 			found = true;
 			break;
 		}

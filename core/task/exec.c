@@ -52,7 +52,7 @@ static void close_image(struct file *f)
 /* What vfs's open for execution checks of a path, of a file that is open already. */
 static int may_execute(const struct file *f)
 {
-	if (!f->inode || S_TYPE(f->inode->mode) != S_IFREG)
+	if (!f->inode || inode_type(f->inode) != S_IFREG)
 		return -EACCES;
 	if ((f->path.mount && f->path.mount->flags & MNT_NOEXEC) ||
 		(f->inode->sb && f->inode->sb->flags & SB_NOEXEC))
@@ -268,12 +268,19 @@ static int follow_all_scripts(struct exec_state *x)
 
 static void new_credentials(struct exec_state *x)
 {
-	const struct inode *i = x->file->inode;
+	struct inode *i = x->file->inode;
+	/* Together: chown(2) takes the set-id bits away in the step that gives the file to another.
+	 */
+	struct inode_owner o = inode_owner(i);
 	bool nosuid = (x->file->path.mount && x->file->path.mount->flags & MNT_NOSUID) ||
 		      (i->sb && i->sb->flags & SB_NOSUID);
 
+	/* The permission was looked at when the file was opened: bits set since are for those who
+	 * may execute it now. */
+	if (o.mode & (S_ISUID | S_ISGID))
+		nosuid |= inode_permission(current->context, i, MAY_EXEC) != 0;
 	x->cred = current->context->cred;
-	context_exec_credentials(&x->cred, i->mode, i->uid, i->gid, nosuid, &x->secure);
+	context_exec_credentials(&x->cred, o.mode, o.uid, o.gid, nosuid, &x->secure);
 }
 
 /* The other threads end; this one becomes the leader. -EAGAIN: another thread was first, or the

@@ -112,3 +112,47 @@ HOST_TEST(file_descriptors_from_threads)
 		sys(SYS_close, i);
 	CHECK_EQ(sys(SYS_fcntl, 20, 1, 0), -EBADF);
 }
+
+/* Who no longer owns a file cannot make it set-id: chown(2) and chmod(2) of the same file at once.
+ */
+#define OWNER 1000u
+static atomic32_t give_up;
+
+static s32 owner(void *arg)
+{
+	vaddr_t name = user_alloc(PAGE_BYTES);
+
+	user_put(name, "/given", 7);
+	CHECK_EQ(sys(SYS_setresuid, OWNER, OWNER, OWNER), 0);
+	while (!atomic32_load(&give_up)) {
+		sword_t r = sys(SYS_fchmodat, AT_CWD, name, 04755);
+
+		if (r && r != -EPERM)
+			CHECK_EQ(r, 0);
+	}
+	return 0;
+}
+
+HOST_TEST(file_given_away_is_not_set_id)
+{
+	vaddr_t stat = user_alloc(PAGE_BYTES), name = ustr("/given");
+	sword_t fd = sys(SYS_openat, AT_CWD, name, 0102, 0644);
+
+	CHECK(fd >= 0);
+	atomic32_store(&give_up, 0);
+	host_spawn(owner, nullptr);
+	for (u32 i = 0; i < 3000; i++) {
+		sys(SYS_fchown, fd, OWNER, OWNER);
+		sys(SYS_sched_yield);
+		if (sys(SYS_fchown, fd, 0, 0))
+			CHECK(false);
+		if (sys(SYS_fstat, fd, stat))
+			CHECK(false);
+		if (user_u32(stat + 24) & 04000 && !CHECK(!"set-id")) /* st_mode */
+			break;
+	}
+	atomic32_store(&give_up, 1);
+	host_join();
+	CHECK_EQ(sys(SYS_close, fd), 0);
+	CHECK_EQ(sys(SYS_unlinkat, AT_CWD, ustr("/given"), 0), 0);
+}

@@ -21,6 +21,7 @@ struct block_entry {
 	u64 block;
 	struct block_data *data;
 	bool dirty;
+	bool writing; /* a commit writes it, and its device page may still be the old one */
 };
 struct deferred_ops { /* what takes effect when the transaction has been committed */
 	struct list_node link;

@@ -164,6 +164,8 @@ u64 memory_object_next_data(struct memory_object *o,
 /* The file ends: off the list of what is written back. Context: thread. */
 void memory_object_forget_dirty(struct memory_object *o);
 void mm_drop_caches(void);
+/* Some page of [first, last] is under write-back. */
+bool memory_object_writeback(struct memory_object *o, u64 first, u64 last);
 /* Waits until no page of [first, first+nr) is under write-back. 0. May sleep. */
 int memory_object_wait_writeback(struct memory_object *o, u64 first, u64 nr);
 /* Starts reading [index, +nr) of a file in, without waiting for it (madvise, readahead(2),

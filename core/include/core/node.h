@@ -18,6 +18,17 @@ struct timespec64 {
 	s64 sec;
 	u32 nsec;
 };
+/* A time that others look at without the lock under which it is stored: word by word, so the two
+ * may belong to different times. */
+static inline void timespec64_store(struct timespec64 *at, struct timespec64 t)
+{
+	WRITE_ONCE(at->sec, t.sec);
+	WRITE_ONCE(at->nsec, t.nsec);
+}
+static inline struct timespec64 timespec64_peek(const struct timespec64 *at)
+{
+	return (struct timespec64){READ_ONCE(at->sec), READ_ONCE(at->nsec)};
+}
 /* mode bits (S_IFMT and friends) are Linux's, the same everywhere */
 #define S_IFMT                 0170000u
 #define S_IFSOCK               0140000u
@@ -102,7 +113,9 @@ struct inode {
 	u32 rdev;
 	kuid_t uid;
 	kgid_t gid;
-	struct timespec64 atime, mtime, ctime, btime; /* fields under obj.lock */
+	/* From generation to fs_flags: stored under obj.lock by WRITE_ONCE; looked at alone by
+	 * inode_mode() and its like, together under the lock (inode_owner). */
+	struct timespec64 atime, mtime, ctime, btime;
 	u64 blocks_512;
 	u32 fs_flags; /* FS_IOC_GETFLAGS bits */
 	u64 view_id;  /* views: what it shows */
@@ -127,10 +140,42 @@ struct inode {
 	u64 body_version; /* raised by each delta that changed the body or the links: what answers
 			     are checked against */
 };
+static inline u32 inode_mode(const struct inode *i)
+{
+	return READ_ONCE(i->mode);
+}
+/* Never changes. */
+static inline u32 inode_type(const struct inode *i)
+{
+	return S_TYPE(inode_mode(i));
+}
 static inline bool inode_is_dir(const struct inode *i)
 {
-	return S_TYPE(i->mode) == S_IFDIR;
+	return inode_type(i) == S_IFDIR;
 }
+static inline u32 inode_nlink(const struct inode *i)
+{
+	return READ_ONCE(i->nlink);
+}
+static inline u32 inode_flags(const struct inode *i)
+{
+	return READ_ONCE(i->fs_flags);
+}
+static inline kuid_t inode_uid(const struct inode *i)
+{
+	return KUID(READ_ONCE(i->uid.value));
+}
+static inline kgid_t inode_gid(const struct inode *i)
+{
+	return KGID(READ_ONCE(i->gid.value));
+}
+/* Mode and owners of one moment. */
+struct inode_owner {
+	u32 mode;
+	kuid_t uid;
+	kgid_t gid;
+};
+struct inode_owner inode_owner(struct inode *i);
 static inline u64 inode_size(const struct inode *i)
 {
 	return i->pages ? READ_ONCE(i->pages->size_bytes) : i->size_bytes;
@@ -196,7 +241,7 @@ struct name {
 	struct object obj;
 	struct name *hash_next; /* chains are changed under the bucket lock, read without */
 	struct name *parent;    /* itself at a root */
-	struct inode *inode;    /* nullptr: known to be absent */
+	struct inode *inode;    /* nullptr: known to be absent; without a lock: name_inode() */
 	atomic32_t seq;         /* odd while it moves (rename) or changes inode */
 	u32 hash_value;
 	u32 len;
@@ -214,6 +259,12 @@ struct name {
 	u32 inline_len;
 	char inline_text[NAME_INLINE];
 };
+/* What a name leads to, complete (pairs with the release in name.c). Who holds a reference and has
+ * seen an inode may look at n->inode from then on: a name in use becomes negative for nobody. */
+static inline struct inode *name_inode(const struct name *n)
+{
+	return ptr_load_acquire(&n->inode);
+}
 #define NAME_UNHASHED 1u
 #define NAME_PINNED   2u /* SB_NAMES_RESIDENT: never shrunk */
 #define NAME_CACHED   4u /* hashed: the cache owns one reference */

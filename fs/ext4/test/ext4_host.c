@@ -1,6 +1,7 @@
 /* ext4 on a disk of the host port (tests/host/kernel/disk.c): threads that make, write, read,
  * rename, truncate and remove files at once, under memory that is written back meanwhile. run.py
  * has e2fsck look at the disk afterwards. */
+#include <core/block_cache.h>
 #include <host_test.h>
 
 #define AT_CWD        -100
@@ -9,6 +10,7 @@
 #define FILE_BYTES    20000u
 #define O_RDWR_CREATE 0102
 #define AT_REMOVEDIR  0x200
+#define CACHED_FEW    48u /* metadata blocks; the crowd uses some hundred */
 
 /* Paths and contents of one thread, in its user memory. */
 struct room {
@@ -157,11 +159,31 @@ static s32 worker(void *arg)
 	return 0;
 }
 
-HOST_TEST_DISK(ext4_threads)
+/* At most so many metadata blocks are kept. */
+static void cache_limit(u32 max)
+{
+	struct superblock *sb;
+
+	for (u64 after = 0; (sb = superblock_next(after)) != nullptr; superblock_leave(sb)) {
+		struct block_cache *cache = sb->block_cache;
+
+		after = sb->obj.id;
+		if (!cache)
+			continue;
+		spin_lock(&cache->lock);
+		cache->max = max;
+		spin_unlock(&cache->lock);
+	}
+}
+
+/* cached: the limit of metadata blocks, 0: core's. */
+static void crowd(u32 cached)
 {
 	struct room r = room_new(0);
 
 	disk_mount();
+	if (cached)
+		cache_limit(cached);
 	CHECK_EQ(sys(SYS_mkdirat, AT_CWD, path(&r, 0, "/disk/all"), 0755), 0);
 	for (u32 i = 0; i < NR_THREADS; i++)
 		host_spawn(worker, (void *)(word_t)i);
@@ -178,17 +200,40 @@ HOST_TEST_DISK(ext4_threads)
 				file_holds(&r, fd, t * ROUNDS + i, (u32)bytes);
 			sys(SYS_close, fd);
 		}
+	if (cached)
+		cache_limit(cached);
+	for (u32 t = 0; t < NR_THREADS; t++)
+		for (u32 i = 0; i < ROUNDS; i += 3)
+			CHECK_EQ(sys(SYS_unlinkat, AT_CWD,
+					 path(&r, 0, "/disk/all/%u-a-name-of-some-length-%u", t, i),
+					 0),
+				0);
+	sys(SYS_unlinkat, AT_CWD, path(&r, 0, "/disk/all/x0"), 0); /* these may be there */
+	sys(SYS_unlinkat, AT_CWD, path(&r, 0, "/disk/all/x1"), 0);
+	sys(SYS_unlinkat, AT_CWD, path(&r, 0, "/disk/all/y"), 0);
+	CHECK_EQ(sys(SYS_unlinkat, AT_CWD, path(&r, 0, "/disk/all"), AT_REMOVEDIR), 0);
 	disk_unmount();
 	room_free(&r);
 }
 
+HOST_TEST_DISK(ext4_threads)
+{
+	crowd(0);
+}
+
+/* Blocks leave the cache while a commit writes them, and are asked for again. */
+HOST_TEST_DISK(ext4_few_blocks_cached)
+{
+	crowd(CACHED_FEW);
+}
+
 /* unlink(2) and the last close free a file although others sync, commit and write it back
  * meanwhile: nobody waits for a period of write-back to see its space again. */
-static u32 enders_left;
+static atomic32_t enders_left;
 
 static s32 syncer(void *arg)
 {
-	while (__atomic_load_n(&enders_left, __ATOMIC_ACQUIRE))
+	while (atomic32_load_acquire(&enders_left))
 		sys(SYS_sync);
 	return 0;
 }
@@ -219,7 +264,7 @@ static void end_files(const struct room *r)
 		if (!CHECK_EQ(files_free(r), before + 1))
 			break;
 	}
-	__atomic_store_n(&enders_left, 0, __ATOMIC_RELEASE);
+	atomic32_store_release(&enders_left, 0);
 }
 
 HOST_TEST_DISK(ext4_ends_beside_sync)
@@ -227,7 +272,7 @@ HOST_TEST_DISK(ext4_ends_beside_sync)
 	struct room r = room_new(0);
 
 	disk_mount();
-	__atomic_store_n(&enders_left, 1, __ATOMIC_RELEASE);
+	atomic32_store_release(&enders_left, 1);
 	for (u32 i = 0; i < 2; i++)
 		host_spawn(syncer, nullptr);
 	end_files(&r);
