@@ -198,12 +198,13 @@ int object_insert(struct memory_object *o, u64 index, struct frame *f)
 		slot_store(slot, frame_word(f));
 		slots_count(&o->slots.root, index, 1);
 		count_resident(o, 1);
+		/* Before anybody can take it out: object_drop's lru_remove must find it. */
+		if (o->evictable)
+			lru_add(f);
 	}
 	spin_unlock(&o->obj.lock);
 	if (r && o->kind == MEMORY_SHMEM)
 		memory_uncharge_page(o);
-	if (!r && o->evictable)
-		lru_add(f);
 	return r;
 }
 

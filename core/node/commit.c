@@ -379,7 +379,7 @@ static ktime_t commit_if_due(struct superblock *sb)
 		commit_one(sb);
 		WRITE_ONCE(sb->commit_due_ns, 0); /* before the look: what comes after it kicks */
 	}
-	if (!anything(cache) && list_empty(&sb->dirty_inodes))
+	if (!anything(cache) && READ_ONCE(sb->dirty_inodes.next) == &sb->dirty_inodes)
 		return sb->commit_due_ns ? sb->commit_due_ns : KTIME_MAX;
 	if (!sb->commit_due_ns)
 		WRITE_ONCE(sb->commit_due_ns, now + (ktime_t)sb->commit_period_ns);

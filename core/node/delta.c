@@ -326,7 +326,6 @@ static void exchange(struct superblock *sb, struct block_cache *cache, struct fs
 		inode_take(w->takes[i].inode, w->takes[i].from, w->takes[i].take);
 	cache->dirtied++;
 	cache->clean = false;
-	cache->nr_applied++;
 }
 
 /* BC-I3. Freed after the lock: chained through hash_next. */
@@ -411,9 +410,6 @@ static bool views_current(struct superblock *sb, struct fs_work *w)
 
 static answer_t stale(struct fs_invoke *v)
 {
-	struct block_cache *cache = v->sb->block_cache;
-
-	cache->nr_stale++;
 	if (v->call->nr_fs_stale++ > STALE_MAX + 2) {
 		v->call->nr_fs_stale = 0;
 		log_err("%s: an answer does not fit what the file system holds (%s): run e2fsck\n",

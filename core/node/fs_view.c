@@ -19,12 +19,12 @@ static struct inode *entry_shown(struct inode *i, const struct view_entry *e, bo
 		i->view_id = e->id;
 		i->view_kind = e->kind;
 		i->rdev = e->rdev;
-		i->nlink = e->nlink ? e->nlink : inode_is_dir(i) ? 2 : 1;
+		WRITE_ONCE(i->nlink, e->nlink ? e->nlink : inode_is_dir(i) ? 2 : 1);
 		i->size_bytes = e->size;
 	}
-	i->mode = e->mode;
-	i->uid = e->uid;
-	i->gid = e->gid;
+	WRITE_ONCE(i->mode, e->mode);
+	WRITE_ONCE(i->uid.value, e->uid.value);
+	WRITE_ONCE(i->gid.value, e->gid.value);
 	spin_unlock(&i->obj.lock);
 	return i;
 }

@@ -291,7 +291,7 @@ void inode_evict(struct inode *i)
 	struct call *c = kmalloc(sizeof(*c));
 	answer_t a;
 
-	i->evicting = true;
+	WRITE_ONCE(i->evicting, true);
 	if (i->ending)
 		inode_leave_background(i);
 	else

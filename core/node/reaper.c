@@ -30,7 +30,7 @@ void reaper_queue(struct object *o)
 	}
 	spin_lock(&lock);
 	o->grace.next = queue;
-	queue = &o->grace;
+	WRITE_ONCE(queue, &o->grace);
 	spin_unlock(&lock);
 	waitable_wake(&work, EV_ANY, 0);
 }
@@ -42,7 +42,7 @@ static struct object *reaper_take(void)
 	spin_lock(&lock);
 	h = queue;
 	if (h) {
-		queue = h->next;
+		WRITE_ONCE(queue, h->next);
 		nr_taken++;
 	}
 	spin_unlock(&lock);

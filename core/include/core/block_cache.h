@@ -62,7 +62,6 @@ struct block_cache {
 	u32 nr_works;
 	struct list_node all; /* caches with a superblock: the commit thread's */
 	struct superblock *sb;
-	u64 nr_applied, nr_stale;
 };
 /* nullptr: no memory. Thread. */
 struct block_cache *block_cache_create(struct superblock *sb, u32 block_bytes);
