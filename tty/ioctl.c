@@ -159,7 +159,7 @@ static answer_t flush(struct tty *t, bool master, u64 which)
 	spin_lock(&t->obj.lock);
 	if (which == 0 || which == 2) { /* TCIFLUSH */
 		if (master)
-			t->output.tail = t->output.head;
+			t->output.head = t->output.tail;
 		else
 			ldisc_flush_input_locked(t);
 		t->packet_status |= t->packet && !master ? TIOCPKT_FLUSHREAD : 0;

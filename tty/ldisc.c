@@ -18,7 +18,7 @@ static bool continuation(const struct tty *t, u8 b)
 }
 static u8 read_at(const struct tty *t, u32 i)
 {
-	return t->read.data[i % TTY_RING_BYTES];
+	return t->read.data[ring_at(i, TTY_RING_BYTES)];
 }
 
 static void echo_byte(struct tty *t, u8 b, struct effects *e)
@@ -55,7 +55,7 @@ static u32 column_at(const struct tty *t, u32 end)
 {
 	u32 column = t->canon_column;
 
-	for (u32 i = t->canon_head; i != end; i++) {
+	for (u32 i = t->canon_tail; i != end; i++) {
 		u8 b = read_at(t, i);
 
 		if (b == '\t')
@@ -74,8 +74,8 @@ static void erase_one(struct tty *t, struct effects *e)
 	u8 b;
 
 	do
-		b = read_at(t, --t->read.head);
-	while (continuation(t, b) && t->read.head != t->canon_head);
+		b = read_at(t, --t->read.tail);
+	while (continuation(t, b) && t->read.tail != t->canon_tail);
 	if (!l_flag(t, TTY_ECHO))
 		return;
 	if (l_flag(t, TTY_ECHOPRT)) {
@@ -87,7 +87,7 @@ static void erase_one(struct tty *t, struct effects *e)
 	} else if (!l_flag(t, TTY_ECHOE)) {
 		echo_byte(t, t->termios.cc[TTY_VERASE], e);
 	} else {
-		u32 after = column_at(t, t->read.head);
+		u32 after = column_at(t, t->read.tail);
 
 		rub_out(t, before > after ? before - after : 0, e);
 	}
@@ -103,8 +103,8 @@ static void erase_word(struct tty *t, struct effects *e)
 {
 	bool seen = false;
 
-	while (t->read.head != t->canon_head) {
-		bool word = word_byte(read_at(t, t->read.head - 1));
+	while (t->read.tail != t->canon_tail) {
+		bool word = word_byte(read_at(t, t->read.tail - 1));
 
 		if (seen && !word)
 			break;
@@ -116,11 +116,11 @@ static void erase_word(struct tty *t, struct effects *e)
 static void kill_line(struct tty *t, struct effects *e)
 {
 	if (l_flag(t, TTY_ECHOKE) && l_flag(t, TTY_ECHOE) && l_flag(t, TTY_ECHO)) {
-		while (t->read.head != t->canon_head)
+		while (t->read.tail != t->canon_tail)
 			erase_one(t, e);
 		return;
 	}
-	t->read.head = t->canon_head;
+	t->read.tail = t->canon_tail;
 	if (!l_flag(t, TTY_ECHO))
 		return;
 	echo_byte(t, t->termios.cc[TTY_VKILL], e);
@@ -133,7 +133,7 @@ static void reprint(struct tty *t, struct effects *e)
 	echo_byte(t, t->termios.cc[TTY_VREPRINT], e);
 	output_byte_locked(t, '\n');
 	t->canon_column = t->column;
-	for (u32 i = t->canon_head; i != t->read.head; i++)
+	for (u32 i = t->canon_tail; i != t->read.tail; i++)
 		echo_byte(t, read_at(t, i), e);
 }
 
@@ -152,7 +152,7 @@ bool ldisc_accepts_locked(const struct tty *t)
 {
 	u32 room = tty_ring_room(&t->read);
 
-	return room > 1 || (room && (!l_flag(t, TTY_ICANON) || t->canon_head == t->read.tail));
+	return room > 1 || (room && (!l_flag(t, TTY_ICANON) || t->canon_tail == t->read.head));
 }
 
 /* One byte into the read ring; canonical lines keep one place for their end. */
@@ -167,12 +167,12 @@ static void store(struct tty *t, u8 b, bool end_of_line, struct effects *e)
 		}
 		return;
 	}
-	bitmap_clear(t->delimiter, t->read.head % TTY_RING_BYTES);
+	bitmap_clear(t->delimiter, ring_at(t->read.tail, TTY_RING_BYTES));
 	if (end_of_line)
-		bitmap_set(t->delimiter, t->read.head % TTY_RING_BYTES);
+		bitmap_set(t->delimiter, ring_at(t->read.tail, TTY_RING_BYTES));
 	tty_ring_put(&t->read, b);
 	if (end_of_line) {
-		t->canon_head = t->read.head;
+		t->canon_tail = t->read.tail;
 		t->canon_column = t->column;
 	}
 	if (end_of_line || !l_flag(t, TTY_ICANON))
@@ -209,7 +209,7 @@ static bool edit_byte(struct tty *t, u8 b, struct effects *e)
 
 	if (is_cc(t, TTY_VERASE, b) || is_cc(t, TTY_VKILL, b) ||
 		(extended && is_cc(t, TTY_VWERASE, b))) {
-		if (t->read.head == t->canon_head)
+		if (t->read.tail == t->canon_tail)
 			return true;
 		if (is_cc(t, TTY_VERASE, b))
 			erase_one(t, e);
@@ -305,7 +305,7 @@ void ldisc_input_locked(struct tty *t, u8 b, struct effects *e)
 		if (edit_byte(t, b, e))
 			return;
 		end_erasing(t, e);
-		if (l_flag(t, TTY_ECHO) && t->read.head == t->canon_head)
+		if (l_flag(t, TTY_ECHO) && t->read.tail == t->canon_tail)
 			t->canon_column = t->column;
 	}
 	echo(t, b, e);
@@ -316,7 +316,7 @@ void ldisc_input_locked(struct tty *t, u8 b, struct effects *e)
 
 u32 ldisc_readable_locked(const struct tty *t)
 {
-	return l_flag(t, TTY_ICANON) ? t->canon_head - t->read.tail : tty_ring_used(&t->read);
+	return l_flag(t, TTY_ICANON) ? t->canon_tail - t->read.head : tty_ring_used(&t->read);
 }
 
 void ldisc_mode_changed_locked(struct tty *t, bool was_canonical)
@@ -327,20 +327,18 @@ void ldisc_mode_changed_locked(struct tty *t, bool was_canonical)
 		return;
 	/* Both ways what is in the ring stays readable: entering canonical mode it counts as one
 	 * line (Linux n_tty_set_termios). */
-	for (u32 i = t->read.tail; i != t->read.head; i++)
-		bitmap_clear(t->delimiter, i % TTY_RING_BYTES);
-	if (canonical && t->read.head != t->read.tail)
-		bitmap_set(t->delimiter, (t->read.head - 1) % TTY_RING_BYTES);
-	t->canon_head = t->read.head;
+	for (u32 i = t->read.head; i != t->read.tail; i++)
+		bitmap_clear(t->delimiter, ring_at(i, TTY_RING_BYTES));
+	if (canonical && t->read.tail != t->read.head)
+		bitmap_set(t->delimiter, ring_at(t->read.tail - 1, TTY_RING_BYTES));
+	t->canon_tail = t->read.tail;
 	t->canon_column = t->column;
 	t->erasing = t->lnext = false;
 }
 
 void ldisc_flush_input_locked(struct tty *t)
 {
-	t->read.tail = t->read.head = t->canon_head;
-	t->read.tail = t->read.head;
-	t->canon_head = t->read.head;
+	t->read.head = t->read.tail = t->canon_tail;
 	t->lnext = t->erasing = false;
 }
 

@@ -188,8 +188,8 @@ static answer_t take_canonical(struct call *c, struct tty *t, struct uio *io, st
 	size_t copied;
 
 	spin_lock(&t->obj.lock);
-	while (n < CHUNK && p->done + n < io->total && t->read.tail + n != t->canon_head) {
-		u32 at = (t->read.tail + n) % TTY_RING_BYTES;
+	while (n < CHUNK && p->done + n < io->total && t->read.head + n != t->canon_tail) {
+		u32 at = ring_at(t->read.head + n, TTY_RING_BYTES);
 
 		chunk[n] = t->read.data[at];
 		if (bitmap_test(t->delimiter, at)) {
@@ -202,8 +202,8 @@ static answer_t take_canonical(struct call *c, struct tty *t, struct uio *io, st
 	}
 	/* Room for the line's bytes but not for its EOF mark: the mark alone must not become a read
 	 * of 0 bytes next time. */
-	if (!*ended && p->done + n == io->total && t->read.tail + n != t->canon_head) {
-		u32 at = (t->read.tail + n) % TTY_RING_BYTES;
+	if (!*ended && p->done + n == io->total && t->read.head + n != t->canon_tail) {
+		u32 at = ring_at(t->read.head + n, TTY_RING_BYTES);
 
 		if (bitmap_test(t->delimiter, at) && t->read.data[at] == 0)
 			*ended = true, eof = 1;
@@ -212,9 +212,9 @@ static answer_t take_canonical(struct call *c, struct tty *t, struct uio *io, st
 	if (copied || n == 0)
 		call_effect(c);
 	if (copied == n)
-		t->read.tail += n + eof;
+		t->read.head += n + eof;
 	else
-		t->read.tail += (u32)copied;
+		t->read.head += (u32)copied;
 	spin_unlock(&t->obj.lock);
 	p->done += copied;
 	call_effect_recorded(c);
@@ -241,16 +241,16 @@ static answer_t take_raw(struct call *c, struct tty *t, struct uio *io, struct i
 	u32 n = 0;
 
 	spin_lock(&t->obj.lock);
-	while (n < CHUNK && p->done + n < io->total && t->read.tail + n != t->read.head) {
-		chunk[n] = t->read.data[(t->read.tail + n) % TTY_RING_BYTES];
+	while (n < CHUNK && p->done + n < io->total && t->read.head + n != t->read.tail) {
+		chunk[n] = t->read.data[ring_at(t->read.head + n, TTY_RING_BYTES)];
 		n++;
 	}
 	copied = uio_copy_out(c, io, (size_t)p->done, chunk, n);
 	if (copied)
 		call_effect(c);
-	t->read.tail += (u32)copied;
+	t->read.head += (u32)copied;
 	if (!l_flag(t, TTY_ICANON))
-		t->canon_head = t->read.head;
+		t->canon_tail = t->read.tail;
 	spin_unlock(&t->obj.lock);
 	p->done += copied;
 	time_limit(t, p, true);
@@ -352,8 +352,8 @@ static answer_t read_master(struct call *c, struct file *file, struct tty *t, st
 		skip = 1;
 	}
 	while (!status && n < CHUNK && n < io->total &&
-		t->output.tail + (n - skip) != t->output.head) {
-		chunk[n] = t->output.data[(t->output.tail + (n - skip)) % TTY_RING_BYTES];
+		t->output.head + (n - skip) != t->output.tail) {
+		chunk[n] = t->output.data[ring_at(t->output.head + (n - skip), TTY_RING_BYTES)];
 		n++;
 	}
 	if (t->output_stopped && !status)
@@ -362,7 +362,7 @@ static answer_t read_master(struct call *c, struct file *file, struct tty *t, st
 		copied = uio_copy_out(c, io, 0, chunk, n);
 		if (copied == n) {
 			call_effect(c);
-			t->output.tail += n - skip;
+			t->output.head += n - skip;
 			if (status)
 				t->packet_status = 0;
 		}

@@ -73,7 +73,7 @@ static answer_t look_pipe(struct call *c, const struct copy *cp, u8 *buffer, u32
 	spin_lock(&p->obj.lock);
 	/* At most one page under the short lock. */
 	if (p->used) {
-		struct pipe_page *e = &p->ring[p->head];
+		struct pipe_page *e = pipe_entry(p, 0);
 		u8 *page = page_begin(e->frame);
 
 		done = MIN(bytes, e->bytes);
@@ -97,7 +97,7 @@ static void consume_pipe(struct pipe *p, u32 bytes)
 
 	spin_lock(&p->obj.lock);
 	if (p->used) {
-		struct pipe_page *e = &p->ring[p->head];
+		struct pipe_page *e = pipe_entry(p, 0);
 
 		bytes = MIN(bytes, e->bytes);
 		e->offset += bytes;
@@ -105,8 +105,7 @@ static void consume_pipe(struct pipe *p, u32 bytes)
 		p->bytes -= bytes;
 		if (!e->bytes) {
 			freed = e->frame;
-			p->head = (p->head + 1) & (p->nr_pages - 1);
-			WRITE_ONCE(p->used, p->used - 1);
+			pipe_entry_done(p);
 		}
 	}
 	spin_unlock(&p->obj.lock);

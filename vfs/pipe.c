@@ -19,10 +19,6 @@ static inline struct pipe *pipe_of(struct file *f)
 {
 	return f->obj.body;
 }
-static inline struct pipe_page *ring_at(struct pipe *p, u32 i)
-{
-	return &p->ring[(p->head + i) & (p->nr_pages - 1)];
-}
 
 /* --- open --- */
 static void fifo_enter(struct file *f, struct pipe *p)
@@ -153,7 +149,7 @@ answer_t vfs_pipe(struct call *c, u64 fds, u32 flags)
 static size_t take_locked(struct call *c, struct pipe *p, const struct uio *io, size_t done,
 	bool *fault, bool *packet, struct frame **freed)
 {
-	struct pipe_page *e = ring_at(p, 0);
+	struct pipe_page *e = pipe_entry(p, 0);
 	size_t bytes = MIN((size_t)e->bytes, io->total - done), n;
 	u8 *page = page_begin(e->frame);
 
@@ -177,8 +173,7 @@ static size_t take_locked(struct call *c, struct pipe *p, const struct uio *io, 
 		else
 			*freed = e->frame;
 		e->frame = nullptr;
-		p->head = (p->head + 1) & (p->nr_pages - 1);
-		WRITE_ONCE(p->used, p->used - 1);
+		pipe_entry_done(p);
 	}
 	return n;
 }
@@ -291,7 +286,7 @@ static size_t append_locked(struct call *c, struct pipe *p, const struct uio *io
 
 	if (!p->used)
 		return 0;
-	e = ring_at(p, p->used - 1);
+	e = pipe_entry(p, p->used - 1);
 	if (e->packet)
 		return 0;
 	room = PAGE_BYTES - e->offset - e->bytes;
@@ -326,7 +321,7 @@ static enum put put_page(struct pipe *p, struct frame *frame, size_t bytes, bool
 		r = PUT_FULL;
 	} else {
 		*was_empty = !p->used;
-		e = ring_at(p, p->used);
+		e = pipe_entry(p, p->used);
 		*e = (struct pipe_page){frame, 0, (u32)bytes, packet};
 		WRITE_ONCE(p->used, p->used + 1);
 		p->bytes += bytes;

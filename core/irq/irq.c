@@ -17,6 +17,7 @@
 #include <core/irq.h>
 #include <core/lock.h>
 #include <core/log.h>
+#include <core/random.h>
 #include <core/time.h>
 #include <core/sched.h>
 #include <arch/irq.h>
@@ -215,6 +216,7 @@ static void dispatch(u32 irq)
 		arch_irq_mask(irq);
 	spin_unlock(&d->lock);
 	this_cpu()->stat_irqs++;
+	random_interrupt(irq);
 	for (u32 i = 0; i < nr; i++)
 		deferred_queue(events[i]);
 }

@@ -25,9 +25,8 @@ struct pipe *pipe_new(void)
 static void pipe_drain(struct pipe *p)
 {
 	while (p->used) {
-		frame_free(p->ring[p->head].frame, 0);
-		p->head = (p->head + 1) & (p->nr_pages - 1);
-		p->used--;
+		frame_free(pipe_entry(p, 0)->frame, 0);
+		pipe_entry_done(p);
 	}
 	p->bytes = 0;
 	if (p->spare)
@@ -116,7 +115,7 @@ int pipe_resize(struct pipe *p, u32 nr_pages)
 		return -EBUSY;
 	}
 	for (u32 i = 0; i < p->used; i++)
-		ring[i] = p->ring[(p->head + i) & (p->nr_pages - 1)];
+		ring[i] = *pipe_entry(p, i);
 	old = p->ring;
 	p->ring = ring;
 	p->head = 0;

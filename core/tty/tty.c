@@ -313,11 +313,12 @@ static void push_locked(struct tty *t)
 
 		spin_lock(&t->obj.lock);
 		if (!t->output_stopped)
-			while (n < sizeof(chunk) && t->output.tail + n != t->output.head) {
-				chunk[n] = t->output.data[(t->output.tail + n) % TTY_RING_BYTES];
+			while (n < sizeof(chunk) && t->output.head + n != t->output.tail) {
+				chunk[n] =
+					t->output.data[ring_at(t->output.head + n, TTY_RING_BYTES)];
 				n++;
 			}
-		t->push_end = t->output.tail + n;
+		t->push_end = t->output.head + n;
 		spin_unlock(&t->obj.lock);
 		if (!n)
 			break;
@@ -327,7 +328,7 @@ static void push_locked(struct tty *t)
 		if (a <= 0)
 			break;
 		spin_lock(&t->obj.lock);
-		t->output.tail += MIN((u32)a, n); /* TTY-I2 */
+		t->output.head += MIN((u32)a, n); /* TTY-I2 */
 		spin_unlock(&t->obj.lock);
 		moved = true;
 	}
@@ -408,7 +409,7 @@ bool tty_put_line(struct tty *t, const char *text, u32 len)
 		tty_ring_put(&t->output, '\r');
 		tty_ring_put(&t->output, '\n');
 		t->column = t->canon_column = 0;
-		t->log_end = t->output.head;
+		t->log_end = t->output.tail;
 	}
 	spin_unlock(&t->obj.lock);
 	tty_push(t);
@@ -418,17 +419,17 @@ bool tty_put_line(struct tty *t, const char *text, u32 len)
 /* `at` counts as kept when it lies among what waits. */
 static u32 kept_until(const struct tty *t, u32 keep, u32 at)
 {
-	u32 bytes = at - t->output.tail;
+	u32 bytes = at - t->output.head;
 
-	return bytes <= tty_ring_used(&t->output) && bytes > keep - t->output.tail ? at : keep;
+	return bytes <= tty_ring_used(&t->output) && bytes > keep - t->output.head ? at : keep;
 }
 
 void tty_drop_output_locked(struct tty *t)
 {
-	/* TTY-I2 takes what the driver is being given off the tail afterwards. */
-	u32 keep = kept_until(t, t->output.tail, t->push_end);
+	/* TTY-I2 takes what the driver is being given off the head afterwards. */
+	u32 keep = kept_until(t, t->output.head, t->push_end);
 
-	t->output.head = kept_until(t, keep, t->log_end);
+	t->output.tail = kept_until(t, keep, t->log_end);
 }
 
 static bool port_flushed(struct tty *t)

@@ -2,6 +2,7 @@
 /* Pipe bodies (core/node/pipe.c makes and ends them; behaviour in vfs/pipe.c). A ring of pages;
  * every field under obj.lock. */
 #include <core/node.h>
+#include <lib/ring.h>
 
 #define PIPE_PAGES_DEFAULT 16u
 #define PIPE_PAGES_MAX     256u /* fs.pipe-max-size 1 MiB */
@@ -12,7 +13,7 @@ struct pipe_page {
 };
 struct pipe {
 	struct object obj;
-	u32 nr_pages, head, used; /* ring size (power of two), first used entry, used entries */
+	u32 nr_pages, head, used; /* ring size (power of two), free-running, entries from head on */
 	u64 bytes;                /* unread, all entries */
 	u32 readers, writers;     /* open ends */
 	u32 reader_opens, writer_opens;     /* ever: a FIFO's rendezvous looks for a change */
@@ -26,6 +27,17 @@ struct pipe {
 			   other end (as fifo_open of Linux) */
 };
 #define PIPE_BUF 4096u
+/* The nth entry that is used; n == used: the first free one. Locks: obj.lock. */
+static inline struct pipe_page *pipe_entry(struct pipe *p, u32 n)
+{
+	return &p->ring[ring_at(p->head + n, p->nr_pages)];
+}
+/* The first entry's page is read, and the caller's. Locks: obj.lock. */
+static inline void pipe_entry_done(struct pipe *p)
+{
+	p->head++;
+	WRITE_ONCE(p->used, p->used - 1);
+}
 struct pipe *pipe_new(void); /* refs 1 */
 /* The pipe of a FIFO inode, made at first use; referenced; nullptr: no memory. */
 struct pipe *pipe_of_fifo(struct inode *i);

@@ -8,6 +8,7 @@
 #include <core/node.h>
 #include <core/object.h>
 #include <core/task.h>
+#include <lib/ring.h>
 
 /* Values of asm-generic/termbits.h; a personality of an architecture with others translates. */
 #define TTY_NCCS 19
@@ -80,25 +81,28 @@ struct tty_winsize {
 	u16 rows, columns, xpixel, ypixel;
 };
 #define TTY_RING_BYTES 4096u
-struct tty_ring { /* free-running indices; guarded by the line's lock */
+/* Bytes between two ends under one lock, the line's: of lib/ring.h the indices and their arithmetic
+ * (head: read so far, tail: written so far). Erasing takes the tail back, which no end but one
+ * under the same lock may see. */
+struct tty_ring {
 	u32 head, tail;
 	u8 data[TTY_RING_BYTES];
 };
 static inline u32 tty_ring_used(const struct tty_ring *r)
 {
-	return r->head - r->tail;
+	return ring_used(r->head, r->tail);
 }
 static inline u32 tty_ring_room(const struct tty_ring *r)
 {
-	return TTY_RING_BYTES - (r->head - r->tail);
+	return ring_room(r->head, r->tail, TTY_RING_BYTES);
 }
 static inline void tty_ring_put(struct tty_ring *r, u8 b)
 {
-	r->data[r->head++ % TTY_RING_BYTES] = b;
+	r->data[ring_at(r->tail++, TTY_RING_BYTES)] = b;
 }
 static inline u8 tty_ring_get(struct tty_ring *r)
 {
-	return r->data[r->tail++ % TTY_RING_BYTES];
+	return r->data[ring_at(r->head++, TTY_RING_BYTES)];
 }
 
 enum tty_kind : u8 { TTY_PORT, TTY_PTY };
@@ -121,7 +125,7 @@ struct tty {
 				   given */
 	word_t delimiter[TTY_RING_BYTES /
 			 (8 * sizeof(word_t))]; /* canonical: bytes of `read` that end a line */
-	u32 canon_head;                         /* canonical: bytes up to here may be read */
+	u32 canon_tail;                         /* canonical: bytes up to here may be read */
 	u32 column, canon_column; /* of the output; where the current input line began */
 	bool lnext, erasing, output_stopped, input_stopped;
 	bool hung_up, exclusive;
