@@ -25,10 +25,8 @@ static void fifo_enter(struct file *f, struct pipe *p)
 {
 	bool r = file_readable(f), w = file_writable(f);
 
-	/* What the rendezvous compares with: opens of the other side from now on. */
-	f->cursor = r ? p->writer_opens : p->reader_opens;
 	f->obj.body = p;
-	pipe_open_end(p, r, w);
+	f->cursor = pipe_open_end(p, r, w);
 }
 
 /* fifo(7): a reader waits for a writer and the other way round; O_NONBLOCK readers never,
@@ -54,9 +52,9 @@ answer_t pipe_node_open(struct call *c, struct file *f)
 		return 0;
 	on = r ? &p->readable : &p->writable;
 	seq = waitable_seq(on);
-	/* The other end is here, or was since: who came and went counts as met. */
-	met = r ? READ_ONCE(p->writers) || p->writer_opens != (u32)f->cursor
-		: READ_ONCE(p->readers) || p->reader_opens != (u32)f->cursor;
+	/* The other end was here when this one came, or was since: who came and went counts as met.
+	 */
+	met = (r ? READ_ONCE(p->writer_opens) : READ_ONCE(p->reader_opens)) != (u32)f->cursor;
 	if (met)
 		return 0;
 	if (call_interrupted(c))

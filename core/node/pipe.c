@@ -62,9 +62,12 @@ struct pipe *pipe_of_fifo(struct inode *i)
 	return p;
 }
 
-void pipe_open_end(struct pipe *p, bool read, bool write)
+u32 pipe_open_end(struct pipe *p, bool read, bool write)
 {
+	u32 mark;
+
 	spin_lock(&p->obj.lock);
+	mark = read ? p->writer_opens - (p->writers != 0) : p->reader_opens - (p->readers != 0);
 	if (read) {
 		p->readers++;
 		p->reader_opens++;
@@ -78,6 +81,7 @@ void pipe_open_end(struct pipe *p, bool read, bool write)
 		waitable_wake(&p->writable, EV_ANY, 0);
 	if (write)
 		waitable_wake(&p->readable, EV_ANY, 0);
+	return mark;
 }
 
 /* An open end is ended. */

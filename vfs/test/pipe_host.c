@@ -155,3 +155,52 @@ HOST_TEST(epoll_eventfds)
 	CHECK_EQ(sys(SYS_close, ep), 0);
 	sys(SYS_munmap, at, PAGE_BYTES);
 }
+
+/* fifo(7): both opens wait for each other, and a writer that comes, writes and goes has met the
+ * reader that came in between. */
+#define MEETINGS 400u
+#define AT_CWD   -100
+
+static s32 fifo_writer(void *arg)
+{
+	static const s32 priority = 1;
+	vaddr_t at = user_alloc(PAGE_BYTES);
+
+	/* SCHED_FIFO: woken by the reader's entry, it is done before the reader looks around. */
+	user_put(at, &priority, sizeof(priority));
+	CHECK_EQ(sys(SYS_sched_setscheduler, 0, 1, at), 0);
+	for (u32 i = 0; i < MEETINGS; i++) {
+		sword_t fd = sys(SYS_openat, AT_CWD, ustr("/meet"), 1), r;
+
+		r = sys(SYS_write, fd, ustr("z"), 1);
+		if (r != 1)
+			CHECK_EQ(r, 1);
+		sys(SYS_close, fd);
+		/* The other one takes it as the end of this meeting. */
+		if (sys(SYS_read, ends[0], ustr("x"), 1) != 1)
+			CHECK(false);
+	}
+	return 0;
+}
+
+HOST_TEST(fifo_opens_meet)
+{
+	u32 nr = 0;
+
+	CHECK_EQ(sys(SYS_mknodat, AT_CWD, ustr("/meet"), 0010600, 0), 0);
+	CHECK_EQ(pipe_ends(ends, 0), 0);
+	host_spawn(fifo_writer, nullptr);
+	for (u32 i = 0; i < MEETINGS; i++) {
+		sword_t fd = sys(SYS_openat, AT_CWD, ustr("/meet"), 0);
+
+		nr += sys(SYS_read, fd, ustr("?"), 1) == 1;
+		CHECK_EQ(sys(SYS_read, fd, ustr("?"), 1), 0);
+		CHECK_EQ(sys(SYS_close, fd), 0);
+		CHECK_EQ(sys(SYS_write, ends[1], ustr("x"), 1), 1);
+	}
+	host_join();
+	CHECK_EQ(nr, MEETINGS);
+	CHECK_EQ(sys(SYS_close, ends[0]), 0);
+	CHECK_EQ(sys(SYS_close, ends[1]), 0);
+	CHECK_EQ(sys(SYS_unlinkat, AT_CWD, ustr("/meet"), 0), 0);
+}

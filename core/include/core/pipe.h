@@ -41,6 +41,8 @@ static inline void pipe_entry_done(struct pipe *p)
 struct pipe *pipe_new(void); /* refs 1 */
 /* The pipe of a FIFO inode, made at first use; referenced; nullptr: no memory. */
 struct pipe *pipe_of_fifo(struct inode *i);
-void pipe_open_end(struct pipe *p, bool read, bool write);
+/* Counts the end and wakes the other side. Answer: what opens of the other side are compared with:
+ * any other number means that it is here now (under the same lock), or was since. */
+u32 pipe_open_end(struct pipe *p, bool read, bool write);
 /* F_SETPIPE_SZ: bytes -> 0, -EBUSY, -ENOMEM, -EINVAL; the ring is replaced. */
 int pipe_resize(struct pipe *p, u32 nr_pages);
