@@ -65,7 +65,7 @@ static answer_t block_open(struct call *c, struct file *file)
 		file->inode->pages = b->pages;
 	}
 	spin_unlock(&file->inode->obj.lock);
-	file->obj.body = &b->obj;
+	file_names(file, &b->obj);
 	return 0;
 }
 
@@ -77,7 +77,7 @@ static answer_t block_release(struct call *c, struct file *file)
 		return 0;
 	b = device_of(file);
 	block_unclaim(b, &file->obj);
-	file->obj.body = nullptr;
+	file_names(file, nullptr);
 	object_put(&b->obj);
 	return 0;
 }

@@ -25,9 +25,12 @@ KABI_MODULE(1, "Apache-2.0");
 
 struct socket *net_socket_of_fd(struct call *c, u32 fd, struct file **file, answer_t *error)
 {
-	*file = call_file(c, fd);
-	*error = *file ? -ENOTSOCK : -EBADF;
-	if (!*file || (*file)->type != NODE_SOCKET || !(*file)->obj.body)
+	*file = call_file_for(c, fd, CAP_RIGHT_CONTROL);
+	*error = file_error(*file);
+	if (*error)
+		return nullptr;
+	*error = -ENOTSOCK;
+	if ((*file)->type != NODE_SOCKET || !(*file)->obj.body)
 		return nullptr;
 	return socket_of(*file);
 }
@@ -222,7 +225,7 @@ static answer_t net_accept(struct call *c, u32 fd, u64 address, u64 length, u32 
 	}
 	a = call_install(c, fresh, flags & O_CLOEXEC);
 	if (a < 0) {
-		fresh->obj.body = nullptr;
+		file_names(fresh, nullptr);
 		file_put(fresh);
 		give_back(s, conn);
 		return a;
@@ -665,7 +668,7 @@ static answer_t socket_release(struct call *c, struct file *f)
 	if (!f->obj.body)
 		return 0;
 	s = socket_of(f);
-	f->obj.body = nullptr;
+	file_names(f, nullptr);
 	socket_close(s);
 	object_put(&s->obj);
 	return 0;

@@ -4,7 +4,8 @@
  * a handle to an earlier use is dead for ever (the generation stops at its end: such a grant is not
  * used again); NUCLEUS-I6 depth <= CAP_DEPTH_MAX, so that every walk is bounded; parent links lead
  * to smaller depths; NUCLEUS-I7 rights of a grant are a subset of its parent's; NUCLEUS-I8 the
- * epoch moves after the generation of the revoked grant did.
+ * epoch moves after the generation of the revoked grant did; NUCLEUS-I9 a root's generation never
+ * goes back and stays at its end.
  */
 #include <nucleus/cap.h>
 
@@ -144,4 +145,13 @@ bool cap_revoke(u64 handle)
 		nucleus_caps.first_free = index;
 	}
 	return true;
+}
+
+void cap_root_revoke(atomic32_t *root)
+{
+	const u32 generation = atomic32_load(root);
+
+	if (generation != CAP_ROOT_END)
+		atomic32_store_seq(root, generation + 1);
+	(void)atomic_word_fetch_add(&nucleus_caps.epoch, 1);
 }

@@ -85,7 +85,7 @@ static answer_t drain(struct call *c, struct tty *t)
 	spin_lock(&t->obj.lock);
 	used = tty_ring_used(&t->output);
 	spin_unlock(&t->obj.lock);
-	if (!used || t->hung_up)
+	if (!used)
 		return 0;
 	if (call_interrupted(c))
 		return -ERESTARTSYS;
@@ -316,8 +316,8 @@ answer_t tty_ioctl(struct call *c, struct file *file, u32 command, u64 argument)
 	struct tty *t = line_of(file);
 	bool master = is_master(file);
 
-	if (t->hung_up && !master)
-		return -EIO;
+	if (file_revoked(file))
+		return command == TIOCSPGRP ? -ENOTTY : -EIO;
 	switch (command) {
 	case TCGETS:
 	case TCGETS2:

@@ -6,7 +6,9 @@
  * core/tty.h; discipline: the way of a byte from `raw` to `read` with echo into `output`.
  *
  * Objects and lifetimes: none of its own; an open file's body is its line, file->view_version 1
- * marks the master end.
+ * marks the master end. A hangup revokes the line's tokens: files that were open read as ended
+ * and write as broken, for ever; files opened after it work. The master and /dev/console name
+ * themselves, so a hangup passes them by (vhangup(2), tty_io.c's rule for the console).
  *
  * Invariants: TTYM-I1 bytes leave a ring only when they were copied to the user; TTYM-I2 signals
  * and wakes happen outside the line's lock.
@@ -38,9 +40,13 @@ struct io_progress {
 	ktime_t byte_deadline; /* VTIME: by when the next byte must have come; 0: no limit yet */
 };
 
-static void set_body(struct file *file, struct tty *t)
+/* The body is a reference, dropped by release. */
+static void set_body(struct file *file, struct tty *t, bool outlives_hangup)
 {
-	file->obj.body = &t->obj; /* a reference, dropped by release */
+	if (outlives_hangup)
+		file_names_itself(file, &t->obj);
+	else
+		file_names(file, &t->obj);
 	file->wait = &t->wait;
 }
 
@@ -55,7 +61,7 @@ static answer_t open_master(struct call *c, struct file *file)
 	t->node_uid = c->ctx->cred.fsuid;
 	t->node_gid = c->ctx->cred.fsgid;
 	file->view_version = 1;
-	set_body(file, t);
+	set_body(file, t, true);
 	file->wait = &t->master_wait;
 	return 0;
 }
@@ -96,14 +102,12 @@ static answer_t tty_node_open(struct call *c, struct file *file)
 		t->nr_open++;
 		t->slave_seen = true;
 	}
-	if (!a && t->hung_up && t->kind == TTY_PORT)
-		t->hung_up = false; /* a port may be used again after a hangup */
 	spin_unlock(&t->obj.lock);
 	if (a) {
 		object_put(&t->obj);
 		return a;
 	}
-	set_body(file, t);
+	set_body(file, t, rdev == DEV_MAKE(TTY_MAJOR_AUX, 1));
 	/* /dev/console never becomes a controlling terminal by open (tty_io.c's rule; console(4)).
 	 */
 	if (!(file->flags & O_NOCTTY) && rdev != DEV_MAKE(TTY_MAJOR_AUX, 1) &&
@@ -134,7 +138,7 @@ static answer_t tty_node_release(struct call *c, struct file *file)
 		if (last)
 			waitable_wake(&t->master_wait, EV_HUP | EV_IN, 0);
 	}
-	file->obj.body = nullptr;
+	file_names(file, nullptr);
 	object_put(&t->obj);
 	return 0;
 }
@@ -303,7 +307,7 @@ static answer_t read_blocked(struct call *c, struct file *file, struct tty *t, c
 {
 	if (canonical ? p->done > 0 : raw_complete(t, io, p))
 		return (answer_t)p->done;
-	if (t->hung_up || (t->kind == TTY_PTY && !t->master_open))
+	if (t->kind == TTY_PTY && !t->master_open)
 		return (answer_t)p->done; /* a line that was hung up reads as ended */
 	if (file->flags & O_NONBLOCK)
 		return done_or(p, -EAGAIN);
@@ -316,8 +320,11 @@ static answer_t read_slave(struct call *c, struct file *file, struct tty *t, str
 	struct io_progress *p)
 {
 	bool canonical, ended = false;
-	answer_t a = tty_check_background(c, t, SIGTTIN);
+	answer_t a;
 
+	if (file_revoked(file))
+		return (answer_t)p->done;
+	a = tty_check_background(c, t, SIGTTIN);
 	if (a)
 		return done_or(p, a);
 	for (;;) {
@@ -452,7 +459,7 @@ static answer_t write_line(struct call *c, struct file *file, struct uio *io)
 		u32 seq = waitable_seq(w);
 		bool full;
 
-		if (t->hung_up || (t->kind == TTY_PTY && !master && !t->master_open))
+		if (file_revoked(file) || (t->kind == TTY_PTY && !master && !t->master_open))
 			return done_or(p, -EIO);
 		a = write_chunk(c, t, master, io, p, &full);
 		if (a)
@@ -497,8 +504,6 @@ static u32 slave_ready_locked(struct tty *t)
 {
 	u32 ready = 0, min = 1;
 
-	if (t->hung_up)
-		return EV_IN | EV_OUT | EV_HUP | EV_ERR | EV_RDNORM | EV_WRNORM;
 	if (!l_flag(t, TTY_ICANON) && !t->termios.cc[TTY_VTIME])
 		min = MAX(1u, (u32)t->termios.cc[TTY_VMIN]);
 	if (ldisc_readable_locked(t) >= min)
@@ -516,6 +521,8 @@ static answer_t tty_node_poll(struct call *c, struct file *file, struct poll_ask
 	u32 ready;
 
 	poll_ask_add(ask, master ? &t->master_wait : &t->wait, EV_ANY);
+	if (file_revoked(file))
+		return EV_IN | EV_OUT | EV_HUP | EV_ERR | EV_RDNORM | EV_WRNORM;
 	spin_lock(&t->obj.lock);
 	ready = master ? master_ready_locked(t) : slave_ready_locked(t);
 	spin_unlock(&t->obj.lock);

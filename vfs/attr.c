@@ -18,9 +18,9 @@ static answer_t target(struct call *c, struct walk *w, s32 at, u64 user_path, u3
 		return vfs_walk(c, w, 0, at, user_path, flags);
 	if (w->state == WALK_RESOLVED)
 		return 0;
-	file = call_file(c, (u32)at);
-	if (!file || file->type == NODE_PATH)
-		return -EBADF;
+	file = call_file_for(c, (u32)at, CAP_RIGHT_CONTROL);
+	if (file_error(file))
+		return file_error(file);
 	return vfs_walk_text(c, w, at, "", WALK_EMPTY);
 }
 
@@ -295,9 +295,9 @@ answer_t vfs_ftruncate(struct call *c, u32 fd, s64 bytes)
 
 	if (bytes < 0)
 		return -EINVAL;
-	file = call_file(c, fd);
-	if (!file || file->type == NODE_PATH)
-		return -EBADF;
+	file = call_file_for(c, fd, CAP_RIGHT_CONTROL);
+	if (file_error(file))
+		return file_error(file);
 	if (file->type != NODE_FILE || !file_writable(file))
 		return -EINVAL;
 	return vfs_truncate_inode(c, &file->path, file->inode, bytes, false);
@@ -329,9 +329,9 @@ answer_t vfs_chdir(struct call *c, s32 at, u64 path)
 	if (path) {
 		a = vfs_walk(c, w, 0, AT_FDCWD, path, WALK_FOLLOW | WALK_DIRECTORY);
 	} else {
-		struct file *file = call_file(c, (u32)at);
-
-		a = file ? vfs_walk_text(c, w, at, "", WALK_EMPTY | WALK_DIRECTORY) : -EBADF;
+		a = file_error(call_file_for(c, (u32)at, 0));
+		if (!a)
+			a = vfs_walk_text(c, w, at, "", WALK_EMPTY | WALK_DIRECTORY);
 	}
 	if (!a)
 		a = inode_permission(c->ctx, w->inode, MAY_EXEC);

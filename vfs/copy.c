@@ -248,9 +248,10 @@ static answer_t check(const struct copy *cp, u64 in_offset, u64 out_offset)
 {
 	const struct file *in = cp->in, *out = cp->out;
 
-	if (!in || !out || in->type == NODE_PATH || out->type == NODE_PATH || !file_readable(in) ||
-		!file_writable(out))
-		return -EBADF;
+	if (file_error(in))
+		return file_error(in);
+	if (file_error(out))
+		return file_error(out);
 	switch (cp->kind & 0xff) {
 	case COPY_SENDFILE:
 		if (in_offset && in->type == NODE_PIPE)
@@ -325,8 +326,8 @@ static answer_t range_check(const struct copy *cp, const struct copy_progress *p
 answer_t vfs_copy_range(struct call *c, u32 in, u64 in_offset, u32 out, u64 out_offset, u64 bytes,
 	u32 kind)
 {
-	struct copy cp = {.in = call_file(c, in),
-		.out = call_file(c, out),
+	struct copy cp = {.in = call_file_for(c, in, CAP_RIGHT_READ),
+		.out = call_file_for(c, out, CAP_RIGHT_WRITE),
 		.in_given = in_offset,
 		.out_given = out_offset,
 		.kind = kind};
@@ -364,10 +365,10 @@ answer_t vfs_copy_range(struct call *c, u32 in, u64 in_offset, u32 out, u64 out_
 /* --- advice --- */
 answer_t vfs_fadvise(struct call *c, u32 fd, s64 offset, s64 bytes, u32 advice)
 {
-	struct file *f = call_file(c, fd);
+	struct file *f = call_file_for(c, fd, CAP_RIGHT_CONTROL);
 
-	if (!f || f->type == NODE_PATH)
-		return -EBADF;
+	if (file_error(f))
+		return file_error(f);
 	if (f->type == NODE_PIPE)
 		return -ESPIPE;
 	if (bytes < 0 || advice > 5)
@@ -384,11 +385,11 @@ answer_t vfs_fadvise(struct call *c, u32 fd, s64 offset, s64 bytes, u32 advice)
 
 answer_t vfs_readahead(struct call *c, u32 fd, s64 offset, u64 bytes)
 {
-	struct file *f = call_file(c, fd);
+	struct file *f = call_file_for(c, fd, CAP_RIGHT_READ);
 	u64 first, size;
 
-	if (!f || f->type == NODE_PATH || !file_readable(f))
-		return -EBADF;
+	if (file_error(f))
+		return file_error(f);
 	if (f->type != NODE_FILE || !f->inode->pages || f->inode->pages->kind != MEMORY_FILE)
 		return f->type == NODE_FILE ? 0 : -EINVAL;
 	size = inode_size(f->inode);

@@ -78,13 +78,16 @@ static answer_t ctl_mod(struct call *c, struct epoll_item *item, struct file *f,
 
 answer_t vfs_epoll_ctl(struct call *c, u32 epfd, u32 op, u32 fd, u32 events, u64 data)
 {
-	struct file *ef = call_file(c, epfd), *f = call_file(c, fd);
+	struct file *ef = call_file_for(c, epfd, CAP_RIGHT_CONTROL);
+	struct file *f = call_file_for(c, fd, CAP_RIGHT_CONTROL);
 	struct epoll_item *item;
 	struct epoll *ep;
-	answer_t a;
+	answer_t a = file_error(ef);
 
-	if (!ef || !f || ef->type == NODE_PATH || f->type == NODE_PATH)
-		return -EBADF;
+	if (!a)
+		a = file_error(f);
+	if (a)
+		return a;
 	/* epoll_ctl(2): files and directories cannot be watched. */
 	if (f->type == NODE_FILE || f->type == NODE_DIR)
 		return -EPERM;
@@ -180,15 +183,15 @@ static answer_t report_ready(struct call *c, struct epoll *ep, u64 events, u32 m
 
 answer_t vfs_epoll_wait(struct call *c, u32 epfd, u64 events, u32 max, u32 event_bytes)
 {
-	struct file *ef = call_file(c, epfd);
+	struct file *ef = call_file_for(c, epfd, CAP_RIGHT_CONTROL);
 	struct epoll *ep;
 	u32 seq, told = call_frame(c)->live ? (u32)*call_progress(c, u64) : 0;
 	answer_t a;
 
 	if ((s32)max <= 0 || max > INT32_MAX / 16)
 		return -EINVAL;
-	if (!ef || ef->type == NODE_PATH)
-		return -EBADF;
+	if (file_error(ef))
+		return file_error(ef);
 	if (ef->type != NODE_EPOLL)
 		return -EINVAL;
 	ep = ef->obj.body;

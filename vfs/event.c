@@ -129,10 +129,13 @@ answer_t vfs_timerfd_create(struct call *c, u32 clock, u32 flags)
 
 static struct timerfd *timerfd_of(struct call *c, u32 fd, answer_t *error)
 {
-	struct file *f = call_file(c, fd);
+	struct file *f = call_file_for(c, fd, CAP_RIGHT_CONTROL);
 
-	*error = !f || f->type == NODE_PATH ? -EBADF : -EINVAL;
-	return f && f->type == NODE_TIMER ? f->obj.body : nullptr;
+	*error = file_error(f);
+	if (*error)
+		return nullptr;
+	*error = -EINVAL;
+	return f->type == NODE_TIMER ? f->obj.body : nullptr;
 }
 
 static answer_t timer_out(struct call *c, struct timerfd *t, u64 user)
@@ -222,9 +225,9 @@ answer_t vfs_signalfd(struct call *c, s32 fd, u64 mask, u32 flags)
 		return -EINVAL;
 	mask &= ~(SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP));
 	if (fd != -1) {
-		f = call_file(c, (u32)fd);
-		if (!f || f->type == NODE_PATH)
-			return -EBADF;
+		f = call_file_for(c, (u32)fd, CAP_RIGHT_CONTROL);
+		if (file_error(f))
+			return file_error(f);
 		if (f->type != NODE_SIGNAL)
 			return -EINVAL;
 		s = f->obj.body;
@@ -363,7 +366,7 @@ static answer_t memory_file(struct call *c, const char *label, u32 mode, struct 
 		return a;
 	}
 	name_give_inode(path.name, fresh);
-	file->inode = fresh;
+	file_give_inode(file, fresh);
 	(void)file_write_get(file);
 	*out = file;
 	return 0;
@@ -404,12 +407,12 @@ answer_t vfs_memfd_create(struct call *c, u64 name, u32 flags)
 #define F_SEAL_EXEC         32u
 answer_t vfs_seals(struct call *c, u32 fd, u32 add, u32 seals)
 {
-	struct file *f = call_file(c, fd);
+	struct file *f = call_file_for(c, fd, CAP_RIGHT_CONTROL);
 	struct memory_object *o;
 	answer_t a = 0;
 
-	if (!f || f->type == NODE_PATH)
-		return -EBADF;
+	if (file_error(f))
+		return file_error(f);
 	if (f->type != NODE_FILE || !f->inode->pages || f->inode->pages->kind != MEMORY_SHMEM)
 		return -EINVAL;
 	o = f->inode->pages;

@@ -97,14 +97,14 @@ answer_t vfs_lock(struct call *c, u32 fd, u32 command, u64 user, u32 type)
 {
 	bool ofd = command >= F_OFD_GETLK, get = command == F_GETLK || command == F_OFD_GETLK;
 	bool wait = command == F_SETLKW || command == F_OFD_SETLKW;
-	struct file *f = call_file(c, fd);
+	struct file *f = call_file_for(c, fd, CAP_RIGHT_CONTROL);
 	struct lock_request r = {};
 	struct user_flock l;
 	answer_t a;
 
 	(void)type;
-	if (!f || f->type == NODE_PATH)
-		return -EBADF;
+	if (file_error(f))
+		return file_error(f);
 	a = call_copy_in(c, &l, (vaddr_t)user, sizeof(l));
 	if (a)
 		return a;
@@ -141,11 +141,11 @@ answer_t vfs_lock(struct call *c, u32 fd, u32 command, u64 user, u32 type)
 #define LOCK_UN 8u
 answer_t vfs_flock(struct call *c, u32 fd, u32 operation)
 {
-	struct file *f = call_file(c, fd);
+	struct file *f = call_file_for(c, fd, CAP_RIGHT_CONTROL);
 	struct lock_request r = {.start = 0, .end = LOCK_END, .kind = LOCK_FLOCK};
 
-	if (!f || f->type == NODE_PATH)
-		return -EBADF;
+	if (file_error(f))
+		return file_error(f);
 	switch (operation & ~LOCK_NB) {
 	case LOCK_SH:
 		r.type = LOCK_TYPE_READ;

@@ -211,7 +211,7 @@ static answer_t create_and_open(struct call *c, struct walk *w, struct name *chi
 		return a;
 	}
 	inode_get(fresh);
-	file->inode = fresh;
+	file_give_inode(file, fresh);
 	name_set_inode(child, fresh);
 	file->type = type_of(fresh, how->flags);
 	file->slot = node_slot(file->type);
@@ -335,7 +335,7 @@ static answer_t open_tmpfile(struct call *c, struct walk *w, struct open_how *ho
 	}
 	fresh->tmpfile = !(how->flags & O_EXCL);
 	name_give_inode(path.name, fresh);
-	file->inode = fresh;
+	file_give_inode(file, fresh);
 	(void)file_write_get(file);
 	*out = file;
 	return 0;

@@ -25,7 +25,7 @@ static void fifo_enter(struct file *f, struct pipe *p)
 {
 	bool r = file_readable(f), w = file_writable(f);
 
-	f->obj.body = p;
+	file_names(f, &p->obj);
 	f->cursor = pipe_open_end(p, r, w);
 }
 
@@ -38,6 +38,8 @@ answer_t pipe_node_open(struct call *c, struct file *f)
 	struct waitable *on;
 	u32 seq;
 
+	if (!r && !w) /* access mode 3: no end of a FIFO */
+		return -EINVAL;
 	if (!p) {
 		p = pipe_of_fifo(f->inode);
 		if (!p)
@@ -503,12 +505,14 @@ answer_t pipe_node_ioctl(struct call *c, struct file *f, u32 command, u64 argume
 /* F_GETPIPE_SZ, F_SETPIPE_SZ: the size in bytes. */
 answer_t vfs_pipe_size(struct call *c, u32 fd, u32 set, u32 bytes)
 {
-	struct file *f = call_file(c, fd);
+	struct file *f = call_file_for(c, fd, CAP_RIGHT_CONTROL);
 	struct pipe *p;
 	u32 nr_pages = 1;
 	int error;
 
-	if (!f || f->type == NODE_PATH || f->type != NODE_PIPE)
+	if (file_error(f))
+		return file_error(f);
+	if (f->type != NODE_PIPE)
 		return -EBADF;
 	p = pipe_of(f);
 	if (!set)

@@ -12,6 +12,8 @@ answer_t vfs_poll_file(struct call *c, struct file *f, struct poll_ask *ask)
 {
 	const struct node_vtable *vtable;
 
+	if (unlikely(!cap_token_stands(&f->cap)) && f->type != NODE_TTY)
+		return EV_ERR | EV_HUP;
 	switch (f->type) {
 	case NODE_PIPE:
 		return pipe_node_poll(c, f, ask);
@@ -108,9 +110,10 @@ static inline answer_t poll_one(struct call *c, const struct table *t, struct po
 		p->revents = EV_NVAL;
 		return 1;
 	}
-	a = want_wait                      ? wait_one(c, t, f, asked)
-	    : likely(f->type == NODE_PIPE) ? pipe_node_poll(c, f, nullptr)
-					   : vfs_poll_file(c, f, nullptr);
+	a = want_wait ? wait_one(c, t, f, asked)
+	    : likely(f->type == NODE_PIPE && cap_token_stands(&f->cap))
+		    ? pipe_node_poll(c, f, nullptr)
+		    : vfs_poll_file(c, f, nullptr);
 	if (t->shared)
 		file_put(f);
 	if (unlikely(answer_is_error(a))) /* the slot is parked, or no memory for a wait set */

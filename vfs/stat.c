@@ -30,10 +30,10 @@ static bool path_is_empty(struct call *c, u64 user_path)
 
 static answer_t stat_descriptor(struct call *c, u32 fd, struct stat_info *info)
 {
-	struct file *file = call_file(c, fd);
+	struct file *file = call_file_for(c, fd, 0);
 
-	if (!file)
-		return -EBADF;
+	if (file_error(file))
+		return file_error(file);
 	if (unlikely(file->inode->sb->view && file->inode->sb->flags & SB_VOLATILE))
 		(void)view_revalidate(file->inode->sb->view, c, file->inode);
 	stat_fill(file->path.mount, file->inode, info);
@@ -152,10 +152,10 @@ answer_t vfs_statfs(struct call *c, s32 at, u64 user_path, struct fs_statfs *inf
 	answer_t a;
 
 	if (!user_path) {
-		struct file *file = call_file(c, (u32)at);
+		struct file *file = call_file_for(c, (u32)at, 0);
 
-		if (!file)
-			return -EBADF;
+		if (file_error(file))
+			return file_error(file);
 		a = fs_statfs(c, file->inode->sb, info);
 		if (a >= 0)
 			info->flags |= file->path.mount->flags &

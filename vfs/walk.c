@@ -714,9 +714,9 @@ answer_t vfs_walk_text(struct call *c, struct walk *w, s32 at, const char *path,
 			return vfs_walk_from(c, w, nullptr, path, flags);
 		return vfs_walk_from(c, w, nullptr, ".", flags & ~WALK_PARENT);
 	}
-	file = call_file(c, (u32)at);
-	if (!file)
-		return -EBADF;
+	file = call_file_for(c, (u32)at, 0);
+	if (file_error(file))
+		return file_error(file);
 	if (*path) {
 		if (!file->inode || !inode_is_dir(file->inode))
 			return -ENOTDIR;

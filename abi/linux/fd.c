@@ -267,6 +267,7 @@ answer_t sys_fcntl(struct call *c)
 		return -EBADF;
 	if (command <= F_GETFL || command == F_DUPFD_CLOEXEC || file->flags & O_PATH)
 		return fcntl_path_fd(c, file, command, arg);
+	abi_try(file_check(file, CAP_RIGHT_CONTROL));
 	switch (command) {
 	case F_SETFL:
 		return set_file_flags(c, file, (u32)arg);
@@ -336,11 +337,10 @@ static answer_t bytes_left(struct call *c, struct file *file, vaddr_t user)
 
 answer_t sys_ioctl(struct call *c)
 {
-	struct file *file = call_file(c, arg_uint(c, 0));
+	struct file *file = call_file_for(c, arg_uint(c, 0), CAP_RIGHT_CONTROL);
 	u32 command = arg_uint(c, 1);
 
-	if (!file || file->flags & O_PATH)
-		return -EBADF;
+	abi_try(file_error(file));
 	switch (command) {
 	case FIOCLEX:
 	case FIONCLEX:
@@ -434,13 +434,14 @@ static answer_t take_from(struct call *c, struct task *t, u32 fd)
 
 answer_t sys_pidfd_getfd(struct call *c)
 {
-	struct file *file = call_file(c, arg_uint(c, 0));
+	struct file *file = call_file_for(c, arg_uint(c, 0), CAP_RIGHT_CONTROL);
 	struct task *t;
 	answer_t a;
 
 	if (arg_uint(c, 2))
 		return -EINVAL;
-	if (!file || file->type != NODE_PID)
+	abi_try(file_error(file));
+	if (file->type != NODE_PID)
 		return -EBADF;
 	t = task_find(c->ctx->pid_ns, container_of(file->obj.body, struct pidfd, obj)->pid->number);
 	if (!t)
@@ -505,13 +506,12 @@ static void dents_to_old(struct dents *d)
 
 static answer_t list_directory(struct call *c, bool old)
 {
-	struct file *file = call_file(c, arg_uint(c, 0));
+	struct file *file = call_file_for(c, arg_uint(c, 0), CAP_RIGHT_CONTROL);
 	u32 bytes = MIN(arg_uint(c, 2), STAGE_BYTES);
 	struct dents *d;
 	answer_t a;
 
-	if (!file || file->flags & O_PATH)
-		return -EBADF;
+	abi_try(file_error(file));
 	abi_memory(c, d, sizeof(*d) + bytes);
 	if (!d->filled) {
 		struct dirent_sink sink = {.buffer = d->entries, .size = bytes};

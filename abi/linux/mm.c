@@ -15,8 +15,7 @@
 
 static answer_t mmap_file_check(const struct file *file, u32 prot, u32 flags)
 {
-	if (!file || file->flags & O_PATH)
-		return -EBADF;
+	abi_try(file_error(file));
 	switch (flags & MAP_TYPE) {
 	case MAP_SHARED_VALIDATE:
 		if (flags & ~(MAP_KNOWN | MAP_TYPE))
@@ -44,7 +43,7 @@ answer_t sys_mmap(struct call *c)
 	if (flags & MAP_HUGETLB) /* as where no huge pages are reserved */
 		return -ENOMEM;
 	if (!(flags & MAP_ANONYMOUS)) {
-		file = call_file(c, arg_uint(c, 4));
+		file = call_file_for(c, arg_uint(c, 4), CAP_RIGHT_CONTROL);
 		abi_try(mmap_file_check(file, prot, flags));
 	} else if ((flags & MAP_TYPE) != MAP_SHARED && (flags & MAP_TYPE) != MAP_PRIVATE) {
 		return -EINVAL;

@@ -72,13 +72,13 @@ static answer_t move(struct call *c, struct file *file, struct uio *io, bool wri
 /* read(2) and write(2): hot, so each gets a copy without the question which of the two it is. */
 static inline __attribute__((always_inline)) answer_t at_position(struct call *c, bool write)
 {
-	struct file *file = call_file(c, arg_uint(c, 0));
+	struct file *file =
+		call_file_for(c, arg_uint(c, 0), write ? CAP_RIGHT_WRITE : CAP_RIGHT_READ);
 	size_t bytes = c->args[2];
 	struct uspan span;
 	struct uio io;
 
-	if (unlikely(!file) || unlikely(!(write ? file_writable(file) : file_readable(file))))
-		return -EBADF;
+	abi_try(file_error(file));
 	if (unlikely(!user_range_ok(c->args[1], bytes)))
 		return (sword_t)bytes < 0 ? -EINVAL : -EFAULT;
 	if (unlikely(bytes > USER_RW_MAX))
@@ -133,9 +133,8 @@ static answer_t positioned(struct call *c, bool write)
 
 	if (pos < 0)
 		return -EINVAL;
-	file = call_file(c, arg_uint(c, 0));
-	if (!file)
-		return -EBADF;
+	file = call_file_for(c, arg_uint(c, 0), 0);
+	abi_try(file_error(file));
 	if (!positioned_ok(file))
 		return -ESPIPE;
 	if (write ? !file_writable(file) : !file_readable(file))
@@ -214,10 +213,11 @@ static answer_t vectored(struct call *c, struct file *file, struct uio *io, bool
 
 static answer_t vectored_plain(struct call *c, bool write)
 {
-	struct file *file = call_file(c, arg_uint(c, 0));
+	struct file *file = call_file_for(c, arg_uint(c, 0), 0);
 	struct uio io = {};
 
-	return file ? vectored(c, file, &io, write) : -EBADF;
+	abi_try(file_error(file));
+	return vectored(c, file, &io, write);
 }
 
 answer_t sys_readv(struct call *c)
@@ -239,9 +239,8 @@ static answer_t vectored_positioned(struct call *c, bool write, u32 flags)
 
 	if (io.pos < 0)
 		return -EINVAL;
-	file = call_file(c, arg_uint(c, 0));
-	if (!file)
-		return -EBADF;
+	file = call_file_for(c, arg_uint(c, 0), 0);
+	abi_try(file_error(file));
 	if (!positioned_ok(file))
 		return -ESPIPE;
 	return vectored(c, file, &io, write);
@@ -268,8 +267,9 @@ static answer_t vectored_flags(struct call *c, bool write)
 		return -EOPNOTSUPP;
 	if (arg_offset(c, 3) != -1)
 		return vectored_positioned(c, write, flags);
-	file = call_file(c, arg_uint(c, 0));
-	return file ? vectored(c, file, &io, write) : -EBADF;
+	file = call_file_for(c, arg_uint(c, 0), 0);
+	abi_try(file_error(file));
+	return vectored(c, file, &io, write);
 }
 
 answer_t sys_preadv2(struct call *c)
@@ -284,11 +284,10 @@ answer_t sys_pwritev2(struct call *c)
 
 answer_t sys_lseek(struct call *c)
 {
-	struct file *file = call_file(c, arg_uint(c, 0));
+	struct file *file = call_file_for(c, arg_uint(c, 0), CAP_RIGHT_CONTROL);
 	answer_t a;
 
-	if (!file || file->flags & O_PATH)
-		return -EBADF;
+	abi_try(file_error(file));
 	if (arg_uint(c, 2) > 4)
 		return -EINVAL;
 	a = node_seek(file->slot, c, file, arg_offset(c, 1), arg_uint(c, 2));
@@ -349,23 +348,23 @@ answer_t sys_tee(struct call *c)
  * change them afterwards. */
 answer_t sys_vmsplice(struct call *c)
 {
-	struct file *file = call_file(c, arg_uint(c, 0));
+	struct file *file = call_file_for(c, arg_uint(c, 0), CAP_RIGHT_CONTROL);
 	u32 flags = arg_uint(c, 3);
 	struct uio io = {.flags = flags & SPLICE_F_NONBLOCK ? RWF_NOWAIT : 0};
 
 	if (flags & ~SPLICE_F_ALL)
 		return -EINVAL;
-	if (!file || file->type != NODE_PIPE)
+	abi_try(file_error(file));
+	if (file->type != NODE_PIPE)
 		return -EBADF;
 	return vectored(c, file, &io, file_writable(file));
 }
 
 static answer_t sync_file(struct call *c, bool data_only)
 {
-	struct file *file = call_file(c, arg_uint(c, 0));
+	struct file *file = call_file_for(c, arg_uint(c, 0), CAP_RIGHT_CONTROL);
 
-	if (!file || file->flags & O_PATH)
-		return -EBADF;
+	abi_try(file_error(file));
 	return node_sync(file->slot, c, file, 0, ~0ull, data_only);
 }
 
@@ -387,20 +386,18 @@ answer_t sys_sync(struct call *c)
 /* Stronger than asked for: everything is written, not this file system alone. */
 answer_t sys_syncfs(struct call *c)
 {
-	struct file *file = call_file(c, arg_uint(c, 0));
+	struct file *file = call_file_for(c, arg_uint(c, 0), CAP_RIGHT_CONTROL);
 
-	if (!file || file->flags & O_PATH)
-		return -EBADF;
+	abi_try(file_error(file));
 	return vfs_sync_all(SLOT(VFS), c);
 }
 
 answer_t sys_sync_file_range(struct call *c)
 {
-	struct file *file = call_file(c, arg_uint(c, 0));
+	struct file *file = call_file_for(c, arg_uint(c, 0), CAP_RIGHT_CONTROL);
 	s64 offset = arg_offset(c, 1), bytes = arg_offset(c, 2), end;
 
-	if (!file || file->flags & O_PATH)
-		return -EBADF;
+	abi_try(file_error(file));
 	if (arg_uint(c, 3) & ~7u || offset < 0 || bytes < 0 || !checked_add(offset, bytes, &end))
 		return -EINVAL;
 	if (!file->inode ||
@@ -414,11 +411,10 @@ answer_t sys_sync_file_range(struct call *c)
 
 answer_t sys_fallocate(struct call *c)
 {
-	struct file *file = call_file(c, arg_uint(c, 0));
+	struct file *file = call_file_for(c, arg_uint(c, 0), CAP_RIGHT_CONTROL);
 	s64 offset = arg_offset(c, 2), bytes = arg_offset(c, 3), end;
 
-	if (!file || file->flags & O_PATH)
-		return -EBADF;
+	abi_try(file_error(file));
 	if (offset < 0 || bytes <= 0)
 		return -EINVAL;
 	if (arg_uint(c, 1) & ~0x7fu)

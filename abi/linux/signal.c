@@ -179,13 +179,14 @@ static answer_t send_to_pid(struct call *c, struct pid *pid, const struct signal
 
 answer_t sys_pidfd_send_signal(struct call *c)
 {
-	struct file *file = call_file(c, arg_uint(c, 0));
+	struct file *file = call_file_for(c, arg_uint(c, 0), CAP_RIGHT_CONTROL);
 	struct signal_info info = sender_info(c, arg_int(c, 1), SI_USER);
 	struct pid *pid;
 
 	if (arg_uint(c, 3))
 		return -EINVAL;
-	if (!file || file->type != NODE_PID)
+	abi_try(file_error(file));
+	if (file->type != NODE_PID)
 		return -EBADF;
 	pid = container_of(file->obj.body, struct pidfd, obj)->pid;
 	if (c->args[2])

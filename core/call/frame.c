@@ -184,23 +184,18 @@ answer_t call_pin_object(struct call *c, struct object *o)
 	return 0;
 }
 
-struct file *call_file(struct call *c, u32 fd)
+/* In any table, beside any pins. */
+static struct file *find_file(struct call *c, u32 fd)
 {
 	struct files *files = c->task->files;
 	struct file *file;
 	bool shared;
 
 	for (u32 i = 0; i < c->nr_pins; i++)
-		if (unlikely(c->pins[i].key == fd))
+		if (c->pins[i].key == fd)
 			return container_of(c->pins[i].object, struct file, obj);
 	shared = !refcount_is_one(&files->obj.refs);
-	if (likely(!shared)) {
-		if (unlikely(fd >= files->capacity))
-			return nullptr;
-		file = files->table[fd].file;
-	} else {
-		file = files_get(files, fd);
-	}
+	file = shared ? files_get(files, fd) : files_peek(files, fd);
 	if (!file)
 		return nullptr;
 	if (unlikely(c->nr_pins == CALL_PINS_MAX)) {
@@ -212,6 +207,47 @@ struct file *call_file(struct call *c, u32 fd)
 	if (shared)
 		c->dirty = true;
 	return file;
+}
+
+/* The common lookup: the first of its call, in a table of the task's own. */
+static __always_inline struct file *find_first(struct call *c, u32 fd)
+{
+	struct files *files = c->task->files;
+	struct file *file;
+
+	if (unlikely(c->nr_pins) || unlikely(files_shared(files)))
+		return nullptr;
+	file = files_peek(files, fd);
+	if (likely(file)) {
+		c->pins[0] = (struct call_pin){&file->obj, fd, false};
+		c->nr_pins = 1;
+	}
+	return file;
+}
+
+struct file *call_file(struct call *c, u32 fd)
+{
+	struct file *file = find_first(c, fd);
+
+	return likely(file) ? file : find_file(c, fd);
+}
+
+static __noinline struct file *find_checked(struct call *c, u32 fd, u32 rights)
+{
+	struct file *file = find_file(c, fd);
+	answer_t a = file ? file_check(file, rights) : -EBADF;
+
+	return a ? (struct file *)a : file;
+}
+
+struct file *call_file_for(struct call *c, u32 fd, u32 rights)
+{
+	struct file *file = find_first(c, fd);
+
+	if (likely(file) && likely((file->cap.rights & rights) == rights) &&
+		likely(cap_token_fresh(&file->cap)))
+		return file;
+	return find_checked(c, fd, rights);
 }
 
 /* CALL-I3: before anything may change under a record that waits. */

@@ -58,6 +58,61 @@ const struct slot *node_slot(enum node_type type)
 	panic("node type %u", type);
 }
 
+static u32 rights_of(u32 flags)
+{
+	static const u32 access[4] = {CAP_RIGHT_READ, CAP_RIGHT_WRITE,
+		CAP_RIGHT_READ | CAP_RIGHT_WRITE, 0}; /* 3: ioctl only (open(2), NOTES) */
+
+	return flags & O_PATH ? 0 : access[flags & O_ACCMODE] | CAP_RIGHT_CONTROL;
+}
+
+void file_names(struct file *f, struct object *body)
+{
+	f->obj.body = body;
+	cap_token_make(&f->cap,
+		body       ? body
+		: f->inode ? &f->inode->obj
+			   : &f->obj,
+		rights_of(f->flags));
+}
+
+void file_give_inode(struct file *f, struct inode *i)
+{
+	f->inode = i;
+	file_names(f, nullptr);
+}
+
+void file_names_itself(struct file *f, struct object *body)
+{
+	f->obj.body = body;
+	cap_token_make(&f->cap, &f->obj, rights_of(f->flags));
+}
+
+answer_t file_stale(struct file *f)
+{
+	switch (f->type) {
+	case NODE_TTY: /* reads end, the rest is EIO: tty/node.c */
+		return 0;
+	case NODE_CHAR:
+	case NODE_BLOCK:
+	case NODE_VIEW:
+		return -ENODEV;
+	case NODE_FILE:
+	case NODE_DIR:
+	case NODE_PATH:
+	case NODE_PIPE:
+	case NODE_EVENT:
+	case NODE_TIMER:
+	case NODE_SIGNAL:
+	case NODE_PID:
+	case NODE_EPOLL:
+	case NODE_SOCKET:
+	case NODE_NR:
+		break;
+	}
+	return -ESTALE;
+}
+
 struct file *file_new(enum node_type type, u32 flags, const struct path_ref *path,
 	struct inode *inode, struct object *body)
 {
@@ -66,7 +121,6 @@ struct file *file_new(enum node_type type, u32 flags, const struct path_ref *pat
 	if (!f)
 		return nullptr;
 	object_init(&f->obj, OBJECT_FILE, LOCK_LEVEL_NODE_NESTED, &account_root);
-	f->obj.body = body;
 	f->slot = node_slot(type);
 	f->type = type;
 	f->flags = flags;
@@ -77,6 +131,7 @@ struct file *file_new(enum node_type type, u32 flags, const struct path_ref *pat
 	f->inode = inode;
 	if (inode)
 		inode_get(inode);
+	file_names(f, body);
 	exclusion_init(&f->pos_excl, nullptr);
 	list_init(&f->epolls);
 	list_init(&f->in_sb);

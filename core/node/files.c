@@ -122,7 +122,6 @@ static void number_use(struct files *f, u32 fd, struct file *file, bool cloexec)
 {
 	call_effect_here();
 	f->table[fd].cloexec = cloexec;
-	f->table[fd].rights = ~0u;
 	ptr_store_release(&f->table[fd].file, file);
 }
 
@@ -181,7 +180,6 @@ int files_install_at(struct files *f, struct file *file, u32 fd, bool cloexec,
 		*replaced = f->table[fd].file;
 		bitmap_set(f->open_map, fd);
 		f->table[fd].cloexec = cloexec;
-		f->table[fd].rights = ~0u;
 		ptr_store_release(&f->table[fd].file, file);
 	}
 	spin_unlock(&f->obj.lock);

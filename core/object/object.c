@@ -21,6 +21,7 @@
  * Cost: an id is one short lock; objects are made far less often than they are used.
  */
 #include <core/lock.h>
+#include <nucleus/cap.h>
 #include <core/object.h>
 
 /* One lock for the global counter: 64 bits on 32-bit machines have no atomic of ours. */
@@ -42,12 +43,16 @@ void object_init(struct object *o, enum object_type type, enum lock_level level,
 	*o = (struct object){.id = object_new_id(),
 		.type = type,
 		.schema = 1,
-		.generation = 1,
+		.generation = {CAP_ROOT_FIRST},
 		.account = account};
 	spin_init(&o->lock, level);
 	refcount_set(&o->refs, 1);
 }
 
 struct account account_root = {
-	.obj = {.id = 0, .type = OBJECT_ACCOUNT, .schema = 1, .generation = 1, .refs = {{1}}},
+	.obj = {.id = 0,
+		.type = OBJECT_ACCOUNT,
+		.schema = 1,
+		.generation = {CAP_ROOT_FIRST},
+		.refs = {{1}}},
 };

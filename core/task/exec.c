@@ -68,7 +68,9 @@ static int open_descriptor(struct exec_state *x, s32 fd)
 
 	if (!f)
 		return fd == AT_FDCWD ? -EISDIR : -EBADF;
-	error = may_execute(f);
+	error = (int)file_check(f, 0);
+	if (!error)
+		error = may_execute(f);
 	if (!error)
 		error = inode_deny_write(f->inode);
 	if (!error) {
@@ -96,7 +98,9 @@ static int open_by_path(struct exec_state *x, const struct exec_args *a)
 			return -EBADF;
 		at = dir->path;
 	}
-	error = open_image(at.name ? &at : nullptr, x->path, flags, &x->file);
+	error = dir ? (int)file_check(dir, 0) : 0;
+	if (!error)
+		error = open_image(at.name ? &at : nullptr, x->path, flags, &x->file);
 	if (dir)
 		file_put(dir);
 	return error;

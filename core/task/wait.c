@@ -174,7 +174,7 @@ static int resolve(struct wait_query *q, s32 id)
 		f = files_get(current->files, (u32)id);
 		if (!f)
 			return -EBADF;
-		q->pid = pidfd_file_pid(f);
+		q->pid = file_check(f, CAP_RIGHT_CONTROL) ? nullptr : pidfd_file_pid(f);
 		if (q->pid)
 			object_get(&q->pid->obj);
 		q->nonblocking = f->flags & O_NONBLOCK;

@@ -156,19 +156,29 @@ void tty_signal_foreground(struct tty *t, s32 signo)
 
 void tty_hang_up(struct tty *t)
 {
+	struct pid *session, *pgrp;
+
+	object_revoke_tokens(&t->obj);
 	spin_lock(&t->obj.lock);
-	t->hung_up = true;
+	session = t->session;
+	pgrp = t->pgrp;
+	t->session = t->pgrp = nullptr;
+	/* What was typed goes with the files it was for. */
+	t->raw.tail = t->raw.head;
+	t->read.tail = t->canon_head = t->read.head;
 	spin_unlock(&t->obj.lock);
-	if (t->session)
-		signal_send_pgrp_kernel(t->session,
-			SIGHUP); /* the leader's group has the session's number */
-	if (t->pgrp) {
-		if (t->pgrp != t->session)
-			signal_send_pgrp_kernel(t->pgrp, SIGHUP);
-		signal_send_pgrp_kernel(t->pgrp, SIGCONT);
-	}
+	if (session) /* the leader's group has the session's number */
+		signal_send_pgrp_kernel(session, SIGHUP);
+	if (pgrp && pgrp != session)
+		signal_send_pgrp_kernel(pgrp, SIGHUP);
+	if (pgrp)
+		signal_send_pgrp_kernel(pgrp, SIGCONT);
 	waitable_wake(&t->wait, EV_IN | EV_OUT | EV_HUP | EV_ERR, 0);
 	waitable_wake(&t->master_wait, EV_IN | EV_OUT | EV_HUP, 0);
+	if (session)
+		pid_put(session);
+	if (pgrp)
+		pid_put(pgrp);
 }
 
 /* core/task/exit.c: the leader of `session` has ended. */

@@ -184,10 +184,30 @@ static void test_cap_edges(void)
 	check(nr > CAP_NR_GRANTS / 2 && nr < CAP_NR_GRANTS, "capability: a full table refuses");
 }
 
+static void test_roots(void)
+{
+	atomic32_t root = {CAP_ROOT_FIRST};
+	word_t epoch = cap_epoch();
+
+	check(cap_root_stands(&root, CAP_ROOT_FIRST) && !cap_root_stands(&root, CAP_ROOT_FIRST + 1),
+		"root: stands at its generation and at no other");
+	cap_root_revoke(&root);
+	check(!cap_root_stands(&root, CAP_ROOT_FIRST) && cap_epoch() == epoch + 1,
+		"root: revoking ends what was made before and moves the epoch");
+	check(cap_root_stands(&root, atomic32_load(&root)), "root: what is made after it stands");
+	atomic32_store(&root, CAP_ROOT_END - 1);
+	cap_root_revoke(&root);
+	check(!cap_root_stands(&root, CAP_ROOT_END) && !cap_root_stands(&root, CAP_ROOT_END - 1),
+		"root: at the end of its generations it stands for nobody");
+	cap_root_revoke(&root);
+	check(atomic32_load(&root) == CAP_ROOT_END, "root: and it does not begin anew");
+}
+
 int main(void)
 {
 	test_slot_edges();
 	test_caps_against_model();
+	test_roots();
 	test_cap_edges();
 	printf("1..%d\n", nr_tests);
 	return nr_failed != 0;

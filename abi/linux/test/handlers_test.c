@@ -21,6 +21,13 @@ static struct call call;
 static struct task task;
 static struct thread_group group;
 static struct file file;
+
+static void set_mode(u32 flags)
+{
+	file.flags = flags;
+	file.cap.rights = CAP_RIGHT_CONTROL |
+			  (flags == O_WRONLY ? CAP_RIGHT_WRITE : CAP_RIGHT_READ | CAP_RIGHT_WRITE);
+}
 static struct address_space space;
 static int nr_copies, fail_copy_at; /* the n-th copy of a call answers NEED once; 0: never */
 static int nr_moves, nr_receives;
@@ -108,6 +115,20 @@ struct file *call_file(struct call *c, u32 fd)
 {
 	return fd == 3 ? &file : nullptr;
 }
+struct file *call_file_for(struct call *c, u32 fd, u32 rights)
+{
+	return fd != 3 || (file.cap.rights & rights) != rights ? (struct file *)(sword_t)-EBADF
+							       : &file;
+}
+answer_t file_stale(struct file *f)
+{
+	return -ESTALE;
+}
+bool cap_token_renew(struct cap_token *t)
+{
+	return false;
+}
+struct cap_table nucleus_caps;
 #if UMKA_DEBUG
 void call_effect(struct call *c)
 {
@@ -174,15 +195,15 @@ static void test_read(void)
 {
 	static char buffer[64];
 
-	file.flags = O_RDWR;
+	set_mode(O_RDWR);
 	begin(3, (word_t)buffer, 64, 0);
 	CHECK(sys_read(&call) == 64 && nr_moves == 1 && moved[0].addr == (vaddr_t)buffer);
 	begin(4, (word_t)buffer, 64, 0);
 	CHECK(sys_read(&call) == -EBADF);
-	file.flags = O_WRONLY;
+	set_mode(O_WRONLY);
 	begin(3, (word_t)buffer, 64, 0);
 	CHECK(sys_read(&call) == -EBADF);
-	file.flags = O_RDWR;
+	set_mode(O_RDWR);
 	begin(3, (word_t)buffer, (word_t)-1, 0);
 	CHECK(sys_read(&call) == -EINVAL);
 	begin(3, USER_ADDR_END - 8, 64, 0);

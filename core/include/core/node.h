@@ -8,6 +8,7 @@
 #include <lib/errno.h>
 #include <lib/list.h>
 #include <core/object.h>
+#include <core/capability.h>
 #include <core/call.h>
 #include <core/mm.h>
 #include <core/context.h>
@@ -460,6 +461,7 @@ struct file {
 	struct object
 		obj; /* body: what the type says (struct pipe, struct epoll, ...), a reference */
 	const struct slot *slot; /* contract node */
+	struct cap_token cap;    /* what this open file may do with what it names (file_names) */
 	enum node_type type;
 	u32 flags; /* O_* as on x86-64/generic Linux (abi translates where an architecture differs)
 		    */
@@ -509,11 +511,40 @@ struct file {
 /* File mode helpers */
 static inline bool file_readable(const struct file *f)
 {
-	return (f->flags & O_ACCMODE) != O_WRONLY && !(f->flags & O_PATH);
+	return f->cap.rights & CAP_RIGHT_READ;
 }
 static inline bool file_writable(const struct file *f)
 {
-	return (f->flags & O_ACCMODE) != O_RDONLY && !(f->flags & O_PATH);
+	return f->cap.rights & CAP_RIGHT_WRITE;
+}
+/* The object that an open file means: the body (a reference, taken over), or its own inode. Its
+ * token is made anew: for `open` methods, before anybody has the file. */
+void file_names(struct file *f, struct object *body);
+/* The same with a token on the file itself: revoking the body leaves it. */
+void file_names_itself(struct file *f, struct object *body);
+/* For one that was made before its inode: takes over the reference. */
+void file_give_inode(struct file *f, struct inode *i);
+/* What an operation answers whose file was revoked: terminals tell themselves (0). */
+answer_t file_stale(struct file *f);
+/* True: its object was revoked since it was opened. */
+static inline bool file_revoked(struct file *f)
+{
+	return !cap_token_stands(&f->cap);
+}
+/* May this open file do what needs `rights`? 0, -EBADF, or file_stale. */
+static inline answer_t file_check(struct file *f, u32 rights)
+{
+	if (unlikely((f->cap.rights & rights) != rights))
+		return -EBADF;
+	return likely(cap_token_stands(&f->cap)) ? 0 : file_stale(f);
+}
+/* call_file for an operation that needs `rights`: the file, or an error (file_error) in its place:
+ * no such descriptor, without those rights, revoked. Rights of a descriptor: READ and WRITE as it
+ * was opened, CONTROL unless with O_PATH. */
+struct file *call_file_for(struct call *c, u32 fd, u32 rights);
+static inline answer_t file_error(const struct file *f)
+{
+	return unlikely(answer_is_error((answer_t)f)) ? (answer_t)f : 0;
 }
 /* refs 1. Takes references on path and inode. slot comes from node_slot(type). */
 struct file *file_new(enum node_type type, u32 flags, const struct path_ref *path,
@@ -548,10 +579,8 @@ struct file *file_new_anonymous(enum node_type type, u32 flags, const char *labe
 	struct object *body); /* "anon_inode:[eventfd]" */
 
 /* --- descriptor tables --- */
-struct descriptor { /* final shape: reference, rights, epoch */
-	struct file *file;
-	u32 rights;
-	u32 epoch;
+struct descriptor {
+	struct file *file; /* reference; rights and epoch are its token's */
 	bool cloexec;
 };
 struct files {

@@ -45,8 +45,8 @@ struct account;
 struct object {
 	u64 id;
 	enum object_type type;
-	u16 schema; /* version of the body's layout */
-	u32 generation;
+	u16 schema;            /* version of the body's layout */
+	atomic32_t generation; /* its root grant (nucleus/cap.h): raised by object_revoke_tokens */
 	struct spinlock lock;
 	refcount_t refs;
 	struct account *account;

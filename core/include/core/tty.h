@@ -128,7 +128,7 @@ struct tty {
 	u32 canon_tail;                         /* canonical: bytes up to here may be read */
 	u32 column, canon_column; /* of the output; where the current input line began */
 	bool lnext, erasing, output_stopped, input_stopped;
-	bool hung_up, exclusive;
+	bool exclusive;
 	bool packet;
 	u8 packet_status; /* TIOCPKT_* not yet read by the master */
 	/* pty */
@@ -173,7 +173,8 @@ void tty_flush_all(void);
 /* In a panic: bytes past the rings, and first what the output ring still holds. */
 void tty_emergency_write(struct tty *t, const char *text, u32 len);
 void tty_emergency_rest(struct tty *t);
-/* Other end gone: wakes all, SIGHUP and SIGCONT to the session leader and foreground group. */
+/* Other end gone, or vhangup(2): revokes the tokens of the line's open files and wakes all; SIGHUP
+ * and SIGCONT to the session leader and foreground group, which own the line no longer. */
 void tty_hang_up(struct tty *t);
 /* --- job control (core/tty/job.c); current is the caller --- */
 /* Background access: 0, -EIO, or -ERESTARTSYS after the signal was sent (tty_ioctl(4), setpgid(2)).

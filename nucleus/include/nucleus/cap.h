@@ -51,6 +51,16 @@ u64 cap_object_id(u64 handle);
 u64 cap_grant_create(u64 parent, void *object, u64 object_id, u32 rights);
 /* Ends the grant and all below it. False: it was dead already. Serialised as create. */
 bool cap_revoke(u64 handle);
+/* The root grant of a core object lies in the object: one word, its generation. Who holds a token
+ * remembers the generation that it was made at. One that has reached its end stands for nobody. */
+#define CAP_ROOT_FIRST 1u
+#define CAP_ROOT_END   0xffffffffu
+static inline bool cap_root_stands(const atomic32_t *root, u32 generation)
+{
+	return generation != CAP_ROOT_END && atomic32_load_acquire(root) == generation;
+}
+/* Ends every token on the object, and whatever was delegated from one. Serialised as create. */
+void cap_root_revoke(atomic32_t *root);
 static inline word_t cap_epoch(void)
 {
 	return atomic_word_load_acquire(&nucleus_caps.epoch);

@@ -572,3 +572,25 @@ CASE(devices, "read:/dev/zero", "write:/dev/null", "write:ENOSPC", "read:/dev/nu
 	fd = OK(SYS(openat, AT_FDCWD, "/dev/urandom", O_RDONLY));
 	EQ(SYS(read, fd, buf, 64), 64);
 }
+
+CASE(access_mode_3, "openat:access mode 3", "read:EBADF", "write:EBADF", "mmap:EACCES",
+	"openat:EACCES", "openat:EINVAL", "setresuid:user")
+{
+	struct stat st;
+	long fd;
+	char c;
+
+	/* open(2), NOTES: neither reads nor writes, needs the right to both, is good for ioctl. */
+	OK(SYS(close, OK(SYS(openat, AT_FDCWD, "f", O_CREAT | O_WRONLY, 0444))));
+	fd = OK(SYS(openat, AT_FDCWD, "f", 3));
+	ERR(SYS(read, fd, &c, 1), EBADF);
+	ERR(SYS(write, fd, "x", 1), EBADF);
+	ERR(SYS(mmap, 0, 4096, PROT_READ, MAP_PRIVATE, fd, 0), EACCES);
+	OK(SYS(fstat, fd, &st));
+	EQ(SYS(fcntl, fd, F_GETFL) & O_ACCMODE, 3);
+	EQ(SYS(lseek, fd, 3, SEEK_SET), 3);
+	OK(SYS(mknodat, AT_FDCWD, "p", S_IFIFO | 0600, 0));
+	ERR(SYS(openat, AT_FDCWD, "p", 3), EINVAL); /* no end of a FIFO */
+	OK(SYS(setresuid, 1000, 1000, 1000));
+	ERR(SYS(openat, AT_FDCWD, "f", 3), EACCES);
+}

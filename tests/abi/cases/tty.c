@@ -501,6 +501,62 @@ CASE(hangup, "close:SIGHUP to the session", "read:slave end", "write:EIO", "read
 	ERR(SYS(write, slave, "x", 1), EIO);
 }
 
+static void check_hung_up(long fd)
+{
+	struct pollfd p = {.fd = (int)fd, .events = POLLIN | POLLOUT};
+	struct timespec now = {0, 0};
+	struct termios t;
+	struct stat st;
+	int pgrp = 1;
+	char c;
+
+	EQ(SYS(read, fd, &c, 1), 0);
+	ERR(SYS(write, fd, "x", 1), EIO);
+	ERR(SYS(ioctl, fd, TCGETS, &t), EIO);
+	ERR(SYS(ioctl, fd, TIOCSPGRP, &pgrp), ENOTTY);
+	EQ(SYS(ppoll, &p, 1, &now, NULL, 8), 1);
+	EQ(p.revents, POLLIN | POLLOUT | POLLERR | POLLHUP);
+	OK(SYS(fstat, fd, &st));
+	OK(SYS(fcntl, fd, F_GETFL));
+}
+
+static void hang_up_and_reopen(void)
+{
+	long copy, fresh;
+
+	OK(SYS(setsid));
+	OK(SYS(ioctl, slave, TIOCSCTTY, 0));
+	abi_handler(SIGHUP, (void *)SIG_IGN, 0);
+	copy = OK(SYS(dup, slave));
+	put("typed before\n");
+	await_input(13);
+	OK(SYS(vhangup));
+	check_hung_up(slave); /* what was open is dead: */
+	check_hung_up(copy);
+	ERR(SYS(openat, AT_FDCWD, "/dev/tty", O_RDWR), ENXIO);
+	fresh = OK(SYS(openat, AT_FDCWD, slave_name, O_RDWR | O_NOCTTY));
+	expect_nothing(fresh);
+	put("after\n");
+	expect(fresh, "after\n");
+	EQ(SYS(write, fresh, "new", 3), 3);
+	check_hung_up(slave); /* and stays so when the line is opened again */
+	check_hung_up(copy);
+	_exit(7);
+}
+
+CASE(vhangup, "vhangup:open files end", "vhangup:opened again", "ioctl:EIO", "ioctl:ENOTTY",
+	"ppoll:POLLHUP", "read:end of a hung up line", "write:EIO", "openat:ENXIO")
+{
+	long pid;
+
+	open_pty();
+	pid = OK(abi_fork());
+	if (pid == 0)
+		hang_up_and_reopen(); /* its /dev/tty is ENXIO */
+	EQ(abi_wait(pid), 7 << 8);
+	check_hung_up(slave); /* this one too: EIO, ENOTTY for TIOCSPGRP, POLLHUP */
+}
+
 CASE(session_exit, "exit_group:leader hangs up", "ioctl:TIOCSCTTY")
 {
 	int fds[2];
