@@ -164,8 +164,8 @@ void tty_hang_up(struct tty *t)
 	pgrp = t->pgrp;
 	t->session = t->pgrp = nullptr;
 	/* What was typed goes with the files it was for. */
-	t->raw.tail = t->raw.head;
-	t->read.tail = t->canon_head = t->read.head;
+	t->raw.head = t->raw.tail;
+	t->read.head = t->canon_tail = t->read.tail;
 	spin_unlock(&t->obj.lock);
 	if (session) /* the leader's group has the session's number */
 		signal_send_pgrp_kernel(session, SIGHUP);
