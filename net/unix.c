@@ -426,7 +426,7 @@ static answer_t timeout_set(struct call *c, ktime_t *to, u64 value, u32 bytes)
 	if (tv[1] < 0 || tv[1] >= 1000000)
 		return -EDOM;
 	call_effect(c);
-	*to = tv[0] < 0 || tv[0] > INT64_MAX / NSEC_PER_SEC - 1
+	*to = tv[0] < 0 || (s64)tv[0] > INT64_MAX / NSEC_PER_SEC - 1
 		      ? 0
 		      : tv[0] * NSEC_PER_SEC + tv[1] * NSEC_PER_USEC;
 	return 0;

@@ -81,7 +81,7 @@ static answer_t fill_zeros(struct call *c, struct uio *io)
 	size_t done = 0, step = 0;
 
 	if (unlikely(call_frame(c)->live))
-		done = call_progress(c, struct char_progress)->done;
+		done = (size_t)call_progress(c, struct char_progress)->done;
 	while (done < io->total) {
 		size_t bytes = MIN(io->total - done, sizeof(zeros)),
 		       n = uio_copy_out(c, io, done, zeros, bytes);
@@ -101,7 +101,7 @@ static answer_t fill_random(struct call *c, struct uio *io)
 		__attribute__((uninitialized)); /* zeroing it would cost more than a short read */
 
 	if (unlikely(call_frame(c)->live))
-		done = call_progress(c, struct char_progress)->done;
+		done = (size_t)call_progress(c, struct char_progress)->done;
 	hwrng_feed_if_due();
 	while (done < io->total) {
 		size_t bytes = MIN(io->total - done, sizeof(buffer)), n;
@@ -128,7 +128,7 @@ static answer_t hwrng_wait(struct call *c, const struct file *f, u32 seq)
  * is there. */
 static answer_t hwrng_read(struct call *c, struct file *f, struct uio *io)
 {
-	size_t done = call_progress(c, struct char_progress)->done, step = 0;
+	size_t done = (size_t)call_progress(c, struct char_progress)->done, step = 0;
 	u8 buffer[64];
 
 	while (done < io->total) {
@@ -249,7 +249,7 @@ static answer_t random_write(struct call *c, struct uio *io)
 		__attribute__((uninitialized)); /* zeroing it would cost more than a short read */
 
 	if (unlikely(call_frame(c)->live))
-		done = call_progress(c, struct char_progress)->done;
+		done = (size_t)call_progress(c, struct char_progress)->done;
 	while (done < io->total) {
 		size_t bytes = MIN(io->total - done, sizeof(buffer)),
 		       n = uio_copy_in(c, io, done, buffer, bytes);

@@ -286,7 +286,7 @@ static answer_t signalfd_read(struct call *c, struct file *f, struct signalfd *s
 {
 	u32 seq = waitable_seq(call_signal_event(c));
 	u8 info[SIGNALFD_BYTES] = {};
-	size_t done = call_frame(c)->live ? *call_progress(c, u64) : 0;
+	size_t done = call_frame(c)->live ? (size_t)*call_progress(c, u64) : 0;
 	struct signal_info si;
 
 	if (io->total < SIGNALFD_BYTES)

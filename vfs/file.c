@@ -177,7 +177,7 @@ answer_t file_node_read(struct call *c, struct file *f, struct uio *io)
 		const struct transfer *t = call_progress(c, struct transfer);
 
 		if (t->started) {
-			done = t->done;
+			done = (size_t)t->done;
 			pos = t->pos;
 		}
 	}
@@ -291,7 +291,7 @@ static answer_t write_step(struct call *c, struct file *f, const struct uio *io,
 	size_t step = 0;
 
 	while (t->done < total) {
-		size_t left = total - t->done, bytes, n;
+		size_t done = (size_t)t->done, left = total - done, bytes, n;
 		u64 index = (u64)t->pos >> PAGE_SHIFT;
 		u32 offset = (u32)(t->pos & (PAGE_BYTES - 1)), tail_clears;
 		struct frame *frame;
@@ -310,7 +310,7 @@ static answer_t write_step(struct call *c, struct file *f, const struct uio *io,
 		bytes = MIN(left, (size_t)(PAGE_BYTES - offset));
 		tail_clears = atomic32_load_acquire(&o->nr_tail_clears);
 		page = page_begin(frame);
-		n = uio_copy_in(c, io, t->done, page + offset, bytes);
+		n = uio_copy_in(c, io, done, page + offset, bytes);
 		page_end(frame, page);
 		/* The end first: write-back takes a dirty page behind the end for clean. */
 		if (unlikely(n && !size_grow_over_copied(f->inode, (u64)t->pos + n, tail_clears))) {
@@ -327,7 +327,7 @@ static answer_t write_step(struct call *c, struct file *f, const struct uio *io,
 		}
 		frame_unpin(frame);
 		if (n < bytes)
-			return uio_need(c, io, t->done, false);
+			return uio_need(c, io, (size_t)t->done, false);
 	}
 	return 0;
 }
@@ -432,7 +432,7 @@ answer_t file_node_write(struct call *c, struct file *f, struct uio *io)
 	limit = write_limit(c, i, t->pos - (s64)t->done, io->total);
 	if (unlikely(limit < 0))
 		return limit;
-	if (unlikely(seals_forbid_write(i->pages, t->pos, (size_t)limit - t->done)))
+	if (unlikely(seals_forbid_write(i->pages, t->pos, (size_t)limit - (size_t)t->done)))
 		return -EPERM;
 	a = write_step(c, f, io, (size_t)limit, t);
 	if (unlikely(answer_is_kind(a))) {

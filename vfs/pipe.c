@@ -252,7 +252,7 @@ answer_t pipe_node_read(struct call *c, struct file *f, struct uio *io)
 	if (!io->total)
 		return 0;
 	if (unlikely(call_frame(c)->live))
-		done = call_progress(c, struct pipe_progress)->done;
+		done = (size_t)call_progress(c, struct pipe_progress)->done;
 	for (;;) {
 		u32 seq = waitable_seq(&p->readable);
 		struct taken t = {};
@@ -432,7 +432,7 @@ answer_t pipe_node_write(struct call *c, struct file *f, struct uio *io)
 	if (!io->total)
 		return 0;
 	if (unlikely(call_frame(c)->live))
-		done = call_progress(c, struct pipe_progress)->done;
+		done = (size_t)call_progress(c, struct pipe_progress)->done;
 	while (done < io->total) {
 		u32 seq = waitable_seq(&p->writable);
 		bool was_empty = false;

@@ -261,7 +261,7 @@ static inline enum fast fast_step(const struct walk *w, struct position *at, u32
 }
 
 /* Goes as far as it can. On FAST_RESOLVED with WALK_PARENT, rest stands at the last component. */
-static answer_t fast_run(struct call *c, struct walk *w, struct position *at)
+static enum fast fast_run(struct call *c, struct walk *w, struct position *at)
 {
 	const u32 flags = w->flags;
 
@@ -317,7 +317,7 @@ static enum fast walk_fast(struct call *c, struct walk *w, const struct path_ref
 	struct path_ref old = w->at;
 	struct path_ref from;
 	bool old_owned = w->owned;
-	answer_t r;
+	enum fast r;
 
 	grace_read_begin();
 	if (old_owned) {

@@ -331,7 +331,7 @@ void mm_boot_init(const struct boot_info *info)
 	bytes = ALIGN_UP((high - low) * sizeof(struct frame), (u64)PAGE_BYTES);
 	table = table_place(info, bytes, &home);
 	buddy_init(&mm_zone, arch_phys_to_virt(table), low, high - low);
-	memset(mm_zone.frames, 0, bytes);
+	memset(mm_zone.frames, 0, (size_t)bytes);
 	for (u64 i = 0; i < mm_zone.nr; i++) {
 		mm_zone.frames[i].flags = FRAME_RESERVED;
 		list_init(&mm_zone.frames[i].lru);

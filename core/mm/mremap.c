@@ -40,7 +40,7 @@ static int move_pages(struct address_space *as, vaddr_t from, vaddr_t to, u64 nr
 	int r;
 
 	spin_lock(&as->page_lock);
-	space_unmap_pages(as, from, nr);
+	space_unmap_pages(as, from, (size_t)nr);
 	r = move_private(as, from, to, nr);
 	spin_unlock(&as->page_lock);
 	return r;

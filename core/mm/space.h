@@ -43,7 +43,7 @@ static inline u64 vpn_of(vaddr_t va)
 {
 	return (u64)(va >> PAGE_SHIFT);
 }
-static inline u64 region_pages(const struct region *r)
+static inline size_t region_pages(const struct region *r)
 {
 	return (r->end - r->start) >> PAGE_SHIFT;
 }

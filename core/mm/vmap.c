@@ -181,7 +181,7 @@ static void *range_alloc(struct vmap_range *r, size_t bytes, enum mmu_prot prot)
 {
 	struct vmap_area *a;
 
-	if (bytes == 0 || bytes > (size_t)1 << 40)
+	if (bytes == 0 || (u64)bytes > 1ull << 40)
 		return nullptr;
 	a = area_new(r, bytes, true);
 	if (!a)

@@ -39,6 +39,14 @@ static bool randomize(void)
 	return task_randomize_va_space && !(current->context->personality & ADDR_NO_RANDOMIZE);
 }
 
+/* What is random and how far apart things lie, in a wide address space and in one of 32 bits
+ * (Linux: mmap_rnd_bits, STACK_RND_MASK). */
+#define ADDRESSES_WIDE     ((u64)USER_ADDR_END >> 32 != 0)
+#define RANDOM_BITS        (ADDRESSES_WIDE ? 28u : 8u)
+#define RANDOM_BITS_STACK  (ADDRESSES_WIDE ? 22u : 11u)
+#define STACK_RANDOM_BYTES ((u64)PAGE_BYTES << RANDOM_BITS_STACK)
+#define IMAGE_SPARE_BYTES  (ADDRESSES_WIDE ? 1ull << 36 : 1ull << 28)
+
 /* A random number of pages, from the words that exec_load drew in one piece. */
 static u64 random_pages(const struct exec_state *x, enum exec_random which, u32 bits)
 {
@@ -139,9 +147,9 @@ static int clear_tail(vaddr_t from, const struct elf_segment *s, struct address_
 
 static int map_segment(struct exec_state *x, struct file *f, const struct elf_segment *s, u64 bias)
 {
-	vaddr_t start = ALIGN_DOWN(s->vaddr + bias, PAGE_BYTES);
-	vaddr_t file_end = s->vaddr + bias + s->file_bytes,
-		memory_end = s->vaddr + bias + s->memory_bytes;
+	/* elf.c and the place of the image keep all of it below USER_ADDR_END. */
+	vaddr_t at = (vaddr_t)(s->vaddr + bias), start = ALIGN_DOWN(at, PAGE_BYTES);
+	vaddr_t file_end = at + (vaddr_t)s->file_bytes, memory_end = at + (vaddr_t)s->memory_bytes;
 	vaddr_t file_map_end = ALIGN_UP(file_end, PAGE_BYTES),
 		end = ALIGN_UP(memory_end, PAGE_BYTES);
 	u32 flags = segment_flags(s);
@@ -174,10 +182,10 @@ static int map_image(struct exec_state *x, struct file *f, const struct elf_imag
 /* Two thirds up the user range, as Linux places position-independent programs (ELF_ET_DYN_BASE). */
 static u64 pie_bias(const struct exec_state *x, const struct elf_image *image)
 {
-	u64 base = USER_ADDR_END / 3 * 2 + random_pages(x, EXEC_RANDOM_IMAGE, 28);
+	u64 base = USER_ADDR_END / 3 * 2 + random_pages(x, EXEC_RANDOM_IMAGE, RANDOM_BITS);
 	u64 size = image->end - image->start;
 
-	if (base + size > USER_ADDR_END - (1ull << 36))
+	if (base + size > USER_ADDR_END - IMAGE_SPARE_BYTES)
 		base = USER_ADDR_END / 3 * 2;
 	return ALIGN_DOWN(base, image->align) - image->start;
 }
@@ -189,17 +197,18 @@ static void place_mmap_base(const struct exec_state *x, struct address_space *as
 	u64 gap = task_rlimit(current, RLIMIT_STACK), most = USER_ADDR_END / 6 * 5;
 
 	gap = gap < (128ull << 20) ? 128ull << 20 : MIN(gap, most);
-	gap += (1ull << 22) + (16ull << 30); /* guard, and the stack's own randomisation */
+	gap += (1ull << 22) + STACK_RANDOM_BYTES; /* guard, and the stack's own randomisation */
 	if (gap > most)
 		gap = most;
-	as->mmap_base =
-		ALIGN_DOWN(USER_ADDR_END - gap - random_pages(x, EXEC_RANDOM_MMAP, 28), PAGE_BYTES);
+	as->mmap_base = (vaddr_t)ALIGN_DOWN(USER_ADDR_END - gap -
+						    random_pages(x, EXEC_RANDOM_MMAP, RANDOM_BITS),
+		PAGE_BYTES);
 }
 
 static int load_interp(struct exec_state *x)
 {
 	const struct elf_image *image = x->interp_image;
-	struct mmap_args probe = {.bytes = image->end - image->start,
+	struct mmap_args probe = {.bytes = (size_t)(image->end - image->start),
 		.flags = 0x22 /* private, anonymous */};
 	sword_t at;
 	u64 bias = 0;
@@ -236,8 +245,8 @@ static int place_brk(struct exec_state *x, u64 bias)
 
 static int map_stack(struct exec_state *x)
 {
-	u64 top = USER_ADDR_END - random_pages(x, EXEC_RANDOM_STACK, 22), bytes = 132ull << 10,
-	    limit = task_rlimit(current, RLIMIT_STACK);
+	u64 top = USER_ADDR_END - random_pages(x, EXEC_RANDOM_STACK, RANDOM_BITS_STACK),
+	    bytes = 132ull << 10, limit = task_rlimit(current, RLIMIT_STACK);
 	u64 strings = x->argv.used + x->envp.used +
 		      (x->argv.nr + x->envp.nr + 64) * sizeof(vaddr_t) + 2 * PAGE_BYTES;
 	u32 flags = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC | VM_GROWSDOWN |
@@ -372,8 +381,8 @@ int exec_build_stack(struct exec_state *x, vaddr_t *sp)
 	as->env_start = as->arg_end = env;
 	arg = push(&w, x->argv.data, x->argv.used);
 	as->arg_start = arg;
-	w.sp = ALIGN_DOWN(w.sp - (random_pages(x, EXEC_RANDOM_STRINGS, 9) >> PAGE_SHIFT) * 16,
-		(vaddr_t)16);
+	w.sp -= (vaddr_t)(random_pages(x, EXEC_RANDOM_STRINGS, 9) >> PAGE_SHIFT) * 16;
+	w.sp = ALIGN_DOWN(w.sp, (vaddr_t)16);
 	platform = push(&w, ARCH_ELF_PLATFORM, sizeof(ARCH_ELF_PLATFORM));
 	random = push(&w, &x->random[EXEC_RANDOM_SEED], 16);
 	fill_auxv(x, &a, execfn, random, platform);
