@@ -19,6 +19,7 @@ struct transfer { /* progress of read and write */
 	u64 done;
 	s64 pos;
 	bool started;
+	bool alone; /* a write that began without the position's exclusion goes on without */
 };
 
 static inline bool node_is_dir(const struct file *f)
@@ -365,12 +366,17 @@ static answer_t write_end(struct call *c, struct file *f, const struct uio *io,
 	return (answer_t)t->done;
 }
 
-/* A shared position, if that is where it writes, and the content. */
-static inline bool hold_for_write(struct call *c, struct file *f, const struct uio *io)
+/* A shared position, if that is where it writes, and the content. Decided once: what waits has a
+ * reference of its own, and after an effect no exclusion may come that stands before one that is
+ * held. */
+static inline bool hold_for_write(struct call *c, struct file *f, const struct uio *io,
+	struct transfer *t)
 {
 	struct inode *i = f->inode;
 
-	if (!io->positioned && !refcount_is_one(&f->obj.refs))
+	if (likely(!t->started))
+		t->alone = io->positioned || refcount_is_one(&f->obj.refs);
+	if (!t->alone)
 		return call_hold2(c, EXCL_INODE, &f->pos_excl, f->obj.id, &i->content, i->obj.id);
 	return call_hold(c, EXCL_INODE, &i->content, i->obj.id, false);
 }
@@ -413,10 +419,10 @@ answer_t file_node_write(struct call *c, struct file *f, struct uio *io)
 		return -EINVAL;
 	if (unlikely(!io->total))
 		return 0;
-	if (!hold_for_write(c, f, io))
-		return ANSWER_NEED;
 	if (unlikely(call_frame(c)->live))
 		t = call_progress(c, struct transfer);
+	if (!hold_for_write(c, f, io, t))
+		return ANSWER_NEED;
 	/* O_SYNC: the data is in, the DO below has brought it to the disk. */
 	if (unlikely(c->op_done && t->started)) {
 		a = c->op_result;

@@ -139,8 +139,8 @@ static void submit_queue(struct block_device *disk)
 		if (!nr)
 			return;
 		component_ctx(co, &ctx);
-		a = block_driver_submit(co->slot, &ctx, component_device_handle(co), 0, t->requests,
-			nr, t->segments, nr_segments);
+		a = driver_call(co, block_driver_submit(co->slot, &ctx, component_device_handle(co),
+					    0, t->requests, nr, t->segments, nr_segments));
 		taken = a > 0 ? MIN((u32)a, nr) : 0;
 		spin_lock(&disk->obj.lock);
 		for (u32 i = nr; i > taken; i--)
@@ -176,8 +176,8 @@ void block_device_event(struct component *co, u32 queue)
 		struct kabi_ctx ctx;
 
 		component_ctx(co, &ctx);
-		a = block_driver_poll(co->slot, &ctx, component_device_handle(co), queue,
-			t->completions, BATCH);
+		a = driver_call(co, block_driver_poll(co->slot, &ctx, component_device_handle(co),
+					    queue, t->completions, BATCH));
 		for (u32 i = 0; a > 0 && i < MIN((u32)a, BATCH); i++) {
 			struct block_completion done = t->completions[i];
 			u32 tag = (u32)(done.tag % BLOCK_TAGS);

@@ -98,6 +98,8 @@ void call_check_may_sleep(void)
 	const struct task *t = current;
 	const struct call *c = t ? t->call_now : nullptr; /* none yet early at boot */
 
+	if (c && unlikely(t->in_component) && !this_cpu()->irq_depth)
+		panic("sleep with a module frame on the stack: a component's");
 	if (c && unlikely(t->in_module) && !this_cpu()->irq_depth)
 		panic("sleep with a module frame on the stack: call %d level %u method %u, %u "
 		      "frames deep",

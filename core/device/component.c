@@ -5,6 +5,7 @@
 #include <core/log.h>
 #include <core/mm.h>
 #include <core/pci.h>
+#include <core/task.h>
 #include <core/time.h>
 #include <kabi/block_driver.h>
 #include <kabi/char_driver.h>
@@ -51,6 +52,38 @@ void component_ctx(struct component *co, struct kabi_ctx *ctx)
 	co->nr_calls++;
 }
 
+#if UMKA_DEBUG
+void component_enter(void)
+{
+	if (current)
+		current->in_component++;
+}
+
+void component_leave(void)
+{
+	if (current)
+		current->in_component--;
+}
+#endif
+
+answer_t component_violation(const char *who, const char *what)
+{
+#if UMKA_DEBUG
+	panic("contract violation: %s: %s", who, what);
+#endif
+	log_err("contract violation: %s: %s\n", who, what);
+	return -EIO;
+}
+
+answer_t driver_answer(const struct component *co, answer_t a)
+{
+	if (likely(!answer_is_kind(a)))
+		return a;
+	if (a == ANSWER_WAIT_SLOT)
+		return -ENXIO;
+	return component_violation(co->name, "a driver answers a kind");
+}
+
 struct component *component_next(struct component *after)
 {
 	struct component *next = nullptr;
@@ -86,8 +119,9 @@ static void char_interrupt(struct component *co, struct kabi_ctx *ctx, u32 queue
 {
 	for (u32 i = 0; i < CHAR_CAUSES_MAX; i++) {
 		enum char_events events = 0;
-		answer_t port = char_driver_interrupt(co->slot, ctx, component_device_handle(co),
-			queue, &events);
+		answer_t port =
+			driver_call(co, char_driver_interrupt(co->slot, ctx,
+						component_device_handle(co), queue, &events));
 
 		if (port < 0 || !events)
 			return;
@@ -108,7 +142,8 @@ void component_interrupt(struct call *c, struct deferred *d)
 	component_ctx(co, &ctx);
 	switch (co->class) {
 	case COMPONENT_BLOCK:
-		a = block_driver_interrupt(co->slot, &ctx, component_device_handle(co), v->queue);
+		a = driver_call(co, block_driver_interrupt(co->slot, &ctx,
+					    component_device_handle(co), v->queue));
 		if (a == 1)
 			block_device_event(co, v->queue);
 		break;
@@ -141,26 +176,26 @@ static int start_class(struct component *co)
 	component_ctx(co, &ctx);
 	switch (co->class) {
 	case COMPONENT_BLOCK:
-		a = block_driver_attach(co->slot, &ctx, device, &geometry);
+		a = driver_call(co, block_driver_attach(co->slot, &ctx, device, &geometry));
 		if (!a)
 			block_device_added(co, &geometry);
 		break;
 	case COMPONENT_CHAR:
-		a = char_driver_attach(co->slot, &ctx, device, &character);
+		a = driver_call(co, char_driver_attach(co->slot, &ctx, device, &character));
 		if (!a)
 			char_device_added(co, &character);
 		break;
 	case COMPONENT_ENTROPY:
-		a = entropy_driver_attach(co->slot, &ctx, device, &entropy);
+		a = driver_call(co, entropy_driver_attach(co->slot, &ctx, device, &entropy));
 		if (!a)
 			a = hwrng_added(co, &entropy);
 		break;
 	case COMPONENT_RTC:
-		a = rtc_driver_attach(co->slot, &ctx, device);
+		a = driver_call(co, rtc_driver_attach(co->slot, &ctx, device));
 		for (u32 i = 0; !a && i < 1000;
 			i++) { /* -EAGAIN while the clock updates: less than 2 ms */
 			component_ctx(co, &ctx);
-			a = rtc_driver_read_time(co->slot, &ctx, device, &seconds);
+			a = driver_call(co, rtc_driver_read_time(co->slot, &ctx, device, &seconds));
 			if (!a)
 				time_set_realtime(seconds * NSEC_PER_SEC);
 			else if (a == -EAGAIN)

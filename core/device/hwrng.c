@@ -64,7 +64,8 @@ static void ask(struct source *s)
 	answer_t a;
 
 	component_ctx(s->co, &ctx);
-	a = entropy_driver_request(s->co->slot, &ctx, component_device_handle(s->co), s->max_bytes);
+	a = driver_call(s->co, entropy_driver_request(s->co->slot, &ctx,
+				       component_device_handle(s->co), s->max_bytes));
 	if (a >= 0)
 		return;
 	log_warn("%s: gives no random numbers: error %ld\n", s->co->name, -(long)a);
@@ -139,13 +140,14 @@ void hwrng_interrupt(struct component *co, u32 queue)
 	answer_t n;
 
 	component_ctx(co, &ctx);
-	n = entropy_driver_interrupt(co->slot, &ctx, component_device_handle(co), queue);
+	n = driver_call(co,
+		entropy_driver_interrupt(co->slot, &ctx, component_device_handle(co), queue));
 	if (!s || !n)
 		return;
 	if (n > 0) {
 		component_ctx(co, &ctx);
-		n = entropy_driver_read(co->slot, &ctx, component_device_handle(co), block,
-			s->max_bytes);
+		n = driver_call(co, entropy_driver_read(co->slot, &ctx, component_device_handle(co),
+					    block, s->max_bytes));
 	}
 	if (n > 0) {
 		block_arrived(s, block, MIN((u32)n, s->max_bytes));

@@ -153,7 +153,7 @@ static answer_t service_dma_allocate(struct kabi_ctx *ctx, handle_t device, u64 
 	b = kzalloc(sizeof(*b));
 	if (!b)
 		return -ENOMEM;
-	b->frame = frame_alloc(order, FRAME_ALLOC_ZERO, co->obj.account);
+	b->frame = frame_alloc(order, FRAME_ALLOC_ZERO | FRAME_ALLOC_ATOMIC, co->obj.account);
 	if (!b->frame) {
 		kfree(b);
 		return -ENOMEM;

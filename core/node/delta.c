@@ -183,8 +183,10 @@ answer_t fs_invoke_begin(struct fs_invoke *v, struct call *c, struct superblock 
 	v->call = c;
 	v->sb = sb;
 	v->work = nullptr;
-	if (!sb->block_cache)
+	if (!sb->block_cache) {
+		component_enter();
 		return 0;
+	}
 	if (unlikely(c->nr_fs_stale >= STALE_MAX) && !bar_try(sb->block_cache, c))
 		return call_need_blocks(c, sb, BLOCK_CACHE_BAR, 1);
 	v->work = work_get(sb);
@@ -196,6 +198,7 @@ answer_t fs_invoke_begin(struct fs_invoke *v, struct call *c, struct superblock 
 	v->ctx.answer = v->work->answer;
 	v->ctx.answer_bytes = v->work->answer_bytes;
 	*(struct fs_delta_head *)v->work->answer = (struct fs_delta_head){};
+	component_enter();
 	return 0;
 }
 
@@ -450,6 +453,14 @@ answer_t fs_delta_apply(struct fs_invoke *v)
 	return -EIO;
 }
 
+static bool was_shown(const struct fs_work *w, u64 block)
+{
+	for (u32 i = 0; w && i < w->nr_views; i++)
+		if (w->views[i].block == block)
+			return true;
+	return false;
+}
+
 static answer_t needs_of(struct fs_invoke *v)
 {
 	answer_t last = 0;
@@ -459,7 +470,10 @@ static answer_t needs_of(struct fs_invoke *v)
 		i++) {
 		struct kabi_need n = v->ctx.needs[i];
 
-		if (n.kind == KABI_NEED_MEMORY)
+		if (n.kind == KABI_NEED_BLOCKS && was_shown(v->work, n.index))
+			last = component_violation(v->sb->type_name,
+				"NEED of a block that it was shown");
+		else if (n.kind == KABI_NEED_MEMORY)
 			last = call_need_memory(v->call, (size_t)MIN(n.nr, (u64)1 << 20));
 		else
 			last = n.index >= BLOCK_CACHE_BAR ? -EIO
@@ -485,6 +499,9 @@ static answer_t invoke_act(struct fs_invoke *v, answer_t a)
 
 	if (a == ANSWER_NEED)
 		return needs_of(v);
+	if (a == ANSWER_WAIT || a == ANSWER_DO || a == ANSWER_RUN)
+		return component_violation(v->sb->type_name,
+			"a file system answers a kind that its contract has not");
 	if (a == ANSWER_WAIT_SLOT) {
 		v->call->waiting_on = v->sb->fs;
 		return a;
@@ -521,11 +538,13 @@ static answer_t invoke_done(struct fs_invoke *v, answer_t a)
 
 answer_t fs_invoke_end(struct fs_invoke *v, answer_t a)
 {
+	component_leave();
 	return invoke_done(v, invoke_act(v, a));
 }
 
 answer_t fs_invoke_refuse(struct fs_invoke *v, const char *what)
 {
+	component_leave();
 	if (!v->work)
 		return -EIO;
 	v->work->refused_by = what;

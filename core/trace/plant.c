@@ -14,7 +14,8 @@ static enum plant planted;
 static enum plant_place planted_place;
 static atomic32_t planted_taken;
 
-static_assert((u32)PLANT_BAD_CALL == (u32)PLANTED_BAD_CALL && (u32)PLANT_NONE == (u32)PLANTED_NONE);
+static_assert((u32)PLANT_ASKS_AGAIN == (u32)PLANTED_ASKS_AGAIN &&
+	      (u32)PLANT_NONE == (u32)PLANTED_NONE);
 
 static u32 find(const char *text, size_t len, const char *const *names, u32 nr)
 {
@@ -26,9 +27,9 @@ static u32 find(const char *text, size_t len, const char *const *names, u32 nr)
 
 void plant_set(const char *value)
 {
-	static const char *const kinds[] = {"uaf", "heap", "index", "integer", "call", "inversion",
-		"guard", "sleep", "effect", "error", "runs", "order", "user", "nothing", "recorded",
-		"restart"};
+	static const char *const kinds[] = {"uaf", "heap", "index", "integer", "call", "answer",
+		"again", "inversion", "guard", "sleep", "effect", "error", "runs", "order", "user",
+		"nothing", "recorded", "restart"};
 	static const char *const places[] = {"core", "arch", "vfs", "block", "abi", "fs", "drivers",
 		"net", "tty", "views"};
 	const char *colon = strchr(value, ':');
@@ -62,7 +63,7 @@ enum plant plant_common(enum plant_place place, enum plant last)
 
 u32 plant_component(enum plant_place place, u64 *memory)
 {
-	enum plant what = plant_common(place, PLANT_BAD_CALL);
+	enum plant what = plant_common(place, PLANT_ASKS_AGAIN);
 	void *p = what == PLANT_NONE ? nullptr : kmalloc(24);
 
 	*memory = (word_t)p;

@@ -218,7 +218,8 @@ static void port_size(struct tty *t)
 	struct kabi_ctx ctx;
 
 	component_ctx(co, &ctx);
-	if (char_driver_size(co->slot, &ctx, component_device_handle(co), t->port, &s))
+	if (driver_call(co,
+		    char_driver_size(co->slot, &ctx, component_device_handle(co), t->port, &s)))
 		return;
 	size = (struct tty_winsize){.rows = s.rows, .columns = s.columns};
 	tty_set_winsize(t, &size);
@@ -323,8 +324,8 @@ static void push_locked(struct tty *t)
 		if (!n)
 			break;
 		component_ctx(co, &ctx);
-		a = char_driver_write(co->slot, &ctx, component_device_handle(co), t->port, chunk,
-			n);
+		a = driver_call(co, char_driver_write(co->slot, &ctx, component_device_handle(co),
+					    t->port, chunk, n));
 		if (a <= 0)
 			break;
 		spin_lock(&t->obj.lock);
@@ -359,8 +360,8 @@ static void pull_locked(struct tty *t)
 		if (!n)
 			break;
 		component_ctx(co, &ctx);
-		a = char_driver_read(co->slot, &ctx, component_device_handle(co), t->port, chunk,
-			n);
+		a = driver_call(co, char_driver_read(co->slot, &ctx, component_device_handle(co),
+					    t->port, chunk, n));
 		if (a <= 0)
 			break;
 		tty_receive(t, chunk, MIN((u32)a, n));
@@ -442,7 +443,8 @@ static bool port_flushed(struct tty *t)
 	mutex_lock(&co->lock);
 	push_locked(t);
 	component_ctx(co, &ctx);
-	unsent = char_driver_unsent(co->slot, &ctx, component_device_handle(co), t->port);
+	unsent = driver_call(co,
+		char_driver_unsent(co->slot, &ctx, component_device_handle(co), t->port));
 	mutex_unlock(&co->lock);
 	spin_lock(&t->obj.lock);
 	empty = t->output_stopped || !tty_ring_used(&t->output);
@@ -470,8 +472,8 @@ void tty_emergency_write(struct tty *t, const char *text, u32 len)
 	struct kabi_ctx ctx;
 
 	component_ctx(co, &ctx);
-	if (char_driver_emergency_write(co->slot, &ctx, component_device_handle(co), t->port, text,
-		    len) < 0)
+	if (driver_call(co, char_driver_emergency_write(co->slot, &ctx, component_device_handle(co),
+				    t->port, text, len)) < 0)
 		t->has_emergency = false; /* the early console shows the rest */
 }
 

@@ -320,14 +320,14 @@ answer_t ext4_lookup(struct kabi_ctx *ctx, const struct fs_inode *dir, const voi
 {
 	struct ext4_inode_ref r;
 	struct ext4_found found;
+	answer_t planted = sdk_plant(ctx, PLANT_PLACE_FS), a;
 	struct ext4 e;
-	answer_t a;
 
-	sdk_plant(ctx, PLANT_PLACE_FS);
 	a = ext4_begin(&e, ctx);
-
 	if (a)
 		return a;
+	if (planted)
+		return planted == ANSWER_NEED ? sdk_need_blocks(ctx, e.super_block, 1) : planted;
 	if (!ext4_ref_init(&e, &r, dir))
 		return ext4_error(&e);
 	a = ext4_dir_find(&e, &r, name, name_len, &found);

@@ -49,6 +49,33 @@ struct component {
 void component_init(struct component *co);
 /* Fills the context for one call; the lock is held. */
 void component_ctx(struct component *co, struct kabi_ctx *ctx);
+/* Around every call of a component's method: nothing sleeps below it (debug). */
+#if UMKA_DEBUG
+void component_enter(void);
+void component_leave(void);
+#else
+static inline void component_enter(void)
+{
+}
+static inline void component_leave(void)
+{
+}
+#endif
+/* calls.md "Drivers are not pure": after its first device access a run answers DONE or ERROR only.
+ * Core cannot see every access, and what a driver's method may need its contract states (`need`),
+ * so no driver answers another kind at all: -EIO in its place, and debug kernels stop. A closed
+ * slot is -ENXIO. */
+answer_t driver_answer(const struct component *co, answer_t a);
+#define driver_call(co, call)                                                                      \
+	({                                                                                         \
+		answer_t _answer;                                                                  \
+		component_enter();                                                                 \
+		_answer = (call);                                                                  \
+		component_leave();                                                                 \
+		driver_answer(co, _answer);                                                        \
+	})
+/* A component broke its contract: debug kernels stop, others log it and go on with this error. */
+answer_t component_violation(const char *who, const char *what);
 static inline handle_t component_device_handle(const struct component *co)
 {
 	return co->device_handle;

@@ -15,6 +15,8 @@ enum plant : u8 { /* the first ones as enum planted of the contract */
 	PLANT_STACK_INDEX,
 	PLANT_INTEGER_OVERFLOW,
 	PLANT_BAD_CALL,
+	PLANT_ANSWER,     /* a component's: a kind that it may not answer */
+	PLANT_ASKS_AGAIN, /* a component's: NEED of what it was shown */
 	PLANT_LOCK_INVERSION,
 	PLANT_GUARD,    /* a lock that should be held is not */
 	PLANT_SLEEP,    /* with a module frame on the stack */
@@ -118,6 +120,8 @@ static __always_inline void plant_here(enum plant_place place)
 		plant_lock(what);
 		break;
 	case PLANT_NONE:
+	case PLANT_ANSWER:
+	case PLANT_ASKS_AGAIN:
 	case PLANT_SLEEP:
 	case PLANT_EFFECT:
 	case PLANT_ERROR:

@@ -278,7 +278,8 @@ struct task {
 	atomic32_t nr_reaps;      /* ... that it dropped and that have not ended yet */
 	struct rb_root *pi;       /* held PI futexes */
 	struct mutex *blocked_on; /* debug, inheritance */
-	u32 in_module; /* debug: depth of replaceable code on the stack: sleeping there traps */
+	u32 in_component; /* debug: the same of components, which core calls outside records too */
+	u32 in_module;    /* debug: depth of replaceable code on the stack: sleeping there traps */
 	/* restart block: nanosleep, futex, poll with a deadline */
 	struct {
 		enum call_do_op op;

@@ -222,9 +222,9 @@ static answer_t blk_submit(struct kabi_ctx *ctx, handle_t device, u32 queue,
 	const struct block_segment_row *segments, u32 nr_segments)
 {
 	struct disk *d = sdk_device(ctx, struct disk);
+	answer_t planted = sdk_plant(ctx, PLANT_PLACE_DRIVERS);
 	u32 n;
 
-	sdk_plant(ctx, PLANT_PLACE_DRIVERS);
 	for (n = 0; n < nr_requests; n++) {
 		const struct block_request *r = &requests[n];
 
@@ -237,7 +237,7 @@ static answer_t blk_submit(struct kabi_ctx *ctx, handle_t device, u32 queue,
 	}
 	if (n)
 		virtqueue_notify(ctx, &d->queue);
-	return n;
+	return planted ? planted : n;
 }
 
 static answer_t blk_poll(struct kabi_ctx *ctx, handle_t device, u32 queue,

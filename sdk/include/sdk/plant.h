@@ -12,7 +12,8 @@ static __attribute__((noinline)) int sdk_plant_target(int value)
 	return value + 1;
 }
 
-static inline void sdk_plant(struct kabi_ctx *ctx, enum plant_place place)
+/* What is planted here. Not 0: the answer to give. */
+static inline answer_t sdk_plant(struct kabi_ctx *ctx, enum plant_place place)
 {
 	volatile u32 cells[8] = {}, index = 9;
 	volatile s32 number = INT32_MAX;
@@ -22,7 +23,7 @@ static inline void sdk_plant(struct kabi_ctx *ctx, enum plant_place place)
 	u32 what;
 
 	if (!ctx->services[KABI_SERVICES_KERNEL_SERVICES]) /* a host test's bare context */
-		return;
+		return 0;
 	what = kernel_services_plant(ctx, place, &address);
 	memory = (volatile u8 *)(word_t)address;
 	if (what == PLANTED_USE_AFTER_FREE)
@@ -33,15 +34,21 @@ static inline void sdk_plant(struct kabi_ctx *ctx, enum plant_place place)
 		cells[index] = 1;
 	else if (what == PLANTED_INTEGER_OVERFLOW)
 		number = number + 1;
-	if (what != PLANTED_BAD_CALL)
-		return;
-	__asm__ volatile("" : "+r"(wrong));
-	wrong(nullptr);
+	if (what == PLANTED_ANSWER)
+		return place == PLANT_PLACE_DRIVERS ? ANSWER_MORE : ANSWER_DO;
+	if (what == PLANTED_ASKS_AGAIN)
+		return ANSWER_NEED;
+	if (what == PLANTED_BAD_CALL) {
+		__asm__ volatile("" : "+r"(wrong));
+		wrong(nullptr);
+	}
+	return 0;
 }
 #else
-static inline void sdk_plant(struct kabi_ctx *ctx, enum plant_place place)
+static inline answer_t sdk_plant(struct kabi_ctx *ctx, enum plant_place place)
 {
 	(void)ctx;
 	(void)place;
+	return 0;
 }
 #endif
