@@ -79,6 +79,11 @@ void call_entry(struct arch_regs *regs)
 	struct call *c = &t->call;
 	answer_t a;
 
+#if UMKA_DEBUG
+	/* CALL-I1; of holds: stops, freezing and throttling act on the way here, when none is held.
+	 */
+	BUG_ON(c->level | c->nr_needs | c->nr_holds | c->nr_waits | c->undo);
+#endif
 	task_account_entry(t);
 	for (u32 i = 0; i < 6; i++)
 		c->args[i] = arch_syscall_arg(regs, i);
