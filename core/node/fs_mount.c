@@ -139,7 +139,9 @@ static void take_mount_info(struct superblock *sb, const struct fs_mount_info *i
 
 		mm_stats(&m);
 		if (!sb->total_blocks)
-			sb->total_blocks = sb->free_blocks = m.total_pages / 2;
+			sb->total_blocks = sb->free_blocks = MAX((u64)1,
+				m.total_pages *
+					(info->memory_percent ? info->memory_percent : 50u) / 100);
 		if (!sb->total_inodes)
 			sb->total_inodes = sb->free_inodes = m.total_pages / 2;
 	}

@@ -23,30 +23,32 @@ KABI_MATCH_FILESYSTEM("ramfs");
 #define S_IFDIR     0040000u
 
 struct options {
-	u64 max_bytes; /* 0: half of memory, core's to enforce */
+	u64 max_blocks; /* 0: percent of memory, or half of it: core's to enforce */
 	u64 max_inodes;
-	u32 mode, uid, gid;
+	u32 percent, mode, uid, gid;
 };
 
-static bool parse_octal(const char *p, u32 len, u32 *out)
+/* Bits above 07777 are passed over, as on Linux. */
+static bool parse_mode(const char *p, u32 len, u32 *out)
 {
 	u32 v = 0;
 
-	if (!len || len > 5)
+	if (!len)
 		return false;
 	for (u32 i = 0; i < len; i++) {
-		if (p[i] < '0' || p[i] > '7')
+		if (p[i] < '0' || p[i] > '7' || v > UINT32_MAX / 8)
 			return false;
 		v = v * 8 + (u32)(p[i] - '0');
 	}
-	*out = v;
-	return v <= 07777;
+	*out = v & 07777;
+	return true;
 }
 
-/* size=, nr_blocks=, nr_inodes= take k, m, g (tmpfs(5)). */
+/* size=, nr_blocks=, nr_inodes= take k, m, g (tmpfs(5)), and t, p, e. */
 static bool parse_size(const char *p, u32 len, u64 *out)
 {
 	u32 shift = 0;
+	u64 v;
 
 	if (!len)
 		return false;
@@ -60,10 +62,38 @@ static bool parse_size(const char *p, u32 len, u64 *out)
 	case 'g':
 		shift = 30;
 		break;
+	case 't':
+		shift = 40;
+		break;
+	case 'p':
+		shift = 50;
+		break;
+	case 'e':
+		shift = 60;
+		break;
 	}
-	if (!parse_u64(p, shift ? len - 1 : len, out) || *out > UINT64_MAX >> shift)
+	if (!parse_u64(p, shift ? len - 1 : len, &v) || v > UINT64_MAX >> shift)
 		return false;
-	*out <<= shift;
+	*out = v << shift;
+	return true;
+}
+
+/* Bytes, or N% of memory; what comes last counts. */
+static bool parse_limit(struct options *o, const char *p, u32 len)
+{
+	u64 v;
+
+	if (len && p[len - 1] == '%') {
+		if (!parse_u64(p, len - 1, &v) || !v || v > UINT32_MAX)
+			return false;
+		o->percent = (u32)v;
+		o->max_blocks = 0;
+		return true;
+	}
+	if (!parse_size(p, len, &v))
+		return false;
+	o->max_blocks = v / BLOCK_BYTES + (v % BLOCK_BYTES != 0);
+	o->percent = 0;
 	return true;
 }
 
@@ -84,25 +114,26 @@ static bool parse_option(struct options *o, const char *p, u32 len)
 		return is(p, len, "inode64") || is(p, len, "inode32") || is(p, len, "noswap") ||
 		       !len;
 	if (is(p, name_len, "mode"))
-		return parse_octal(value, value_len, &o->mode);
+		return parse_mode(value, value_len, &o->mode);
 	if (is(p, name_len, "size"))
-		return (value_len && value[value_len - 1] == '%') ||
-		       parse_size(value, value_len, &o->max_bytes);
+		return parse_limit(o, value, value_len);
 	if (is(p, name_len, "nr_blocks")) {
-		if (!parse_size(value, value_len, &v) || v > UINT64_MAX / BLOCK_BYTES)
+		if (!parse_size(value, value_len, &v) || v > INT64_MAX / BLOCK_BYTES)
 			return false;
-		o->max_bytes = v * BLOCK_BYTES;
+		o->max_blocks = v;
+		o->percent = 0;
 		return true;
 	}
 	if (is(p, name_len, "nr_inodes"))
 		return parse_size(value, value_len, &o->max_inodes);
 	if (is(p, name_len, "uid") || is(p, name_len, "gid")) {
-		if (!parse_u64(value, value_len, &v) || v > UINT32_MAX)
+		if (!parse_u64(value, value_len, &v) || v >= UINT32_MAX) /* -1 is nobody's */
 			return false;
 		*(p[0] == 'u' ? &o->uid : &o->gid) = (u32)v;
 		return true;
 	}
-	return is(p, name_len, "huge") || is(p, name_len, "mpol");
+	/* As a Linux without huge pages and NUMA: of huge= only this, of mpol= nothing. */
+	return is(p, name_len, "huge") && is(value, value_len, "never");
 }
 
 static answer_t tmpfs_mount(struct kabi_ctx *ctx, const void *options, u32 options_len, u32 flags,
@@ -125,8 +156,9 @@ static answer_t tmpfs_mount(struct kabi_ctx *ctx, const void *options, u32 optio
 		.block_bytes = BLOCK_BYTES,
 		.magic = TMPFS_MAGIC,
 		.max_file_bytes = INT64_MAX,
-		.total_blocks = o.max_bytes / BLOCK_BYTES,
-		.free_blocks = o.max_bytes / BLOCK_BYTES,
+		.total_blocks = o.max_blocks,
+		.free_blocks = o.max_blocks,
+		.memory_percent = o.percent,
 		.total_inodes = o.max_inodes,
 		.free_inodes = o.max_inodes,
 		.name_max = 255,

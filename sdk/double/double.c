@@ -20,6 +20,13 @@ static bool fails(struct kabi_ctx *ctx)
 	return false;
 }
 
+/* Core refuses an access outside the device's region, or when a window cannot be made. */
+static bool access_fails(struct kabi_ctx *ctx)
+{
+	double_of(ctx)->nr_accesses++;
+	return double_of(ctx)->no_registers;
+}
+
 static void log_line(struct kabi_ctx *ctx, enum severity level, const void *text, u32 text_len)
 {
 	struct sdk_double *d = double_of(ctx);
@@ -59,8 +66,12 @@ static answer_t device_read(struct kabi_ctx *ctx, handle_t device, u32 number, u
 	u32 width, u64 *value)
 {
 	(void)device;
-	if (!access_ok(number, offset, width))
+	if (!access_ok(number, offset, width) || access_fails(ctx))
 		return -EINVAL;
+	if (double_of(ctx)->model_read) {
+		*value = double_of(ctx)->model_read(double_of(ctx), (u32)offset, width);
+		return 0;
+	}
 	*value = 0;
 	for (u32 i = 0; i < width; i++)
 		*value |= (u64)double_of(ctx)->registers[offset + i] << 8 * i;
@@ -71,8 +82,12 @@ static answer_t device_write(struct kabi_ctx *ctx, handle_t device, u32 number, 
 	u32 width, u64 value)
 {
 	(void)device;
-	if (!access_ok(number, offset, width))
+	if (!access_ok(number, offset, width) || access_fails(ctx))
 		return -EINVAL;
+	if (double_of(ctx)->model_write) {
+		double_of(ctx)->model_write(double_of(ctx), (u32)offset, width, value);
+		return 0;
+	}
 	for (u32 i = 0; i < width; i++)
 		double_of(ctx)->registers[offset + i] = (u8)(value >> 8 * i);
 	return 0;

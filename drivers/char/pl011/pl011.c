@@ -28,6 +28,9 @@ KABI_MATCH_COMPATIBLE("arm,pl011");
 #define IMSC          0x38u
 #define MIS           0x40u
 #define ICR           0x44u
+#define CELL_ID       0xff0u /* four registers, a byte each */
+#define CELL_ID_VALUE 0xb105f00du
+#define FR_BUSY       0x08u
 #define FR_RX_EMPTY   0x10u
 #define FR_TX_FULL    0x20u
 #define LCRH_BREAK    0x01u
@@ -44,7 +47,10 @@ KABI_MATCH_COMPATIBLE("arm,pl011");
 #define INT_BREAK     0x200u
 #define INT_OVERRUN   0x400u
 #define INT_INPUT     (INT_RECEIVE | INT_TIMEOUT | INT_BREAK | INT_OVERRUN)
-#define FIFO_BYTES    16u /* of the oldest revision; newer ones have 32 */
+#define INT_ALL       0x7ffu
+#define FIFO_BYTES    16u  /* of the oldest revision; newer ones have 32 */
+#define DRAIN_TRIES   200u /* of DRAIN_NS: a FIFO at 9600 bits a second */
+#define DRAIN_NS      100000u
 
 struct port {
 	u32 mask;
@@ -55,8 +61,9 @@ static u32 get(struct kabi_ctx *ctx, handle_t device, u32 reg)
 {
 	u64 v = 0;
 
+	/* As a bus without a device reads: FR says that there is nothing to read and no room. */
 	if (kernel_services_device_read(ctx, device, 0, reg, 4, &v))
-		return FR_RX_EMPTY | FR_TX_FULL; /* as FR: nothing to read, no room */
+		return ~0u;
 	return (u32)v;
 }
 
@@ -76,18 +83,39 @@ static void enable(struct kabi_ctx *ctx, handle_t device, u32 mask)
 	set(ctx, device, IMSC, mask);
 }
 
+static bool is_cell(struct kabi_ctx *ctx, handle_t device)
+{
+	u32 id = 0;
+
+	for (u32 i = 0; i < 4; i++)
+		id |= (get(ctx, device, CELL_ID + 4 * i) & 0xff) << 8 * i;
+	return id == CELL_ID_VALUE;
+}
+
+/* Section 3.3.8: off while the line control changes, and what was being sent goes out before. */
+static void stop(struct kabi_ctx *ctx, handle_t device)
+{
+	for (u32 i = 0; i < DRAIN_TRIES && get(ctx, device, FR) & FR_BUSY; i++)
+		kernel_services_delay_ns(ctx, DRAIN_NS);
+	set(ctx, device, CR, 0);
+}
+
 static answer_t pl011_attach(struct kabi_ctx *ctx, handle_t device, struct char_info *info)
 {
 	struct port *p = sdk_scratch(ctx, struct port);
 	answer_t a;
 
+	if (!is_cell(ctx, device))
+		return -ENODEV;
 	p->mask = 0;
 	p->line = LCRH_8N1 | LCRH_FIFOS;
 	set(ctx, device, IMSC, 0);
-	set(ctx, device, ICR, 0x7ff);
+	stop(ctx, device);
+	set(ctx, device, LCRH, 0);       /* empties the FIFOs */
 	set(ctx, device, LCRH, p->line); /* the rate stays as firmware left it: the clock's
 					    frequency is not known here */
 	set(ctx, device, IFLS, 0);       /* interrupts at an eighth */
+	set(ctx, device, ICR, INT_ALL);
 	set(ctx, device, CR, CR_ON | CR_LINES);
 	a = kernel_services_irq_enable(ctx, device, 0, 0);
 	if (a)
@@ -109,14 +137,18 @@ static answer_t pl011_configure(struct kabi_ctx *ctx, handle_t device, u32 port,
 	struct port *p = sdk_scratch(ctx, struct port);
 	u32 line;
 
-	if (config->data_bits < 5 || config->data_bits > 8)
+	if (!config->baud || config->data_bits < 5 || config->data_bits > 8 ||
+		config->stop_bits < 1 || config->stop_bits > 2 || config->parity > CHAR_PARITY_EVEN)
 		return -EINVAL;
 	line = LCRH_FIFOS | (config->data_bits - 5u) << 5 |
 	       (config->stop_bits == 2 ? LCRH_TWO_STOP : 0);
 	if (config->parity != CHAR_PARITY_NONE)
 		line |= config->parity == CHAR_PARITY_EVEN ? LCRH_PARITY | LCRH_EVEN : LCRH_PARITY;
-	if (line != p->line)
-		set(ctx, device, LCRH, line);
+	if (line == p->line)
+		return 0;
+	stop(ctx, device);
+	set(ctx, device, LCRH, line);
+	set(ctx, device, CR, CR_ON | CR_LINES);
 	p->line = line;
 	return 0;
 }
@@ -149,6 +181,9 @@ static answer_t pl011_interrupt(struct kabi_ctx *ctx, handle_t device, u32 queue
 {
 	u32 status = get(ctx, device, MIS), seen = 0;
 
+	*events = (enum char_events)0;
+	if (status & ~INT_ALL) /* reserved, read as zero: the device is not there any more */
+		return 0;
 	set(ctx, device, ICR, status & (INT_BREAK | INT_OVERRUN | INT_TRANSMIT));
 	if (status & (INT_RECEIVE | INT_TIMEOUT))
 		seen |= CHAR_EVENTS_READABLE;

@@ -39,8 +39,13 @@ KABI_MATCH_COMPATIBLE("ns16550a");
 #define LSR_OVERRUN      0x02u
 #define LSR_BREAK        0x10u
 #define LSR_EMPTY        0x20u /* transmit holding register (FIFO) empty */
+#define LSR_IDLE         0x40u /* and the shift register too */
+#define LSR_ABSENT       0xffu /* a bus without a device reads so; no chip says all of it at once */
 #define FIFO_BYTES       16u
 #define BASE_BAUD        115200u
+#define DIVISOR_MAX      0xffffu
+#define DRAIN_TRIES      200u /* of DRAIN_NS: a FIFO at 9600 bits a second */
+#define DRAIN_NS         100000u
 
 struct port {
 	u32 ier;
@@ -71,6 +76,13 @@ static void enable(struct kabi_ctx *ctx, handle_t device, u32 ier)
 	set(ctx, device, IER, ier);
 }
 
+/* What the early console wrote goes out before the FIFOs are reset. */
+static void drain(struct kabi_ctx *ctx, handle_t device)
+{
+	for (u32 i = 0; i < DRAIN_TRIES && !(get(ctx, device, LSR) & LSR_IDLE); i++)
+		kernel_services_delay_ns(ctx, DRAIN_NS);
+}
+
 static answer_t serial_attach(struct kabi_ctx *ctx, handle_t device, struct char_info *info)
 {
 	struct port *p = sdk_scratch(ctx, struct port);
@@ -79,9 +91,10 @@ static answer_t serial_attach(struct kabi_ctx *ctx, handle_t device, struct char
 	set(ctx, device, SCR, 0x5a);
 	if (get(ctx, device, SCR) != 0x5a) /* no chip answers */
 		return -ENODEV;
+	set(ctx, device, LCR, LCR_8N1); /* first: with DLAB, IER is the divisor */
 	set(ctx, device, IER, 0);
 	p->ier = 0;
-	set(ctx, device, LCR, LCR_8N1);
+	drain(ctx, device);
 	set(ctx, device, IIR, FCR_ENABLE | FCR_RESET);
 	set(ctx, device, MCR, MCR_DTR_RTS_OUT2);
 	a = kernel_services_irq_enable(ctx, device, 0, 0);
@@ -101,10 +114,11 @@ static answer_t serial_detach(struct kabi_ctx *ctx, handle_t device)
 static answer_t serial_configure(struct kabi_ctx *ctx, handle_t device, u32 port,
 	const struct char_config *config)
 {
-	u32 lcr = LCR_8N1, divisor;
+	u32 lcr, divisor;
 
-	if (!config->baud || config->baud > BASE_BAUD || config->data_bits < 5 ||
-		config->data_bits > 8)
+	if (!config->baud || config->baud > BASE_BAUD || BASE_BAUD / config->baud > DIVISOR_MAX ||
+		config->data_bits < 5 || config->data_bits > 8 || config->stop_bits < 1 ||
+		config->stop_bits > 2 || config->parity > CHAR_PARITY_EVEN)
 		return -EINVAL;
 	lcr = (config->data_bits - 5u) | (config->stop_bits == 2 ? 4u : 0u);
 	if (config->parity != CHAR_PARITY_NONE)
@@ -137,8 +151,13 @@ static answer_t serial_read(struct kabi_ctx *ctx, handle_t device, u32 port, voi
 	u8 *p = data;
 	u32 n = 0;
 
-	while (n < len && get(ctx, device, LSR) & LSR_DATA)
+	while (n < len) {
+		u32 lsr = get(ctx, device, LSR);
+
+		if (lsr == LSR_ABSENT || !(lsr & LSR_DATA))
+			break;
 		p[n++] = get(ctx, device, DATA);
+	}
 	return n;
 }
 
@@ -147,9 +166,12 @@ static answer_t serial_interrupt(struct kabi_ctx *ctx, handle_t device, u32 queu
 {
 	u32 iir = get(ctx, device, IIR), lsr, seen = 0;
 
+	*events = (enum char_events)0;
 	if (iir & IIR_NONE)
 		return 0;
 	lsr = get(ctx, device, LSR);
+	if (lsr == LSR_ABSENT)
+		return 0;
 	if (lsr & LSR_DATA)
 		seen |= CHAR_EVENTS_READABLE;
 	if (lsr & LSR_OVERRUN)

@@ -3,7 +3,7 @@
  * index and data ports.
  *
  * Purpose: wall clock at boot. Objects: none. Failure: a clock that never leaves its update answers
- * -EAGAIN and core gives up.
+ * -EAGAIN and core gives up; one whose battery was flat, or that holds no date, is not believed.
  *
  * Cost: eight register pairs.
  */
@@ -23,10 +23,13 @@ KABI_MATCH_COMPATIBLE("mc146818");
 #define REG_YEAR    0x09u
 #define REG_A       0x0au
 #define REG_B       0x0bu
+#define REG_D       0x0du
 #define REG_CENTURY 0x32u /* as firmware keeps it on PCs */
 #define A_UPDATING  0x80u
 #define B_24_HOURS  0x02u
 #define B_BINARY    0x04u
+#define D_VALID     0x80u /* memory and time are: the battery held */
+#define BAD         0xffu
 
 static u32 get(struct kabi_ctx *ctx, handle_t device, u32 reg)
 {
@@ -40,7 +43,28 @@ static u32 get(struct kabi_ctx *ctx, handle_t device, u32 reg)
 
 static u32 decode(u32 v, bool binary)
 {
-	return binary ? v : (v & 15) + (v >> 4) * 10;
+	if (binary)
+		return v;
+	return (v & 15) > 9 || v > 0x99 ? BAD : (v & 15) + (v >> 4) * 10;
+}
+
+/* The hour of the day; BAD: the register holds none. */
+static u32 decode_hour(u32 v, u32 b)
+{
+	u32 hour = decode(b & B_24_HOURS ? v : v & 0x7f, b & B_BINARY);
+
+	if (b & B_24_HOURS)
+		return hour;
+	return hour < 1 || hour > 12 ? BAD : hour % 12 + (v & 0x80 ? 12 : 0);
+}
+
+static u32 days_of_month(s64 year, u32 month)
+{
+	bool leap = !(year % 4) && (year % 100 || !(year % 400));
+
+	if (month == 2)
+		return leap ? 29 : 28;
+	return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
 }
 
 /* Days since 1970-01-01 of a Gregorian date. */
@@ -55,7 +79,9 @@ static s64 days(s64 year, u32 month, u32 day)
 
 static answer_t rtc_attach(struct kabi_ctx *ctx, handle_t device)
 {
-	return get(ctx, device, REG_B) == 0xff ? -ENODEV : 0;
+	if (get(ctx, device, REG_B) == 0xff)
+		return -ENODEV;
+	return get(ctx, device, REG_D) & D_VALID ? 0 : -ENODEV;
 }
 
 static answer_t rtc_detach(struct kabi_ctx *ctx, handle_t device)
@@ -63,33 +89,49 @@ static answer_t rtc_detach(struct kabi_ctx *ctx, handle_t device)
 	return 0;
 }
 
+struct reading {
+	u32 second, minute, hour, day, month, year, century;
+};
+
+/* False: the clock was updating; the registers may be of two seconds. */
+static bool take_reading(struct kabi_ctx *ctx, handle_t device, struct reading *r)
+{
+	if (get(ctx, device, REG_A) & A_UPDATING)
+		return false;
+	r->second = get(ctx, device, REG_SECONDS);
+	r->minute = get(ctx, device, REG_MINUTES);
+	r->hour = get(ctx, device, REG_HOURS);
+	r->day = get(ctx, device, REG_DAY);
+	r->month = get(ctx, device, REG_MONTH);
+	r->year = get(ctx, device, REG_YEAR);
+	r->century = get(ctx, device, REG_CENTURY);
+	return get(ctx, device, REG_SECONDS) == r->second &&
+	       !(get(ctx, device, REG_A) & A_UPDATING);
+}
+
 static answer_t rtc_read_time(struct kabi_ctx *ctx, handle_t device, s64 *seconds)
 {
-	u32 b = get(ctx, device, REG_B), sec, min, hour, day, month, year, century;
-	bool binary = b & B_BINARY, pm;
+	u32 b = get(ctx, device, REG_B), second, minute, hour, day, month, century;
+	bool binary = b & B_BINARY;
+	struct reading r;
+	s64 year;
 
-	if (get(ctx, device, REG_A) & A_UPDATING)
+	*seconds = 0;
+	if (!take_reading(ctx, device, &r))
 		return -EAGAIN;
-	sec = get(ctx, device, REG_SECONDS);
-	min = get(ctx, device, REG_MINUTES);
-	hour = get(ctx, device, REG_HOURS);
-	day = get(ctx, device, REG_DAY);
-	month = get(ctx, device, REG_MONTH);
-	year = get(ctx, device, REG_YEAR);
-	century = decode(get(ctx, device, REG_CENTURY), binary);
-	if (get(ctx, device, REG_SECONDS) != sec || get(ctx, device, REG_A) & A_UPDATING)
-		return -EAGAIN;
-	pm = !(b & B_24_HOURS) && hour & 0x80;
-	hour = decode(hour & (b & B_24_HOURS ? 0xff : 0x7f), binary);
-	if (!(b & B_24_HOURS))
-		hour = hour % 12 + (pm ? 12 : 0);
-	month = decode(month, binary);
-	day = decode(day, binary);
-	year = decode(year, binary) + (century >= 19 && century <= 21 ? century * 100 : 2000);
-	if (month < 1 || month > 12 || day < 1 || day > 31)
+	second = decode(r.second, binary);
+	minute = decode(r.minute, binary);
+	hour = decode_hour(r.hour, b);
+	day = decode(r.day, binary);
+	month = decode(r.month, binary);
+	year = decode(r.year, binary);
+	century = decode(r.century, binary);
+	if (second > 59 || minute > 59 || hour > 23 || month < 1 || month > 12 || year > 99)
 		return -EIO;
-	*seconds = days(year, month, day) * 86400 + hour * 3600 + decode(min, binary) * 60 +
-		   decode(sec, binary);
+	year += century >= 19 && century <= 21 ? century * 100 : 2000;
+	if (day < 1 || day > days_of_month(year, month))
+		return -EIO;
+	*seconds = days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
 	return 0;
 }
 

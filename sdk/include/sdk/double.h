@@ -1,8 +1,8 @@
 #pragma once
 /*
- * Test double: the kernel as a component sees it, for host tests. Registers are an array; DMA
- * memory comes from malloc; log lines are kept. A test makes one, calls handlers with &double.ctx,
- * and looks.
+ * Test double: the kernel as a component sees it, for host tests. Registers are an array, or
+ * the test's own device; DMA memory comes from malloc; log lines are kept. A test makes one, calls
+ * handlers with &double.ctx, and looks.
  */
 #include <kabi/kernel_services.h>
 
@@ -11,7 +11,13 @@
 struct sdk_double {
 	struct kabi_ctx ctx; /* first: services find the double by it */
 	u8 registers[4096];  /* region 0, unless `region_address` says where it is */
-	u8 config[256];      /* configuration space */
+	/* What device_read and device_write reach instead of `registers`, where reading and writing
+	 * have effects. */
+	u64 (*model_read)(struct sdk_double *d, u32 offset, u32 width);
+	void (*model_write)(struct sdk_double *d, u32 offset, u32 width, u64 value);
+	bool no_registers; /* device_read and device_write fail */
+	u32 nr_accesses;   /* of registers */
+	u8 config[256];    /* configuration space */
 	u64 region_address, region_bytes;
 	char log[SDK_DOUBLE_LOG_BYTES];
 	u32 log_bytes;
