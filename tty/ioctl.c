@@ -92,11 +92,35 @@ static answer_t drain(struct call *c, struct tty *t)
 	return call_wait1(c, &t->wait, EV_OUT | EV_HUP, seq);
 }
 
+/* Bits a second of a B* value (asm-generic/termbits.h). */
+static u32 rate_of(u32 cbaud, u32 other)
+{
+	static const u32 low[] = {0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800,
+		9600, 19200, 38400};
+	static const u32 high[] = {57600, 115200, 230400, 460800, 500000, 576000, 921600, 1000000,
+		1152000, 1500000, 2000000, 2500000, 3000000, 3500000, 4000000};
+	u32 n = cbaud & 15;
+
+	if (!(cbaud & TTY_BOTHER))
+		return low[n];
+	return n ? high[n - 1] : other;
+}
+
+/* Speeds as c_cflag says; what only BOTHER says comes with struct termios2. */
+static void take_speeds(struct tty_termios *t, const struct user_termios2 *u, bool two)
+{
+	u32 in = t->cflag >> 16 & TTY_CBAUD;
+
+	t->ospeed = rate_of(t->cflag & TTY_CBAUD, two ? u->ospeed : t->ospeed);
+	t->ispeed = in ? rate_of(in, two ? u->ispeed : t->ispeed) : t->ospeed;
+}
+
 static answer_t set_termios(struct call *c, struct tty *t, u64 user, bool two, bool wait,
 	bool flush)
 {
 	struct user_termios2 u = {};
-	bool was_canonical, was_ixon, ixon;
+	bool was_canonical, was_ixon, ixon, line_changed;
+	u32 cflag, speed;
 	answer_t a = tty_check_background(c, t, SIGTTOU);
 
 	if (!a && wait)
@@ -109,16 +133,18 @@ static answer_t set_termios(struct call *c, struct tty *t, u64 user, bool two, b
 	call_effect(c);
 	was_canonical = l_flag(t, TTY_ICANON);
 	was_ixon = i_flag(t, TTY_IXON);
+	cflag = t->termios.cflag;
+	speed = t->termios.ospeed;
 	t->termios.iflag = u.iflag;
 	t->termios.oflag = u.oflag;
 	t->termios.cflag = u.cflag;
+	if (t->kind == TTY_PTY) /* it carries bytes: Linux's pty driver says so too */
+		t->termios.cflag = (u.cflag & ~(TTY_CSIZE | TTY_PARENB)) | TTY_CS8 | TTY_CREAD;
 	t->termios.lflag = u.lflag;
 	t->termios.line = u.line;
 	memcpy(t->termios.cc, u.cc, sizeof(u.cc));
-	if (two) {
-		t->termios.ispeed = u.ispeed;
-		t->termios.ospeed = u.ospeed;
-	}
+	take_speeds(&t->termios, &u, two);
+	line_changed = t->termios.cflag != cflag || t->termios.ospeed != speed;
 	if (flush)
 		ldisc_flush_input_locked(t);
 	ldisc_mode_changed_locked(t, was_canonical);
@@ -130,6 +156,8 @@ static answer_t set_termios(struct call *c, struct tty *t, u64 user, bool two, b
 		t->packet_status |= ixon ? TIOCPKT_DOSTOP : TIOCPKT_NOSTOP;
 	}
 	spin_unlock(&t->obj.lock);
+	if (line_changed && t->kind == TTY_PORT)
+		tty_configure(t);
 	waitable_wake(&t->wait, EV_IN | EV_OUT, 0);
 	waitable_wake(&t->master_wait, EV_IN | EV_PRI, 0);
 	return 0;

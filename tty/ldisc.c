@@ -150,9 +150,10 @@ static void end_erasing(struct tty *t, struct effects *e)
  * line that fills the ring alone, so that no reader can, loses bytes. */
 bool ldisc_accepts_locked(const struct tty *t)
 {
-	u32 room = tty_ring_room(&t->read);
+	u32 room = tty_ring_room(&t->read), most = i_flag(t, TTY_PARMRK) ? 3 : 1;
 
-	return room > 1 || (room && (!l_flag(t, TTY_ICANON) || t->canon_tail == t->read.head));
+	return room > most || (room >= most && !l_flag(t, TTY_ICANON)) ||
+	       (room && l_flag(t, TTY_ICANON) && t->canon_tail == t->read.head);
 }
 
 /* One byte into the read ring; canonical lines keep one place for their end. */
@@ -179,6 +180,27 @@ static void store(struct tty *t, u8 b, bool end_of_line, struct effects *e)
 		e->readable = true;
 }
 
+/* A received byte, not a mark: with PARMRK one that looks like the beginning of a mark is doubled.
+ */
+static void store_received(struct tty *t, u8 b, bool end_of_line, struct effects *e)
+{
+	if (b == 0xff && i_flag(t, TTY_PARMRK))
+		store(t, b, false, e);
+	store(t, b, end_of_line, e);
+}
+
+static void signal_line(struct tty *t, s32 signo, struct effects *e)
+{
+	e->signo = signo;
+	if (l_flag(t, TTY_NOFLSH))
+		return;
+	ldisc_flush_input_locked(t);
+	if (t->kind == TTY_PORT) /* what a pty's slave wrote has reached the master already, and
+				    stays */
+		tty_drop_output_locked(t);
+	e->flushed = true;
+}
+
 static bool signal_byte(struct tty *t, u8 b, struct effects *e)
 {
 	s32 signo = is_cc(t, TTY_VINTR, b)   ? SIGINT
@@ -188,14 +210,7 @@ static bool signal_byte(struct tty *t, u8 b, struct effects *e)
 
 	if (!signo)
 		return false;
-	e->signo = signo;
-	if (!l_flag(t, TTY_NOFLSH)) {
-		ldisc_flush_input_locked(t);
-		if (t->kind == TTY_PORT) /* what a pty's slave wrote has reached the master already,
-					    and stays */
-			tty_drop_output_locked(t);
-		e->flushed = true;
-	}
+	signal_line(t, signo, e);
 	if (i_flag(t, TTY_IXON))
 		t->output_stopped = false;
 	echo(t, b, e);
@@ -251,7 +266,49 @@ static bool edit_byte(struct tty *t, u8 b, struct effects *e)
 	if (is_cc(t, TTY_VEOL, b) || (extended && is_cc(t, TTY_VEOL2, b))) {
 		end_erasing(t, e);
 		echo(t, b, e);
-		store(t, b, true, e);
+		store_received(t, b, true, e);
+		return true;
+	}
+	return false;
+}
+
+/* A byte whose parity or frame was wrong, or a break (0): termios(3). */
+static void store_marked(struct tty *t, u8 b, struct effects *e)
+{
+	if (i_flag(t, TTY_PARMRK)) {
+		store(t, 0xff, false, e);
+		store(t, 0, false, e);
+		store(t, b, false, e);
+	} else {
+		store(t, 0, false, e);
+	}
+}
+
+/* What the line said of the byte; true: the byte was taken. As with Linux's drivers, which pass on
+ * only what termios asks for, an error without INPCK and a break without IGNBRK, BRKINT and PARMRK
+ * are bytes like any other. */
+static bool line_said(struct tty *t, u8 b, enum tty_said said, struct effects *e)
+{
+	switch (said) {
+	case TTY_SAID_NOTHING:
+		return false;
+	case TTY_SAID_BREAK:
+		if (!i_flag(t, TTY_IGNBRK | TTY_BRKINT | TTY_PARMRK))
+			return false;
+		t->lnext = false;
+		if (i_flag(t, TTY_IGNBRK))
+			return true;
+		if (i_flag(t, TTY_BRKINT))
+			signal_line(t, SIGINT, e);
+		else
+			store_marked(t, 0, e);
+		return true;
+	case TTY_SAID_ERROR:
+		if (!i_flag(t, TTY_INPCK))
+			return false;
+		t->lnext = false;
+		if (!i_flag(t, TTY_IGNPAR))
+			store_marked(t, b, e);
 		return true;
 	}
 	return false;
@@ -273,8 +330,10 @@ static bool flow_byte(struct tty *t, u8 b, struct effects *e)
 	return false;
 }
 
-void ldisc_input_locked(struct tty *t, u8 b, struct effects *e)
+void ldisc_input_locked(struct tty *t, u8 b, enum tty_said said, struct effects *e)
 {
+	if (unlikely(said) && line_said(t, b, said, e))
+		return;
 	if (i_flag(t, TTY_ISTRIP))
 		b &= 0x7f;
 	if (i_flag(t, TTY_IUCLC) && l_flag(t, TTY_IEXTEN) && b >= 'A' && b <= 'Z')
@@ -282,7 +341,7 @@ void ldisc_input_locked(struct tty *t, u8 b, struct effects *e)
 	if (t->lnext) {
 		t->lnext = false;
 		echo(t, b, e);
-		store(t, b, false, e);
+		store_received(t, b, false, e);
 		return;
 	}
 	if (flow_byte(t, b, e))
@@ -309,9 +368,7 @@ void ldisc_input_locked(struct tty *t, u8 b, struct effects *e)
 			t->canon_column = t->column;
 	}
 	echo(t, b, e);
-	if (b == 0xff && i_flag(t, TTY_PARMRK))
-		store(t, b, false, e);
-	store(t, b, false, e);
+	store_received(t, b, false, e);
 }
 
 u32 ldisc_readable_locked(const struct tty *t)

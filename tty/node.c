@@ -152,8 +152,15 @@ static void run_discipline(struct tty *t)
 		struct effects e = {};
 
 		spin_lock(&t->obj.lock);
-		for (u32 n = 0; n < CHUNK && tty_ring_used(&t->raw) && ldisc_accepts_locked(t); n++)
-			ldisc_input_locked(t, tty_ring_get(&t->raw), &e);
+		/* One signal a turn: the next one may be another. */
+		for (u32 n = 0;
+			n < CHUNK && !e.signo && tty_ring_used(&t->raw) && ldisc_accepts_locked(t);
+			n++) {
+			enum tty_said said;
+			u8 b = tty_raw_take_locked(t, &said);
+
+			ldisc_input_locked(t, b, said, &e);
+		}
 		more = tty_ring_used(&t->raw) && ldisc_accepts_locked(t);
 		spin_unlock(&t->obj.lock);
 		ldisc_apply(t, &e);

@@ -19,7 +19,7 @@ static inline bool i_flag(const struct tty *t, u32 f)
 	return t->termios.iflag & f;
 }
 /* ldisc.c */
-void ldisc_input_locked(struct tty *t, u8 b, struct effects *e);
+void ldisc_input_locked(struct tty *t, u8 b, enum tty_said said, struct effects *e);
 /* Bytes that read(2) may have now: canonical: complete lines; raw: all. */
 u32 ldisc_readable_locked(const struct tty *t);
 bool ldisc_accepts_locked(const struct tty *t);

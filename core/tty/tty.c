@@ -26,6 +26,7 @@
 #include <core/tty.h>
 #include <kabi/char_driver.h>
 #include <kabi/slots.h>
+#include <lib/bitmap.h>
 #include <lib/fmt.h>
 #include <lib/string.h>
 
@@ -255,6 +256,7 @@ static void port_add(struct component *co, const struct char_info *info, u32 por
 	t->port = port;
 	t->keeps_input = info->features & CHAR_FEATURES_KEEPS_INPUT;
 	t->has_emergency = info->features & CHAR_FEATURES_EMERGENCY;
+	t->line_errors = info->features & CHAR_FEATURES_LINE_ERRORS;
 	if (info->features & CHAR_FEATURES_RESIZE)
 		port_size(t);
 	if (!co->class_data)
@@ -290,12 +292,34 @@ static struct tty *port_find(struct component *co, u32 port)
 	return nullptr;
 }
 
-void tty_receive(struct tty *t, const u8 *data, u32 len)
+static void raw_put_locked(struct tty *t, u8 b, enum tty_said said)
+{
+	u32 at = ring_at(t->raw.tail, TTY_RING_BYTES);
+
+	if (t->line_errors) {
+		(said == TTY_SAID_BREAK ? bitmap_set : bitmap_clear)(t->raw_break, at);
+		(said == TTY_SAID_ERROR ? bitmap_set : bitmap_clear)(t->raw_error, at);
+	}
+	tty_ring_put(&t->raw, b);
+}
+
+u8 tty_raw_take_locked(struct tty *t, enum tty_said *said)
+{
+	u32 at = ring_at(t->raw.head, TTY_RING_BYTES);
+
+	*said = !t->line_errors                 ? TTY_SAID_NOTHING
+		: bitmap_test(t->raw_break, at) ? TTY_SAID_BREAK
+		: bitmap_test(t->raw_error, at) ? TTY_SAID_ERROR
+						: TTY_SAID_NOTHING;
+	return tty_ring_get(&t->raw);
+}
+
+void tty_receive(struct tty *t, const u8 *data, const enum tty_said *said, u32 len)
 {
 	spin_lock(&t->obj.lock);
 	for (u32 i = 0; i < len && tty_ring_room(&t->raw);
 		i++) /* what does not fit is lost, as on an overrun line */
-		tty_ring_put(&t->raw, data[i]);
+		raw_put_locked(t, data[i], said ? said[i] : TTY_SAID_NOTHING);
 	spin_unlock(&t->obj.lock);
 	deferred_queue(&t->input);
 }
@@ -339,6 +363,36 @@ static void push_locked(struct tty *t)
 	}
 }
 
+/* What a driver says of its line is a claim like any other: unknown bits say nothing. */
+static u32 take_errors(const enum char_error *errors, enum tty_said *said, u32 len)
+{
+	u32 nr_lost = 0;
+
+	for (u32 i = 0; i < len; i++) {
+		said[i] = errors[i] & CHAR_ERROR_LINE_BREAK                    ? TTY_SAID_BREAK
+			  : errors[i] & (CHAR_ERROR_PARITY | CHAR_ERROR_FRAME) ? TTY_SAID_ERROR
+									       : TTY_SAID_NOTHING;
+		nr_lost += errors[i] & CHAR_ERROR_LOST ? 1 : 0;
+	}
+	return nr_lost;
+}
+
+/* Told once a second at most, as Linux does. */
+static void tell_lost(struct tty *t, u32 nr)
+{
+	ktime_t now = time_monotonic_ns();
+
+	t->nr_lost += nr;
+	if (!t->nr_lost || (t->lost_ns && now - t->lost_ns < NSEC_PER_SEC))
+		return;
+	log_warn("%s: %u input overrun(s)\n", t->name, t->nr_lost);
+	t->nr_lost = 0;
+	t->lost_ns = now;
+}
+
+/* Reads at one go: a device that never ends its input comes again by its next event. */
+#define PULL_CHUNKS_MAX 64u
+
 /* Fetches input. A device that keeps what is not read is read no further than there is room, and
  * again by tty_input_drained; the bytes of others are lost, as on an overrun line. Locks: the
  * component's mutex is held. */
@@ -346,7 +400,9 @@ static void pull_locked(struct tty *t)
 {
 	struct component *co = t->component;
 
-	for (;;) {
+	for (u32 i = 0; i < PULL_CHUNKS_MAX; i++) {
+		enum char_error errors[CHUNK_BYTES];
+		enum tty_said said[CHUNK_BYTES];
 		struct kabi_ctx ctx;
 		u8 chunk[CHUNK_BYTES];
 		u32 n = sizeof(chunk);
@@ -361,11 +417,46 @@ static void pull_locked(struct tty *t)
 			break;
 		component_ctx(co, &ctx);
 		a = driver_call(co, char_driver_read(co->slot, &ctx, component_device_handle(co),
-					    t->port, chunk, n));
+					    t->port, chunk, n, errors, n));
 		if (a <= 0)
 			break;
-		tty_receive(t, chunk, MIN((u32)a, n));
+		n = (u32)MIN(a, (answer_t)n);
+		if (t->line_errors)
+			tell_lost(t, take_errors(errors, said, n));
+		tty_receive(t, chunk, t->line_errors ? said : nullptr, n);
 	}
+}
+
+/* The driver is told what termios says. Locks: the component's mutex is held. */
+static void configure_locked(struct tty *t)
+{
+	struct component *co = t->component;
+	struct char_config config;
+	struct kabi_ctx ctx;
+	u32 c;
+
+	spin_lock(&t->obj.lock);
+	WRITE_ONCE(t->wants_configure, false);
+	c = t->termios.cflag;
+	config.baud = t->termios.ospeed;
+	spin_unlock(&t->obj.lock);
+	config.data_bits = (u8)(5 + (c & TTY_CSIZE) / (TTY_CSIZE / 3));
+	config.stop_bits = c & TTY_CSTOPB ? 2 : 1;
+	config.parity = !(c & TTY_PARENB) ? CHAR_PARITY_NONE
+			: c & TTY_PARODD  ? CHAR_PARITY_ODD
+					  : CHAR_PARITY_EVEN;
+	config.hardware_flow = c & TTY_CRTSCTS ? 1 : 0;
+	component_ctx(co, &ctx);
+	/* What the device cannot do is not told to the program either: as on Linux it may look at
+	 * the termios again. */
+	(void)driver_call(co, char_driver_configure(co->slot, &ctx, component_device_handle(co),
+				      t->port, &config));
+}
+
+void tty_configure(struct tty *t)
+{
+	WRITE_ONCE(t->wants_configure, true);
+	tty_push(t);
 }
 
 /* WHY no analysis: trylock in a loop, which it cannot follow. Whoever holds the mutex may have
@@ -379,6 +470,8 @@ void tty_push(struct tty *t) __no_lock_analysis
 		deferred_queue(&t->room);
 		return;
 	}
+	if (READ_ONCE(t->wants_configure))
+		configure_locked(t);
 	push_locked(t);
 	if (READ_ONCE(t->input_waits))
 		pull_locked(t);

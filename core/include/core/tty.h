@@ -66,10 +66,17 @@ enum tty_cc {
 #define TTY_ECHOPRT 0x0400u
 #define TTY_ECHOKE  0x0800u
 #define TTY_IEXTEN  0x8000u
+#define TTY_CBAUD   0x100fu
 #define TTY_B38400  0x0fu
+#define TTY_BOTHER  0x1000u
+#define TTY_CSIZE   0x30u
 #define TTY_CS8     0x30u
+#define TTY_CSTOPB  0x40u
 #define TTY_CREAD   0x80u
+#define TTY_PARENB  0x100u
+#define TTY_PARODD  0x200u
 #define TTY_HUPCL   0x400u
+#define TTY_CRTSCTS 0x80000000u
 
 struct tty_termios { /* struct ktermios of the generic layout */
 	u32 iflag, oflag, cflag, lflag;
@@ -105,6 +112,8 @@ static inline u8 tty_ring_get(struct tty_ring *r)
 	return r->data[ring_at(r->head++, TTY_RING_BYTES)];
 }
 
+/* What the line said of a received byte. */
+enum tty_said : u8 { TTY_SAID_NOTHING, TTY_SAID_BREAK, TTY_SAID_ERROR };
 enum tty_kind : u8 { TTY_PORT, TTY_PTY };
 struct component;
 struct tty {
@@ -116,9 +125,15 @@ struct tty {
 	u32 port;
 	bool keeps_input, has_emergency; /* char_features of the driver */
 	bool input_waits; /* bytes were left with the device for want of room in `raw` */
+	bool line_errors; /* the driver says what the line said: raw_break and raw_error count */
+	bool wants_configure; /* READ_ONCE: termios changed what the driver must know */
+	u32 nr_lost;          /* overruns since the log told of them, last at lost_ns */
+	ktime_t lost_ns;
 	struct tty_termios termios;
 	struct tty_winsize winsize;
-	struct tty_ring raw;    /* received, not yet through the discipline */
+	struct tty_ring raw; /* received, not yet through the discipline */
+	word_t raw_break[TTY_RING_BYTES / (8 * sizeof(word_t))]; /* of the bytes in `raw` */
+	word_t raw_error[TTY_RING_BYTES / (8 * sizeof(word_t))];
 	struct tty_ring read;   /* through it */
 	struct tty_ring output; /* to the device, or to the master */
 	u32 log_end, push_end;  /* in `output`: behind the log's last line; what the driver is being
@@ -153,8 +168,14 @@ struct tty *tty_of_task(struct task *t); /* the controlling terminal, referenced
 bool tty_of_task_peek(struct task *t);
 struct tty *tty_pty_create(int *error);
 struct tty *tty_next(struct tty *after); /* referenced, drops after's */
-/* Bytes from the device: into the raw ring, discipline queued. Context: thread. */
-void tty_receive(struct tty *t, const u8 *data, u32 len);
+/* Bytes from the device: into the raw ring, discipline queued. said: of each byte, or nullptr.
+ * Context: thread. */
+void tty_receive(struct tty *t, const u8 *data, const enum tty_said *said, u32 len);
+/* Next byte of `raw`, and what the line said of it. Locks: the line's. */
+u8 tty_raw_take_locked(struct tty *t, enum tty_said *said);
+/* termios says other line parameters: told to the driver, at the latest by a deferred call.
+ * Context: as tty_push. */
+void tty_configure(struct tty *t);
 /* Pushes output to the device as far as it takes it; never waits. Context: any thread context, no
  * lock held. */
 void tty_push(struct tty *t);

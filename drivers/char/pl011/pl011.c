@@ -21,6 +21,10 @@ KABI_MODULE(1, "Apache-2.0");
 KABI_MATCH_COMPATIBLE("arm,pl011");
 
 #define DR            0x00u
+#define DR_FRAME      0x100u /* of the byte in the same word */
+#define DR_PARITY     0x200u
+#define DR_BREAK      0x400u
+#define DR_OVERRUN    0x800u
 #define FR            0x18u
 #define LCRH          0x2cu
 #define CR            0x30u
@@ -121,7 +125,9 @@ static answer_t pl011_attach(struct kabi_ctx *ctx, handle_t device, struct char_
 	if (a)
 		return a;
 	enable(ctx, device, INT_INPUT);
-	*info = (struct char_info){.nr_ports = 1, .fifo_bytes = FIFO_BYTES};
+	*info = (struct char_info){.features = CHAR_FEATURES_LINE_ERRORS,
+		.nr_ports = 1,
+		.fifo_bytes = FIFO_BYTES};
 	return 0;
 }
 
@@ -166,13 +172,30 @@ static answer_t pl011_write(struct kabi_ctx *ctx, handle_t device, u32 port, con
 	return n;
 }
 
-static answer_t pl011_read(struct kabi_ctx *ctx, handle_t device, u32 port, void *data, u32 len)
+/* A break is no wrong parity and no wrong frame, though the device says these too. */
+static enum char_error error_of(u32 word)
+{
+	u32 e = word & DR_OVERRUN ? CHAR_ERROR_LOST : 0;
+
+	if (word & DR_BREAK)
+		return (enum char_error)(e | CHAR_ERROR_LINE_BREAK);
+	e |= word & DR_PARITY ? CHAR_ERROR_PARITY : 0;
+	e |= word & DR_FRAME ? CHAR_ERROR_FRAME : 0;
+	return (enum char_error)e;
+}
+
+static answer_t pl011_read(struct kabi_ctx *ctx, handle_t device, u32 port, void *data, u32 len,
+	enum char_error *errors, u32 nr_errors)
 {
 	u8 *p = data;
 	u32 n = 0;
 
-	while (n < len && !(get(ctx, device, FR) & FR_RX_EMPTY))
-		p[n++] = (u8)get(ctx, device, DR);
+	while (n < len && n < nr_errors && !(get(ctx, device, FR) & FR_RX_EMPTY)) {
+		u32 word = get(ctx, device, DR);
+
+		errors[n] = error_of(word);
+		p[n++] = word & DR_BREAK ? 0 : (u8)word;
+	}
 	return n;
 }
 
@@ -185,12 +208,8 @@ static answer_t pl011_interrupt(struct kabi_ctx *ctx, handle_t device, u32 queue
 	if (status & ~INT_ALL) /* reserved, read as zero: the device is not there any more */
 		return 0;
 	set(ctx, device, ICR, status & (INT_BREAK | INT_OVERRUN | INT_TRANSMIT));
-	if (status & (INT_RECEIVE | INT_TIMEOUT))
+	if (status & INT_INPUT) /* a break and an overrun stand with their bytes */
 		seen |= CHAR_EVENTS_READABLE;
-	if (status & INT_OVERRUN)
-		seen |= CHAR_EVENTS_OVERRUN;
-	if (status & INT_BREAK)
-		seen |= CHAR_EVENTS_BREAK_SEEN;
 	if (status & INT_TRANSMIT) {
 		enable(ctx, device,
 			INT_INPUT); /* PL011-I1; a write that finds no room enables it again */

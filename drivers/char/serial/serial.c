@@ -5,7 +5,8 @@
  * section 8: registers).
  *
  * Objects: struct port in scratch memory (rebuilt by attach after a crash). Invariants: SER-I1 the
- * transmit-empty interrupt is enabled only while core waits for room, so an idle port is silent.
+ * transmit-empty interrupt is enabled only while core waits for room, so an idle port is silent;
+ * SER-I2 the line status is read only where what it says is kept: reading clears it.
  * Locks: none, core serialises calls per device.
  *
  * Failure and recovery: attach resets the chip; bytes in its FIFOs at a crash are lost, as on a
@@ -33,11 +34,15 @@ KABI_MATCH_COMPATIBLE("ns16550a");
 #define FCR_ENABLE       0x01u
 #define FCR_RESET        0x06u
 #define LCR_8N1          0x03u
+#define LCR_BREAK        0x40u
 #define LCR_DLAB         0x80u
 #define MCR_DTR_RTS_OUT2 0x0bu /* OUT2 gates the interrupt line on PCs */
 #define LSR_DATA         0x01u
 #define LSR_OVERRUN      0x02u
+#define LSR_PARITY       0x04u /* of the byte that is read next, as FRAME and BREAK */
+#define LSR_FRAME        0x08u
 #define LSR_BREAK        0x10u
+#define LSR_ERRORS       0x1eu
 #define LSR_EMPTY        0x20u /* transmit holding register (FIFO) empty */
 #define LSR_IDLE         0x40u /* and the shift register too */
 #define LSR_ABSENT       0xffu /* a bus without a device reads so; no chip says all of it at once */
@@ -48,7 +53,8 @@ KABI_MATCH_COMPATIBLE("ns16550a");
 #define DRAIN_NS         100000u
 
 struct port {
-	u32 ier;
+	u32 ier, lcr;
+	u32 kept; /* LSR_ERRORS seen with no byte read yet (SER-I2) */
 };
 
 static u8 get(struct kabi_ctx *ctx, handle_t device, u32 reg)
@@ -64,6 +70,17 @@ static void set(struct kabi_ctx *ctx, handle_t device, u32 reg, u32 value)
 {
 	/* A register that cannot be written reads as absent too; the next read tells. */
 	(void)kernel_services_device_write(ctx, device, 0, reg, 1, value);
+}
+
+static u32 line_status(struct kabi_ctx *ctx, handle_t device)
+{
+	struct port *p = sdk_scratch(ctx, struct port);
+	u32 lsr = get(ctx, device, LSR);
+
+	if (lsr == LSR_ABSENT)
+		return lsr;
+	p->kept |= lsr & LSR_ERRORS;
+	return lsr;
 }
 
 static void enable(struct kabi_ctx *ctx, handle_t device, u32 ier)
@@ -93,7 +110,7 @@ static answer_t serial_attach(struct kabi_ctx *ctx, handle_t device, struct char
 		return -ENODEV;
 	set(ctx, device, LCR, LCR_8N1); /* first: with DLAB, IER is the divisor */
 	set(ctx, device, IER, 0);
-	p->ier = 0;
+	*p = (struct port){.lcr = LCR_8N1};
 	drain(ctx, device);
 	set(ctx, device, IIR, FCR_ENABLE | FCR_RESET);
 	set(ctx, device, MCR, MCR_DTR_RTS_OUT2);
@@ -101,7 +118,9 @@ static answer_t serial_attach(struct kabi_ctx *ctx, handle_t device, struct char
 	if (a)
 		return a;
 	enable(ctx, device, IER_RECEIVE);
-	*info = (struct char_info){.nr_ports = 1, .fifo_bytes = FIFO_BYTES};
+	*info = (struct char_info){.features = CHAR_FEATURES_LINE_ERRORS,
+		.nr_ports = 1,
+		.fifo_bytes = FIFO_BYTES};
 	return 0;
 }
 
@@ -128,6 +147,7 @@ static answer_t serial_configure(struct kabi_ctx *ctx, handle_t device, u32 port
 	set(ctx, device, DATA, divisor & 0xff);
 	set(ctx, device, IER, divisor >> 8);
 	set(ctx, device, LCR, lcr);
+	sdk_scratch(ctx, struct port)->lcr = lcr;
 	return 0;
 }
 
@@ -137,7 +157,7 @@ static answer_t serial_write(struct kabi_ctx *ctx, handle_t device, u32 port, co
 	const u8 *p = data;
 	u32 n = MIN(len, FIFO_BYTES);
 
-	if (!(get(ctx, device, LSR) & LSR_EMPTY)) {
+	if (!(line_status(ctx, device) & LSR_EMPTY)) {
 		enable(ctx, device, IER_RECEIVE | IER_TRANSMIT); /* tell core when there is room */
 		return 0;
 	}
@@ -146,17 +166,36 @@ static answer_t serial_write(struct kabi_ctx *ctx, handle_t device, u32 port, co
 	return n;
 }
 
-static answer_t serial_read(struct kabi_ctx *ctx, handle_t device, u32 port, void *data, u32 len)
+/* A break is no wrong parity and no wrong frame, though the chip says these too. */
+static enum char_error error_of(u32 lsr)
 {
-	u8 *p = data;
+	u32 e = lsr & LSR_OVERRUN ? CHAR_ERROR_LOST : 0;
+
+	if (lsr & LSR_BREAK)
+		return (enum char_error)(e | CHAR_ERROR_LINE_BREAK);
+	e |= lsr & LSR_PARITY ? CHAR_ERROR_PARITY : 0;
+	e |= lsr & LSR_FRAME ? CHAR_ERROR_FRAME : 0;
+	return (enum char_error)e;
+}
+
+static answer_t serial_read(struct kabi_ctx *ctx, handle_t device, u32 port, void *data, u32 len,
+	enum char_error *errors, u32 nr_errors)
+{
+	struct port *p = sdk_scratch(ctx, struct port);
+	u8 *to = data;
 	u32 n = 0;
 
-	while (n < len) {
-		u32 lsr = get(ctx, device, LSR);
+	while (n < len && n < nr_errors) {
+		u32 lsr = line_status(ctx, device);
 
 		if (lsr == LSR_ABSENT || !(lsr & LSR_DATA))
 			break;
-		p[n++] = get(ctx, device, DATA);
+		errors[n] = error_of(p->kept);
+		p->kept = 0;
+		to[n] = get(ctx, device, DATA);
+		if (errors[n] & CHAR_ERROR_LINE_BREAK)
+			to[n] = 0;
+		n++;
 	}
 	return n;
 }
@@ -169,15 +208,11 @@ static answer_t serial_interrupt(struct kabi_ctx *ctx, handle_t device, u32 queu
 	*events = (enum char_events)0;
 	if (iir & IIR_NONE)
 		return 0;
-	lsr = get(ctx, device, LSR);
+	lsr = line_status(ctx, device);
 	if (lsr == LSR_ABSENT)
 		return 0;
 	if (lsr & LSR_DATA)
 		seen |= CHAR_EVENTS_READABLE;
-	if (lsr & LSR_OVERRUN)
-		seen |= CHAR_EVENTS_OVERRUN;
-	if (lsr & LSR_BREAK)
-		seen |= CHAR_EVENTS_BREAK_SEEN;
 	if (lsr & LSR_EMPTY) {
 		enable(ctx, device,
 			IER_RECEIVE); /* SER-I1; a write that finds no room enables it again */
@@ -187,6 +222,12 @@ static answer_t serial_interrupt(struct kabi_ctx *ctx, handle_t device, u32 queu
 	return 0;
 }
 
+static answer_t serial_send_break(struct kabi_ctx *ctx, handle_t device, u32 port, u8 on)
+{
+	set(ctx, device, LCR, sdk_scratch(ctx, struct port)->lcr | (on ? LCR_BREAK : 0));
+	return 0;
+}
+
 KABI_IMPLEMENT(char_driver, .attach = serial_attach, .detach = serial_detach,
 	.configure = serial_configure, .write = serial_write, .read = serial_read,
-	.interrupt = serial_interrupt);
+	.interrupt = serial_interrupt, .send_break = serial_send_break);

@@ -272,7 +272,8 @@ static u32 read_first(struct console *p, u8 *to, u32 len)
 	return n;
 }
 
-static answer_t console_read(struct kabi_ctx *ctx, handle_t device, u32 port, void *data, u32 len)
+static answer_t console_read(struct kabi_ctx *ctx, handle_t device, u32 port, void *data, u32 len,
+	enum char_error *errors, u32 nr_errors)
 {
 	struct console *p = sdk_device(ctx, struct console);
 	u32 n = 0, before;

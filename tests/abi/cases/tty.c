@@ -290,6 +290,61 @@ CASE(between_bytes, "read:VTIME between bytes", "read:VMIN")
 	abi_wait_ok(pid, __FILE__, __LINE__);
 }
 
+/* A byte that looks like the mark of an error is doubled: termios(3). */
+CASE(marks, "read:PARMRK", "read:ISTRIP", "read:PARMRK behind VLNEXT", "read:INPCK without errors")
+{
+	char buf[16];
+
+	open_pty();
+	change(PARMRK, 0, 0);
+	put("a\377b");
+	await_input(4);
+	EQ(SYS(read, slave, buf, 16), 4);
+	T(memcmp(buf, "a\377\377b", 4) == 0);
+	change(PARMRK | ISTRIP, 0, 0);
+	put("a\377b");
+	await_input(3);
+	EQ(SYS(read, slave, buf, 16), 3);
+	T(memcmp(buf, "a\177b", 3) == 0);
+	change(PARMRK, 0, ICANON | IEXTEN);
+	put("\026\377\n"); /* VLNEXT */
+	await_input(3);
+	EQ(SYS(read, slave, buf, 16), 3);
+	T(memcmp(buf, "\377\377\n", 3) == 0);
+	change(INPCK | IGNPAR, 0, 0); /* a pty has no errors */
+	put("a\377b");
+	await_input(3);
+	EQ(SYS(read, slave, buf, 16), 3);
+	T(memcmp(buf, "a\377b", 3) == 0);
+}
+
+CASE(line_parameters, "ioctl:PARENB", "ioctl:CS7", "ioctl:CREAD", "ioctl:B9600", "ioctl:BOTHER",
+	"ioctl:TCSETS2")
+{
+	struct termios t;
+	struct termios2 t2;
+
+	open_pty();
+	OK(SYS(ioctl, slave, TCGETS, &t));
+	t.c_cflag = B9600 | CS7 | PARENB | PARODD | CSTOPB | HUPCL;
+	OK(SYS(ioctl, slave, TCSETS, &t));
+	OK(SYS(ioctl, slave, TCGETS2, &t2));
+	/* A pty has bytes and no parity, whatever is asked for. */
+	EQ(t2.c_cflag, B9600 | CS8 | CREAD | PARODD | CSTOPB | HUPCL);
+	T(t2.c_ospeed == 9600 && t2.c_ispeed == 9600);
+	t2.c_cflag = BOTHER | CS8 | CREAD;
+	t2.c_ospeed = 12345;
+	t2.c_ispeed = 77;
+	OK(SYS(ioctl, slave, TCSETS2, &t2));
+	t2 = (struct termios2){};
+	OK(SYS(ioctl, slave, TCGETS2, &t2));
+	T(t2.c_cflag == (BOTHER | CS8 | CREAD) && t2.c_ospeed == 12345 && t2.c_ispeed == 12345);
+	t2.c_cflag = B115200 | CS8 | CREAD;
+	OK(SYS(ioctl, slave, TCSETS2, &t2));
+	OK(SYS(ioctl, slave, TCGETS2, &t2));
+	EQ(t2.c_ospeed, 115200);
+}
+
 CASE(window, "ioctl:TIOCGWINSZ", "ioctl:TIOCSWINSZ", "ioctl:SIGWINCH", "ioctl:TIOCSCTTY")
 {
 	struct winsize w = {24, 80, 0, 0}, got = {9, 9, 9, 9};

@@ -25,6 +25,7 @@ static struct sdk_double d;
 static struct cell cell;
 static struct char_info info;
 static u8 data[4096];
+static enum char_error errors[4096];
 
 /* --- the cell --- */
 static u32 flags(void)
@@ -184,13 +185,14 @@ static u32 events(void)
 static answer_t receive(u32 len)
 {
 	memset(data, 0xee, sizeof(data));
-	return DRIVER->read(CTX, 1, 0, data, len);
+	memset(errors, 0xee, sizeof(errors));
+	return DRIVER->read(CTX, 1, 0, data, len, errors, len);
 }
 
 static void test_attach(void)
 {
 	CHECK(attach() == 0 && info.nr_ports == 1 && info.fifo_bytes == FIFO_BYTES &&
-		info.features == 0);
+		info.features == CHAR_FEATURES_LINE_ERRORS);
 	CHECK(cell.line == LINE_8N1 && cell.control == 0xf01 && cell.mask == INPUT_MASK &&
 		!cell.levels && !cell.nr_changed_while_on);
 	CHECK(d.nr_irqs_enabled == 1 && !(raw_status() & cell.mask));
@@ -307,8 +309,9 @@ static void test_input(void)
 	CHECK(receive(100) == 0 && events() == 0);
 	for (u32 i = 0; i < 20; i++)
 		cell_receives(i);
-	CHECK(events() == (CHAR_EVENTS_READABLE | CHAR_EVENTS_OVERRUN));
-	CHECK(receive(100) == 16 && data[15] == 15 && events() == 0);
+	CHECK(events() == CHAR_EVENTS_READABLE);
+	CHECK(receive(100) == 16 && data[15] == 15 && errors[0] == CHAR_ERROR_LOST && !errors[1] &&
+		events() == 0);
 }
 
 static void test_break_sending(void)
@@ -317,6 +320,31 @@ static void test_break_sending(void)
 	CHECK(DRIVER->send_break(CTX, 1, 0, 1) == 0 && cell.line == (LINE_8N1 | 1));
 	CHECK(DRIVER->send_break(CTX, 1, 0, 1) == 0 && cell.line == (LINE_8N1 | 1));
 	CHECK(DRIVER->send_break(CTX, 1, 0, 0) == 0 && cell.line == LINE_8N1);
+}
+
+static void test_line_errors(void)
+{
+	static const u32 said[] = {0, 0x100, 0x200, 0x300, 0x400, 0x700, 0};
+	static const u8 told[] = {0, CHAR_ERROR_FRAME, CHAR_ERROR_PARITY,
+		CHAR_ERROR_PARITY | CHAR_ERROR_FRAME, CHAR_ERROR_LINE_BREAK, CHAR_ERROR_LINE_BREAK,
+		0};
+
+	attach();
+	for (u32 i = 0; i < sizeof(told); i++)
+		cell_receives(said[i] | (0x40 + i));
+	CHECK(events() == CHAR_EVENTS_READABLE && !cell.raw);
+	CHECK(receive(100) == sizeof(told) && !memcmp(errors, told, sizeof(told)) &&
+		errors[sizeof(told)] == (enum char_error)0xee);
+	for (u32 i = 0; i < sizeof(told); i++)
+		CHECK_QUIET(data[i] == (told[i] & CHAR_ERROR_LINE_BREAK ? 0 : 0x40 + i));
+	cell_receives('a');
+	cell_receives('b' | 0x200);
+	CHECK(DRIVER->read(CTX, 1, 0, data, 100, errors, 1) == 1 && data[0] == 'a' && !errors[0]);
+	CHECK(DRIVER->read(CTX, 1, 0, data, 100, errors, 0) == 0);
+	CHECK(receive(2) == 1 && data[0] == 'b' && errors[0] == CHAR_ERROR_PARITY);
+	cell_receives(0x400);
+	cell.overrun = true;
+	CHECK(receive(1) == 1 && errors[0] == (CHAR_ERROR_LINE_BREAK | CHAR_ERROR_LOST));
 }
 
 static void test_lies(void)
@@ -357,6 +385,7 @@ int main(void)
 	test_output();
 	test_input();
 	test_break_sending();
+	test_line_errors();
 	test_lies();
 	CHECK(!DRIVER->size && !DRIVER->emergency_write && !DRIVER->unsent);
 	sdk_double_destroy(&d);

@@ -24,6 +24,7 @@ static struct sdk_double d;
 static struct chip chip;
 static struct char_info info;
 static u8 data[4096];
+static enum char_error errors[4096];
 
 /* --- the chip --- */
 static u8 line_status(void)
@@ -201,13 +202,14 @@ static u32 events(void)
 static answer_t receive(u32 len)
 {
 	memset(data, 0xee, sizeof(data));
-	return DRIVER->read(CTX, 1, 0, data, len);
+	memset(errors, 0xee, sizeof(errors));
+	return DRIVER->read(CTX, 1, 0, data, len, errors, len);
 }
 
 static void test_attach(void)
 {
 	CHECK(attach() == 0 && info.nr_ports == 1 && info.fifo_bytes == FIFO_BYTES &&
-		info.features == 0);
+		info.features == CHAR_FEATURES_LINE_ERRORS);
 	CHECK(chip.ier == 1 && chip.lcr == 3 && chip.mcr == 0x0b && chip.fcr == 7);
 	CHECK(d.nr_irqs_enabled == 1 && cause() & 1); /* silent */
 	CHECK(DRIVER->detach(CTX, 1) == 0 && !chip.ier && !d.nr_irqs_enabled);
@@ -335,8 +337,60 @@ static void test_input(void)
 	CHECK(receive(100) == 0 && events() == 0);
 	for (u32 i = 0; i < 20; i++)
 		chip_receives((u8)i, 0);
-	CHECK(events() == (CHAR_EVENTS_READABLE | CHAR_EVENTS_OVERRUN | CHAR_EVENTS_WRITABLE));
-	CHECK(receive(100) == 16 && data[15] == 15);
+	CHECK(events() == (CHAR_EVENTS_READABLE | CHAR_EVENTS_WRITABLE));
+	CHECK(receive(100) == 16 && data[15] == 15 && errors[0] == CHAR_ERROR_LOST && !errors[1]);
+}
+
+/* What the line said stays with its byte, whoever reads the line status before the byte. */
+static void test_line_errors(void)
+{
+	static const u8 said[] = {0, 0x04, 0x08, 0x0c, 0x10, 0x1c, 0};
+	static const u8 told[] = {0, CHAR_ERROR_PARITY, CHAR_ERROR_FRAME,
+		CHAR_ERROR_PARITY | CHAR_ERROR_FRAME, CHAR_ERROR_LINE_BREAK, CHAR_ERROR_LINE_BREAK,
+		0};
+
+	for (u32 look = 0; look < 3; look++) {
+		attach();
+		for (u32 i = 0; i < sizeof(said); i++)
+			chip_receives((u8)(0x40 + i), said[i]);
+		for (u32 i = 0; i < sizeof(said); i++) {
+			if (look == 1)
+				CHECK_QUIET(events() & CHAR_EVENTS_READABLE);
+			if (look == 2) /* a write looks too */
+				CHECK_QUIET(DRIVER->write(CTX, 1, 0, "x", 1) >= 0);
+			CHECK(receive(1) == 1 && errors[0] == told[i] &&
+				data[0] == (told[i] & CHAR_ERROR_LINE_BREAK ? 0 : 0x40 + i));
+		}
+	}
+	attach(); /* all at once */
+	for (u32 i = 0; i < sizeof(said); i++)
+		chip_receives((u8)i, said[i]);
+	CHECK(receive(100) == sizeof(said) && !memcmp(errors, told, sizeof(told)) &&
+		errors[sizeof(told)] == (enum char_error)0xee);
+	chip_receives('a', 0);
+	chip_receives('b', 0x04);
+	CHECK(DRIVER->read(CTX, 1, 0, data, 100, errors, 1) == 1 && data[0] == 'a' && !errors[0]);
+	CHECK(DRIVER->read(CTX, 1, 0, data, 100, errors, 0) == 0); /* no room to tell: not taken */
+	CHECK(receive(2) == 1 && data[0] == 'b' && errors[0] == CHAR_ERROR_PARITY);
+	chip_receives('x', 0x1c);
+	chip.overrun = true;
+	CHECK(receive(1) == 1 && errors[0] == (CHAR_ERROR_LINE_BREAK | CHAR_ERROR_LOST));
+	CHECK(DRIVER->attach(CTX, 1, &info) == 0); /* nothing kept over a reset */
+	chip_receives('y', 0);
+	CHECK(receive(1) == 1 && data[0] == 'y' && !errors[0]);
+}
+
+static void test_break_sending(void)
+{
+	const struct char_config c = {9600, 7, 1, CHAR_PARITY_EVEN, 0};
+
+	attach();
+	CHECK(DRIVER->send_break(CTX, 1, 0, 1) == 0 && chip.lcr == 0x43);
+	CHECK(DRIVER->send_break(CTX, 1, 0, 1) == 0 && chip.lcr == 0x43);
+	CHECK(DRIVER->send_break(CTX, 1, 0, 0) == 0 && chip.lcr == 0x03);
+	CHECK(DRIVER->configure(CTX, 1, 0, &c) == 0 && DRIVER->send_break(CTX, 1, 0, 1) == 0 &&
+		chip.lcr == 0x5a);
+	CHECK(DRIVER->send_break(CTX, 1, 0, 0) == 0 && chip.lcr == 0x1a);
 }
 
 static void test_lies(void)
@@ -392,6 +446,8 @@ int main(void)
 	test_configure();
 	test_output();
 	test_input();
+	test_line_errors();
+	test_break_sending();
 	test_lies();
 	test_again();
 	CHECK(!DRIVER->size && !DRIVER->emergency_write && !DRIVER->unsent); /* as the contract's

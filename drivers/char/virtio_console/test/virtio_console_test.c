@@ -74,21 +74,21 @@ static void test_attach(void)
 static void test_input(void)
 {
 	attach(64);
-	CHECK(events(0) == 0 && DRIVER->read(CTX, 1, 0, data, 100) == 0);
+	CHECK(events(0) == 0 && DRIVER->read(CTX, 1, 0, data, 100, nullptr, 0) == 0);
 	type("hello ", 6);
 	type("world", 5);
 	type("", 0); /* an empty buffer is no input */
 	CHECK(events(0) == CHAR_EVENTS_READABLE && events(0) == 0);
-	CHECK(DRIVER->read(CTX, 1, 0, data, 8) == 8 && !memcmp(data, "hello wo", 8));
-	CHECK(DRIVER->read(CTX, 1, 0, data, 100) == 3 && !memcmp(data, "rld", 3));
-	CHECK(DRIVER->read(CTX, 1, 0, data, 100) == 0);
+	CHECK(DRIVER->read(CTX, 1, 0, data, 8, nullptr, 0) == 8 && !memcmp(data, "hello wo", 8));
+	CHECK(DRIVER->read(CTX, 1, 0, data, 100, nullptr, 0) == 3 && !memcmp(data, "rld", 3));
+	CHECK(DRIVER->read(CTX, 1, 0, data, 100, nullptr, 0) == 0);
 	type("no more than the buffer", 0xffffffff);
-	CHECK(DRIVER->read(CTX, 1, 0, data, sizeof(data)) == 256);
+	CHECK(DRIVER->read(CTX, 1, 0, data, sizeof(data), nullptr, 0) == 256);
 	for (u32 i = 0; i < 16; i++)
 		type("0123456789", 10);
 	CHECK(sdk_virtio_next(&d, RECEIVE) == -1); /* the device has to wait for core */
 	CHECK(events(0) == CHAR_EVENTS_READABLE);
-	CHECK(DRIVER->read(CTX, 1, 0, data, sizeof(data)) == 160 &&
+	CHECK(DRIVER->read(CTX, 1, 0, data, sizeof(data), nullptr, 0) == 160 &&
 		!memcmp(data + 150, "0123456789", 10));
 	for (u32 i = 0; i < 16; i++)
 		CHECK_QUIET(sdk_virtio_next(&d, RECEIVE) >= 0);
@@ -188,7 +188,7 @@ static void test_lies(void)
 		sdk_virtio_finish(&d, queue, 4711, 3);
 		CHECK(events(0) == CHAR_EVENTS_HANGUP && events(0) == 0); /* told once */
 		CHECK(strstr(d.kernel.log, "hung up"));
-		CHECK(DRIVER->read(CTX, 1, 0, data, 100) == 0);
+		CHECK(DRIVER->read(CTX, 1, 0, data, 100, nullptr, 0) == 0);
 		CHECK(queue == TRANSMIT ? DRIVER->write(CTX, 1, 0, "abc", 3) == -EIO
 					: DRIVER->write(CTX, 1, 0, "abc", 3) == 3);
 		CHECK(DRIVER->attach(CTX, 1, &info) == 0 && events(0) == 0); /* as after a crash */
@@ -204,7 +204,70 @@ static void test_lies(void)
 	type("a", 1);
 	sdk_virtio_finish(&d, RECEIVE, 0, 1); /* twice the same buffer */
 	CHECK(events(0) == (CHAR_EVENTS_READABLE | CHAR_EVENTS_HANGUP));
-	CHECK(DRIVER->read(CTX, 1, 0, data, 100) == 1 && data[0] == 'a');
+	CHECK(DRIVER->read(CTX, 1, 0, data, 100, nullptr, 0) == 1 && data[0] == 'a');
+}
+
+static void test_refusals(void)
+{
+	for (u32 lie = 0; lie < 4; lie++) {
+		attach(8);
+		DRIVER->detach(CTX, 1);
+		d.refuses_features = lie == 0;
+		d.refuses_vectors = lie == 1;
+		d.never_resets = lie == 2;
+		d.status = lie == 2 ? 4 : 0;
+		if (lie == 3)
+			d.offered = 7;
+		CHECK(DRIVER->attach(CTX, 1, &info) < 0 && !d.kernel.nr_irqs_enabled &&
+			!d.nr_stray);
+	}
+	CHECK(attach_with(7, 0, 8) == -ENODEV && attach_with(7, 3, 100) == 0 &&
+		d.queue[0].size == 2 && d.queue[1].size == 64);
+	CHECK(attach_with(~0ull, 65535, 65535) == 0 && d.queue[0].size == 128 &&
+		d.accepted == (VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | 5));
+	d.kernel.config[SDK_VIRTIO_CAP_CONFIG + 12] = 3; /* no room for a size, or for a byte */
+	CHECK(DRIVER->attach(CTX, 1, &info) == 0 && info.features == CHAR_FEATURES_KEEPS_INPUT);
+}
+
+static void test_used_index(void)
+{
+	for (u32 queue = 0; queue < 2; queue++) {
+		u32 in_flight = queue == RECEIVE ? 8 : 1;
+
+		for (u32 jump = in_flight + 1; jump < 65536; jump = jump * 2 + 1) {
+			attach(8);
+			DRIVER->write(CTX, 1, 0, "abc", 3);
+			sdk_virtio_set_used_index(&d, queue, (u16)jump);
+			CHECK_QUIET(events(0) == CHAR_EVENTS_HANGUP && events(0) == 0);
+			CHECK_QUIET(DRIVER->read(CTX, 1, 0, data, 100, nullptr, 0) == 0);
+		}
+		for (u32 bit = 3; bit < 32; bit++) {
+			attach(8);
+			DRIVER->write(CTX, 1, 0, "abc", 3);
+			sdk_virtio_finish(&d, queue, 1u << bit, 3);
+			CHECK_QUIET(events(0) == CHAR_EVENTS_HANGUP);
+		}
+	}
+}
+
+/* A size that changes under every look at it, and interrupts that mean nothing. */
+static void test_storm(void)
+{
+	struct char_size s;
+
+	attach(8);
+	for (u32 i = 0; i < 1000; i++)
+		CHECK_QUIET(events(i % 4) == 0);
+	for (u32 i = 0; i < 1000; i++) {
+		d.generation++;
+		d.config[0] = (u8)i;
+		CHECK_QUIET(!(events(1) & ~(u32)CHAR_EVENTS_RESIZED));
+	}
+	memset(d.config, 0xff, 4);
+	CHECK(events(1) == CHAR_EVENTS_RESIZED && DRIVER->size(CTX, 1, 0, &s) == 0 &&
+		s.columns == 0xffff && s.rows == 0xffff && d.queue[RECEIVE].nr_notifies == 1);
+	memset(d.config, 0, 4);
+	CHECK(events(1) == CHAR_EVENTS_RESIZED && DRIVER->size(CTX, 1, 0, &s) == 0 && !s.columns);
 }
 
 int main(void)
@@ -219,6 +282,9 @@ int main(void)
 	test_unsent();
 	test_emergency();
 	test_lies();
+	test_refusals();
+	test_used_index();
+	test_storm();
 	sdk_virtio_destroy(&d);
 	TAP_END();
 }
