@@ -228,7 +228,7 @@ static answer_t blk_submit(struct kabi_ctx *ctx, handle_t device, u32 queue,
 	for (n = 0; n < nr_requests; n++) {
 		const struct block_request *r = &requests[n];
 
-		if (r->nr_segments > SEGMENTS_MAX || r->first_segment > nr_segments ||
+		if (r->nr_segments > d->seg_max || r->first_segment > nr_segments ||
 			r->nr_segments > nr_segments - r->first_segment ||
 			type_of(r->operation) == ~0u)
 			return n ? (answer_t)n : -EINVAL;

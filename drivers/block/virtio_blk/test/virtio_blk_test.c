@@ -10,7 +10,9 @@ extern const struct block_driver_vtable kabi_vtable_block_driver;
 static struct sdk_virtio d;
 static struct block_geometry g;
 
-static answer_t attach(u16 size)
+/* What comes when `size` entries are offered for the queue. `lie`: changes the device before the
+ * driver sees it. */
+static answer_t attach_lying(u16 size, void (*lie)(void))
 {
 	static bool used;
 
@@ -21,7 +23,14 @@ static answer_t attach(u16 size)
 	d.config[1] = 8; /* 2048 sectors */
 	d.config[12] = 62;
 	d.config[21] = 2; /* blocks of 512 bytes */
+	if (lie)
+		lie();
 	return DRIVER->attach(CTX, 1, &g);
+}
+
+static answer_t attach(u16 size)
+{
+	return attach_lying(size, nullptr);
 }
 
 static answer_t submit(u64 tag)
@@ -44,8 +53,167 @@ static void finish(u32 head, u8 status)
 	sdk_virtio_finish(&d, 0, head, 513);
 }
 
+static void lie_features(void)
+{
+	d.refuses_features = true;
+}
+static void lie_reset(void)
+{
+	d.status = 4;
+	d.never_resets = true;
+}
+static void lie_vectors(void)
+{
+	d.refuses_vectors = true;
+}
+static void lie_old(void)
+{
+	d.offered &= ~VIRTIO_F_VERSION_1;
+}
+static void lie_nothing_offered(void)
+{
+	d.offered = VIRTIO_F_VERSION_1;
+	memset(d.config + 8, 0xff,
+		sizeof(d.config) - 8); /* what no feature tells of is not looked at */
+}
+static void lie_everything_offered(void)
+{
+	d.offered = ~0ull;
+}
+static void lie_short_config(void)
+{
+	d.kernel.config[SDK_VIRTIO_CAP_CONFIG + 12] = 23;
+}
+static void lie_segments(void)
+{
+	memset(d.config + 12, 0xff, 4);
+}
+static void lie_no_segments(void)
+{
+	memset(d.config + 12, 0, 4);
+}
+
+static void test_refusals(void)
+{
+	static void (*const lies[])(void) = {lie_features, lie_reset, lie_vectors, lie_old,
+		lie_short_config};
+
+	for (u32 i = 0; i < sizeof(lies) / sizeof(lies[0]); i++)
+		CHECK(attach_lying(64, lies[i]) < 0 && !d.kernel.nr_irqs_enabled && !d.nr_stray);
+	CHECK(attach(0) == -ENODEV && attach(1) == -EIO && attach(3) == -EIO);
+	CHECK(attach(100) == 0 && d.queue[0].size == 64 && g.max_segments == 62);
+	CHECK(attach(65535) == 0 && d.queue[0].size == 128);
+	CHECK(attach_lying(64, lie_nothing_offered) == 0 && !g.features && g.max_segments == 1 &&
+		g.logical_block_bytes == 512 && !g.max_discard_sectors);
+	CHECK(attach_lying(64, lie_everything_offered) == 0 &&
+		d.accepted == (VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | 0x2264));
+	CHECK(attach_lying(64, lie_segments) == 0 && g.max_segments == 62);
+	CHECK(attach_lying(64, lie_no_segments) == 0 && g.max_segments == 1);
+	attach(64);
+	for (u32 n = 0; n < 4; n++) { /* each service fails in turn */
+		DRIVER->detach(CTX, 1);
+		d.kernel.fail_after = n;
+		CHECK(DRIVER->attach(CTX, 1, &g) < 0 && !d.kernel.nr_irqs_enabled);
+	}
+}
+
+/* No index of the device's counts that cannot be. */
+static void test_used_index(void)
+{
+	struct block_completion done[4];
+
+	for (u32 jump = 3; jump < 65536; jump = jump * 2 + 1) {
+		attach(64);
+		submit(1);
+		submit(2);
+		sdk_virtio_set_used_index(&d, 0, (u16)jump);
+		CHECK_QUIET(DRIVER->poll(CTX, 1, 0, done, 4) == -EIO && submit(3) == 0);
+		CHECK_QUIET(DRIVER->poll(CTX, 1, 0, done, 4) == -EIO);
+	}
+	for (u32 bit = 6; bit < 32; bit++) {
+		attach(64);
+		submit(1);
+		sdk_virtio_finish(&d, 0, 1u << bit, 513);
+		CHECK_QUIET(DRIVER->poll(CTX, 1, 0, done, 4) == -EIO);
+	}
+	attach(64); /* in the middle of a chain */
+	submit(1);
+	sdk_virtio_finish(&d, 0, 1, 513);
+	CHECK(DRIVER->poll(CTX, 1, 0, done, 4) == -EIO);
+	attach(64); /* lengths mean nothing: a request is as long as core made it */
+	for (u32 i = 0; i < 3; i++) {
+		static const u32 lengths[] = {0, 1, 0xffffffff};
+		u32 head;
+
+		submit(10 + i);
+		head = (u32)sdk_virtio_next(&d, 0);
+		*(u8 *)sdk_virtio_buffer(&d, 0, head + 2) = 0;
+		sdk_virtio_finish(&d, 0, head, lengths[i]);
+		CHECK(DRIVER->poll(CTX, 1, 0, done, 4) == 1 && done[0].tag == 10 + i &&
+			!done[0].status && done[0].bytes == 512);
+	}
+	submit(20); /* reported as done, and the status never written */
+	sdk_virtio_finish(&d, 0, (u32)sdk_virtio_next(&d, 0), 0);
+	CHECK(DRIVER->poll(CTX, 1, 0, done, 4) == 1 && done[0].status == -EIO);
+}
+
+static void test_storm(void)
+{
+	struct block_completion done[4];
+
+	attach(64);
+	submit(1);
+	for (u32 i = 0; i < 1000; i++) { /* without cause */
+		CHECK_QUIET(DRIVER->interrupt(CTX, 1, i) == 1);
+		CHECK_QUIET(DRIVER->poll(CTX, 1, 0, done, 4) == 0);
+	}
+	memset(d.config, 0xff, sizeof(d.config)); /* the disk's size stays what it was at first */
+	finish((u32)sdk_virtio_next(&d, 0), 0);
+	CHECK(DRIVER->poll(CTX, 1, 0, done, 4) == 1 && done[0].tag == 1 &&
+		d.queue[0].nr_notifies == 1);
+	CHECK(DRIVER->poll(CTX, 1, 0, done, 0) == 0);
+	for (u32 i = 0; i < 200; i++)
+		submit(100 + i);
+	CHECK(submit(1) == 0); /* full: core waits */
+	for (u32 i = 0; i < 21; i++)
+		finish((u32)sdk_virtio_next(&d, 0), 0);
+	for (u32 i = 0; i < 21; i += 3)
+		CHECK_QUIET(DRIVER->poll(CTX, 1, 0, done, 3) == 3 && done[0].tag == 100 + i &&
+			    done[2].tag == 102 + i);
+	CHECK(DRIVER->poll(CTX, 1, 0, done, 4) == 0 && !d.nr_stray);
+}
+
+static void test_requests(void)
+{
+	static u8 data[512];
+	struct block_segment_row rows[70];
+	struct block_request r = {.tag = 5, .nr_sectors = 1, .operation = BLOCK_OPERATION_WRITE};
+
+	for (u32 i = 0; i < 70; i++)
+		rows[i] =
+			(struct block_segment_row){.device_address = (uintptr_t)data, .bytes = 512};
+	attach(4);
+	r.nr_segments = 3; /* more than was told: would never find room */
+	CHECK(DRIVER->submit(CTX, 1, 0, &r, 1, rows, 70) == -EINVAL);
+	r.nr_segments = 2;
+	CHECK(DRIVER->submit(CTX, 1, 0, &r, 1, rows, 70) == 1);
+	attach(64);
+	r.first_segment = 69;
+	CHECK(DRIVER->submit(CTX, 1, 0, &r, 1, rows, 70) == -EINVAL);
+	r.operation = BLOCK_OPERATION_WRITE_ZEROES;
+	r.first_segment = 0;
+	CHECK(DRIVER->submit(CTX, 1, 0, &r, 1, rows, 70) == -EINVAL);
+	r.operation = (enum block_operation)77;
+	CHECK(DRIVER->submit(CTX, 1, 0, &r, 1, rows, 70) == -EINVAL);
+	CHECK(DRIVER->submit(CTX, 1, 0, &r, 0, rows, 70) == 0 && !d.queue[0].nr_notifies);
+}
+
 int main(void)
 {
+	test_refusals();
+	test_used_index();
+	test_storm();
+	test_requests();
 	struct block_completion done[4];
 	const struct block_request lie = {.nr_segments = 2,
 		.first_segment = 0xfffffff0,

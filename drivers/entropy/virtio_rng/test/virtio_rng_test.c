@@ -77,10 +77,87 @@ static void test_lies(void)
 	CHECK(attach(0) == -ENODEV && d.status == 0 && !d.kernel.nr_irqs_enabled);
 }
 
+static void test_refusals(void)
+{
+	for (u32 lie = 0; lie < 4; lie++) {
+		attach(8);
+		DRIVER->detach(CTX, 1);
+		d.refuses_features = lie == 0;
+		d.refuses_vectors = lie == 1;
+		d.never_resets = lie == 2;
+		d.status = lie == 2 ? 4 : 0;
+		if (lie == 3)
+			d.offered = 0;
+		CHECK(DRIVER->attach(CTX, 1, &info) < 0 && !d.kernel.nr_irqs_enabled &&
+			!d.nr_stray);
+	}
+	for (u32 n = 0; n < 4; n++) { /* each service fails in turn */
+		attach(8);
+		DRIVER->detach(CTX, 1);
+		d.kernel.fail_after = n;
+		CHECK(DRIVER->attach(CTX, 1, &info) < 0 && !d.kernel.nr_irqs_enabled);
+	}
+	attach(3);
+	d.offered = ~0ull; /* nothing of it is taken */
+	CHECK(DRIVER->attach(CTX, 1, &info) == 0 && d.queue[0].size == 2 &&
+		d.accepted == (VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM));
+	CHECK(attach(1) == 0 && DRIVER->request(CTX, 1, 16) == 0);
+	serve(16);
+	CHECK(DRIVER->interrupt(CTX, 1, 0) == 1);
+	CHECK(attach(65535) == 0 && d.queue[0].size == 128);
+}
+
+static void test_used_index(void)
+{
+	for (u32 jump = 2; jump < 65536; jump = jump * 2 + 1) {
+		attach(8);
+		DRIVER->request(CTX, 1, 16);
+		sdk_virtio_set_used_index(&d, 0, (u16)jump);
+		CHECK_QUIET(DRIVER->interrupt(CTX, 1, 0) == -EIO);
+		CHECK_QUIET(DRIVER->interrupt(CTX, 1, 0) == -EIO &&
+			    DRIVER->request(CTX, 1, 16) == -EIO);
+	}
+	for (u32 bit = 0; bit < 32; bit++) {
+		attach(8);
+		DRIVER->request(CTX, 1, 16);
+		sdk_virtio_finish(&d, 0, 1u << bit, 16);
+		CHECK_QUIET(DRIVER->interrupt(CTX, 1, 0) == -EIO &&
+			    DRIVER->read(CTX, 1, data, 1024) == 0);
+	}
+	attach(8); /* the same buffer twice */
+	DRIVER->request(CTX, 1, 16);
+	serve(16);
+	sdk_virtio_finish(&d, 0, 0, 16);
+	CHECK(DRIVER->interrupt(CTX, 1, 0) == -EIO || DRIVER->read(CTX, 1, data, 1024) <= 16);
+	CHECK(DRIVER->interrupt(CTX, 1, 0) == -EIO);
+}
+
+static void test_storm(void)
+{
+	attach(8);
+	DRIVER->request(CTX, 1, 16);
+	for (u32 i = 0; i < 1000; i++)
+		CHECK_QUIET(DRIVER->interrupt(CTX, 1, i) == 0);
+	serve(16);
+	for (u32 i = 0; i < 1000; i++)
+		CHECK_QUIET(DRIVER->interrupt(CTX, 1, i) == 1);
+	CHECK(DRIVER->read(CTX, 1, data, 1024) == 16 && data[15] == 16 &&
+		DRIVER->interrupt(CTX, 1, 0) == 0 && d.queue[0].nr_notifies == 1);
+	/* What was given out is not in the buffer any more: a device that says more than it wrote
+	 * gives nothing twice. */
+	DRIVER->request(CTX, 1, 16);
+	sdk_virtio_finish(&d, 0, (u32)sdk_virtio_next(&d, 0), 16);
+	CHECK(DRIVER->interrupt(CTX, 1, 0) == 1 && DRIVER->read(CTX, 1, data, 1024) == 16 &&
+		!data[0] && !data[15]);
+}
+
 int main(void)
 {
 	test_honest();
 	test_lies();
+	test_refusals();
+	test_used_index();
+	test_storm();
 	sdk_virtio_destroy(&d);
 	TAP_END();
 }
