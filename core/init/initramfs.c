@@ -354,6 +354,38 @@ static int unpack_member(struct unpack *u, const void *data, size_t bytes, u32 d
 	return error;
 }
 
+/* How what begins with these bytes was compressed, built in here or not; nullptr: not known. */
+static const char *method_of(const u8 *p, size_t bytes)
+{
+	static const struct {
+		const char *name;
+		u8 bytes, magic[6];
+	} methods[] = {{"gzip", 2, {0x1f, 0x8b}}, {"xz", 6, {0xfd, '7', 'z', 'X', 'Z', 0}},
+		{"zstd", 4, {0x28, 0xb5, 0x2f, 0xfd}}, {"bzip2", 3, {'B', 'Z', 'h'}},
+		{"lzma", 3, {0x5d, 0, 0}}, {"lzo", 4, {0x89, 'L', 'Z', 'O'}},
+		{"lz4", 4, {0x02, 0x21, 0x4c, 0x18}}};
+
+	for (u32 i = 0; i < ARRAY_SIZE(methods); i++)
+		if (bytes >= methods[i].bytes && !memcmp(p, methods[i].magic, methods[i].bytes))
+			return methods[i].name;
+	return nullptr;
+}
+
+static void tell_member(int error, const u8 *p, size_t bytes, size_t at)
+{
+	const char *method = method_of(p, bytes);
+
+	if (!method)
+		log_err("initramfs: neither a cpio archive nor a known compression at byte %zu\n",
+			at);
+	else if (error == -ENOSYS)
+		log_err("initramfs: %s compression at byte %zu is not built in\n", method, at);
+	else if (error == -ENOMEM)
+		log_err("initramfs: no memory to unpack the %s data at byte %zu\n", method, at);
+	else
+		log_err("initramfs: corrupt %s data at byte %zu\n", method, at);
+}
+
 static int unpack_all(struct unpack *u, u32 depth)
 {
 	while (u->at < u->bytes) {
@@ -369,10 +401,7 @@ static int unpack_all(struct unpack *u, u32 depth)
 			      : decompress_member(u->base + u->at, u->bytes - u->at, &out,
 					&out_bytes, &used);
 		if (error) {
-			log_err("initramfs: %s at byte %zu\n",
-				error == -ENOSYS ? "unknown or unsupported compression"
-						 : "corrupt archive",
-				u->at);
+			tell_member(error, u->base + u->at, u->bytes - u->at, u->at);
 			return error;
 		}
 		error = unpack_member(u, out, out_bytes, depth);

@@ -156,8 +156,8 @@ static void run_first_program(void)
 	if (boot.initrd.size_bytes && try_exec(rdinit))
 		return;
 	if (!boot_parameters.root)
-		panic("No root file system: no root= on the command line, and no %s in the "
-		      "initramfs.",
+		panic("No root file system: no root= on the command line, and no %s that runs in "
+		      "the initramfs.",
 			rdinit);
 	root_mount();
 	if (boot_parameters.init) {
