@@ -1,12 +1,37 @@
 """./umka gdb: the guest waits at its first instruction, gdb-multiarch is attached to it."""
 
 import os
+import signal
 import subprocess
 import tempfile
 import threading
 
 from umka import runner
-from umka.common import Failure
+from umka.common import EXIT_MACHINE, Failure, note
+
+
+class _Boot(threading.Thread):
+    """The guest, beside gdb."""
+
+    def __init__(self, guest):
+        super().__init__(daemon=True)
+        self.guest = guest
+        self.trouble = None
+
+    def run(self):
+        try:
+            runner.boot(self.guest)
+        except Failure as failure:
+            self.trouble = failure
+
+    def await_socket(self, path):
+        for _ in range(100):
+            if os.path.exists(path):
+                return True
+            self.join(0.1)
+            if not self.is_alive():
+                break
+        return os.path.exists(path)
 
 
 def debug(guest, folder):
@@ -19,21 +44,22 @@ def debug(guest, folder):
         guest.boot_timeout = float("inf")
         guest.command = guest.command or ["sleep", "infinity"]  # the terminal is gdb's
         guest.append += " nokaslr"  # so that the addresses of the ELF file hold
+        guest.stop = threading.Event()
         argv = ["gdb-multiarch", "-q", "-ex", f"target remote {socket}"]
-        if symbols.exists():
+        if guest.kernel.parent == folder and symbols.exists():
             argv.insert(1, str(symbols))
-        done = threading.Event()
-
-        def boot():
-            try:
-                runner.boot(guest)
-            except Failure:
-                pass
-            done.set()
-
-        thread = threading.Thread(target=boot, daemon=True)
-        thread.start()
-        for _ in range(100):
-            if os.path.exists(socket) or done.wait(0.1):
-                break
-        return subprocess.run(argv, check=False).returncode
+        boot = _Boot(guest)
+        boot.start()
+        try:
+            if not boot.await_socket(socket):
+                raise boot.trouble or Failure("QEMU does not open its socket for gdb", EXIT_MACHINE)
+            # Ctrl-C at gdb's prompt stops the guest, not us; gdb takes the signal itself.
+            signal.signal(signal.SIGINT, lambda *_: None)
+            status = subprocess.run(argv, check=False).returncode
+        finally:
+            ended = not boot.is_alive()
+            guest.stop.set()
+            boot.join(10)
+        if ended and boot.trouble:
+            note(str(boot.trouble))
+        return status

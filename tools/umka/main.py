@@ -158,6 +158,20 @@ def _find_verb(words, parsers):
     return None, words
 
 
+def _check_places(options):
+    """What is named and is not there: said before anything is installed, fetched or built."""
+    name = options.rootfs
+    if name not in ("mini", "debian") and not os.path.isfile(name) and not os.path.isdir(name):
+        raise Failure(f"--rootfs {name}: neither mini, debian, a folder nor an image", EXIT_USAGE)
+    for path in options.drive:
+        if not os.path.isfile(path):
+            raise Failure(f"--drive {path}: there is no such file", EXIT_USAGE)
+    if options.overlay and not os.path.isdir(options.overlay):
+        raise Failure(f"--overlay {options.overlay}: there is no such folder", EXIT_USAGE)
+    if options.arch not in PORTS and options.kernel == "umka":
+        raise Failure(f"--arch {options.arch}: no port yet; there are {' and '.join(PORTS)}", EXIT_USAGE)
+
+
 def _need(options, *groups):
     install.ensure(groups, options.yes)
 
@@ -176,9 +190,6 @@ def _image_format(path):
 
 def _drives(paths):
     from umka.machine import Disk
-    for path in paths:
-        if not os.path.isfile(path):
-            raise Failure(f"--drive {path}: there is no such file", EXIT_USAGE)
     return [Disk(os.path.abspath(path), _image_format(path)) for path in paths]
 
 
@@ -196,11 +207,9 @@ def _root(options, guest):
         disk = Disk(os.path.abspath(name), _image_format(name))
     elif name == "mini":
         disk = None
-    elif os.path.isdir(name):
+    else:
         guest.initrds.insert(0, rootfs.of_folder(name))
         return
-    else:
-        raise Failure(f"--rootfs {name}: neither mini, debian, a folder nor an image", EXIT_USAGE)
     guest.initrds.insert(0, mini)
     if disk:
         guest.disks.insert(0, disk)
@@ -222,8 +231,6 @@ def _groups_of_run(options):
 
 def _make_guest(options, command):
     from umka.runner import Guest
-    if options.overlay and not os.path.isdir(options.overlay):
-        raise Failure(f"--overlay {options.overlay}: there is no such folder", EXIT_USAGE)
     kernel, initrds = _kernel(options)
     guest = Guest(arch=options.arch, kernel=kernel, initrds=list(initrds), cpus=options.cpus,
                   memory_mib=options.memory or DEFAULT_MEMORY.get(options.rootfs, 1024),
@@ -246,12 +253,16 @@ def do_run(options, command):
     if command == []:
         raise Failure("nothing follows --: it wants a command, or leave it out for a shell",
                       EXIT_USAGE)
+    _check_places(options)
     _need(options, *_groups_of_run(options))
     return runner.boot(_make_guest(options, command))
 
 
 def do_gdb(options, command):
     from umka import gdb
+    if not sys.stdin.isatty():
+        raise Failure("gdb wants a terminal", EXIT_USAGE)
+    _check_places(options)
     _need(options, "gdb", *_groups_of_run(options))
     return gdb.debug(_make_guest(options, command), build_dir(options.arch, options.build))
 
@@ -267,6 +278,7 @@ def do_test(options, _):
     from umka import tests
     if options.list:
         return tests.list_suites()
+    tests.check_names(options.names)
     _need(options, "fetch", "guest", "build", "image", "grub", "test")
     settings = {"UMKA_" + name.upper(): value for name in
                 ("arch", "build", "count", "seed", "resume", "cpus", "append")

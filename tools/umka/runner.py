@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import threading
 import time
 import tty
 
@@ -62,6 +63,7 @@ class Guest:
     compression: str = ""       # of the whole initrd: "", "gzip", "xz", "zstd"
     console: str = "serial"     # or "hvc": a virtio console
     entropy: bool = True        # a virtio entropy device
+    stop: threading.Event | None = None         # set by another thread: the guest is ended
 
 
 def _new_log(wanted):
@@ -193,7 +195,11 @@ class _Run:
         selector.register(self.process.stdout, selectors.EVENT_READ, "guest")
         listening = False
         while True:
+            if self.guest.stop and self.guest.stop.is_set():
+                return "was stopped"
             left, meaning = self._limit()
+            if left is None and self.guest.stop:
+                left = 1.0      # to look again
             if left is not None and left <= 0:
                 return meaning
             if self.input_open and not listening and self.splitter.state == RUNNING:
@@ -345,7 +351,8 @@ def boot(guest, output=None):
         with _raw_terminal(not guest.command):
             process = subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                        stderr=open(scratch / "errors", "wb"),
-                                       preexec_fn=die_with_parent, bufsize=0)
+                                       preexec_fn=die_with_parent, bufsize=0,
+                                       process_group=0)     # a Ctrl-C is for us, or for gdb
             # QEMU drops what a full pipe does not take of a virtio console (virtio-console.c).
             fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
             registers = []

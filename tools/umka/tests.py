@@ -180,12 +180,17 @@ def _report(result, where):
         print(f"    see {where.relative_to(ROOT)}/", flush=True)
 
 
-def run_suites(names, lanes, settings):
-    """settings: what suites are told by their environment, UMKA_ARCH and the like."""
+def check_names(names):
     known = suites()
     unknown = [n for n in names if n not in known]
     if unknown:
         raise Failure(f"there is no suite {' '.join(unknown)}; suites: {' '.join(known)}", EXIT_USAGE)
+
+
+def run_suites(names, lanes, settings):
+    """settings: what suites are told by their environment, UMKA_ARCH and the like."""
+    check_names(names)
+    known = suites()
     chosen = {n: p for n, p in known.items() if not names or n in names}
     top = ROOT / "build" / "test"
     environment = dict(os.environ, UMKA=str(ROOT / "umka"), PYTHONPATH=str(ROOT / "tools"),
