@@ -54,53 +54,52 @@ static void test_mount(void)
 	CHECK(!d.ctx.nr_needs && !d.log_bytes);
 }
 
+static const struct {
+	const char *text;
+	u64 blocks, inodes;
+	u32 percent, mode, uid, gid;
+} good[] = {
+	{"size=1", 1, 0, 0, 01777, 0, 0},
+	{"size=4096", 1, 0, 0, 01777, 0, 0},
+	{"size=4097", 2, 0, 0, 01777, 0, 0},
+	{"size=64k", 16, 0, 0, 01777, 0, 0},
+	{"size=2M", 512, 0, 0, 01777, 0, 0},
+	{"size=3g", 3 << 18, 0, 0, 01777, 0, 0},
+	{"size=1T", 1ull << 28, 0, 0, 01777, 0, 0},
+	{"size=1p", 1ull << 38, 0, 0, 01777, 0, 0},
+	{"size=15E", 15ull << 48, 0, 0, 01777, 0, 0},
+	{"size=18446744073709551615", 1ull << 52, 0, 0, 01777, 0, 0},
+	{"size=0", 0, 0, 0, 01777, 0, 0},
+	{"size=20%", 0, 0, 20, 01777, 0, 0},
+	{"size=1m,size=300%", 0, 0, 300, 01777, 0, 0},
+	{"size=20%,size=8k", 2, 0, 0, 01777, 0, 0},
+	{"size=20%,nr_blocks=9", 9, 0, 0, 01777, 0, 0},
+	{"nr_blocks=1k", 1024, 0, 0, 01777, 0, 0},
+	{"nr_inodes=1k", 0, 1024, 0, 01777, 0, 0},
+	{"nr_inodes=0", 0, 0, 0, 01777, 0, 0},
+	{"mode=0", 0, 0, 0, 0, 0, 0},
+	{"mode=7777", 0, 0, 0, 07777, 0, 0},
+	{"mode=00000000755", 0, 0, 0, 0755, 0, 0},
+	{"mode=170755", 0, 0, 0, 0755, 0, 0},
+	{"uid=4294967294,gid=0", 0, 0, 0, 01777, 4294967294u, 0},
+	{"gid=5,uid=6", 0, 0, 0, 01777, 6, 5},
+	{"inode64,inode32,noswap", 0, 0, 0, 01777, 0, 0},
+	{",,,mode=700,,", 0, 0, 0, 0700, 0, 0},
+	{"huge=never", 0, 0, 0, 01777, 0, 0},
+};
+static const char *const bad[] = {"size", "size=", "size=k", "size=%", "size=0%", "size=x%",
+	"size=5k%", "size=4294967296%", "size=1x", "size=-1", "size= 1", "size=1 ",
+	"size=18446744073709551616", "size=16E", "size=17179869184G", "nr_blocks",
+	"nr_blocks=", "nr_blocks=20%", "nr_blocks=9007199254740992",
+	"nr_blocks=18446744073709551615", "nr_inodes=", "nr_inodes=-1", "nr_inodes=1%", "mode",
+	"mode=", "mode=8", "mode=-1", "mode=0x1ff", "mode=77777777777777777", "mode=755 ", "uid",
+	"uid=", "uid=-1", "uid=4294967295", "uid=4294967296", "uid=99999999999999999999999",
+	"gid=4294967295", "gid=root", "huge", "huge=always", "huge=", "mpol=default", "mpol",
+	"inode64=1", "noswap=1", "unknown", "unknown=1", "=", "=5", "sizes=1", "siz=1", "Size=1",
+	"mode=700,x", "x,mode=700", "size=1;mode=7"};
+
 static void test_options(void)
 {
-	static const struct {
-		const char *text;
-		u64 blocks, inodes;
-		u32 percent, mode, uid, gid;
-	} good[] = {
-		{"size=1", 1, 0, 0, 01777, 0, 0},
-		{"size=4096", 1, 0, 0, 01777, 0, 0},
-		{"size=4097", 2, 0, 0, 01777, 0, 0},
-		{"size=64k", 16, 0, 0, 01777, 0, 0},
-		{"size=2M", 512, 0, 0, 01777, 0, 0},
-		{"size=3g", 3 << 18, 0, 0, 01777, 0, 0},
-		{"size=1T", 1ull << 28, 0, 0, 01777, 0, 0},
-		{"size=1p", 1ull << 38, 0, 0, 01777, 0, 0},
-		{"size=15E", 15ull << 48, 0, 0, 01777, 0, 0},
-		{"size=18446744073709551615", 1ull << 52, 0, 0, 01777, 0, 0},
-		{"size=0", 0, 0, 0, 01777, 0, 0},
-		{"size=20%", 0, 0, 20, 01777, 0, 0},
-		{"size=1m,size=300%", 0, 0, 300, 01777, 0, 0},
-		{"size=20%,size=8k", 2, 0, 0, 01777, 0, 0},
-		{"size=20%,nr_blocks=9", 9, 0, 0, 01777, 0, 0},
-		{"nr_blocks=1k", 1024, 0, 0, 01777, 0, 0},
-		{"nr_inodes=1k", 0, 1024, 0, 01777, 0, 0},
-		{"nr_inodes=0", 0, 0, 0, 01777, 0, 0},
-		{"mode=0", 0, 0, 0, 0, 0, 0},
-		{"mode=7777", 0, 0, 0, 07777, 0, 0},
-		{"mode=00000000755", 0, 0, 0, 0755, 0, 0},
-		{"mode=170755", 0, 0, 0, 0755, 0, 0},
-		{"uid=4294967294,gid=0", 0, 0, 0, 01777, 4294967294u, 0},
-		{"gid=5,uid=6", 0, 0, 0, 01777, 6, 5},
-		{"inode64,inode32,noswap", 0, 0, 0, 01777, 0, 0},
-		{",,,mode=700,,", 0, 0, 0, 0700, 0, 0},
-		{"huge=never", 0, 0, 0, 01777, 0, 0},
-	};
-	static const char *const bad[] = {"size", "size=", "size=k", "size=%", "size=0%", "size=x%",
-		"size=5k%", "size=4294967296%", "size=1x", "size=-1", "size= 1", "size=1 ",
-		"size=18446744073709551616", "size=16E", "size=17179869184G", "nr_blocks",
-		"nr_blocks=", "nr_blocks=20%", "nr_blocks=9007199254740992",
-		"nr_blocks=18446744073709551615", "nr_inodes=", "nr_inodes=-1", "nr_inodes=1%",
-		"mode", "mode=", "mode=8", "mode=-1", "mode=0x1ff", "mode=77777777777777777",
-		"mode=755 ", "uid", "uid=", "uid=-1", "uid=4294967295", "uid=4294967296",
-		"uid=99999999999999999999999", "gid=4294967295", "gid=root", "huge", "huge=always",
-		"huge=", "mpol=default", "mpol", "inode64=1", "noswap=1", "unknown", "unknown=1",
-		"=", "=5", "sizes=1", "siz=1", "Size=1", "mode=700,x", "x,mode=700",
-		"size=1;mode=7"};
-
 	for (u32 i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		CHECK(mount(good[i].text) == 0 && info.total_blocks == good[i].blocks &&
 			info.free_blocks == good[i].blocks && info.total_inodes == good[i].inodes &&
@@ -125,7 +124,7 @@ static void test_any_options(void)
 		"=", "18446744073709551615", "0", "7", "huge=never", "inode64", "\xff"};
 	char text[4096];
 	u32 random = 1, taken = 0;
-	bool good = true;
+	bool believed = true;
 
 	for (u32 i = 0; i < 20000; i++) {
 		u32 len = 0;
@@ -142,12 +141,12 @@ static void test_any_options(void)
 		answer_t a = mount_bytes(text, len);
 
 		taken += a == 0;
-		good = good && (a == 0 || a == -EINVAL);
-		good = good && (a || (info.block_bytes == 4096 && info.name_max == 255 &&
-					     info.free_blocks == info.total_blocks &&
-					     root.mode >> 12 == 4));
+		believed = believed && (a == 0 || a == -EINVAL);
+		believed = believed && (a || (info.block_bytes == 4096 && info.name_max == 255 &&
+						     info.free_blocks == info.total_blocks &&
+						     root.mode >> 12 == 4));
 	}
-	CHECK(good && taken > 100 && taken < 19900);
+	CHECK(believed && taken > 100 && taken < 19900);
 	memset(text, ',', sizeof(text));
 	CHECK(mount_bytes(text, sizeof(text)) == 0);
 	memset(text, '9', sizeof(text));
