@@ -650,8 +650,10 @@ answer_t file_node_readdir(struct call *c, struct file *f, struct dirent_sink *s
 			sink->nr = 0;
 			sink->full = false;
 		}
-		return a;
+		if (answer_is_kind(a) || !sink->nr)
+			return a;
 	}
+	/* An error behind some entries is the next call's. */
 	call_effect(c);
 	f->pos = (s64)(cursor + 2);
 	if (unlikely(atime_wanted(f)))

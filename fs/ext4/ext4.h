@@ -342,6 +342,9 @@ answer_t ext4_readdir(struct kabi_ctx *ctx, const struct fs_inode *dir, u64 curs
 	struct fs_entry *entries, u32 nr_entries, void *names, u32 names_len);
 answer_t ext4_dir_empty(struct ext4 *e, struct ext4_inode_ref *dir); /* 1, 0 */
 /* htree.c, htree_add.c */
+/* Also EXT4_BAD_INDEX, with nothing done: the directory's blocks are still good. */
+#define EXT4_BAD_INDEX ((answer_t)2)
+answer_t ext4_htree_check(struct ext4 *e, struct ext4_inode_ref *dir); /* its root */
 answer_t ext4_htree_find(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len,
 	struct ext4_found *out);
 answer_t ext4_htree_add(struct ext4 *e, struct ext4_inode_ref *dir, const char *name, u32 len,

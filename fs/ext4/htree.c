@@ -53,6 +53,15 @@ bool ext4_dx_check(struct ext4 *e, struct ext4_inode_ref *dir, const u8 *data, u
 	return true;
 }
 
+/* Without checksums the entries can do without it: ext4_dir_find and ext4_dir_add then go through
+ * all blocks, as on Linux. */
+static answer_t bad_index(struct ext4 *e, const struct ext4_inode_ref *dir)
+{
+	if (e->csum)
+		return ext4_corrupt(e, "index of directory", dir->ino);
+	return EXT4_BAD_INDEX;
+}
+
 static answer_t level_load(struct ext4 *e, struct ext4_inode_ref *dir, u64 logical, u32 offset,
 	struct ext4_dx_level *l)
 {
@@ -63,7 +72,7 @@ static answer_t level_load(struct ext4 *e, struct ext4_inode_ref *dir, u64 logic
 	if (a)
 		return a;
 	if (!ext4_dx_check(e, dir, l->data, offset))
-		return ext4_corrupt(e, "index of directory", dir->ino);
+		return bad_index(e, dir);
 	/* The checksum of an index node is cheap beside its block's: it is computed at every use,
 	 * so no state says that it was. */
 	if (e->csum && le32_get(pairs_tail((u8 *)(uintptr_t)l->data, offset)[1]) !=
@@ -72,6 +81,13 @@ static answer_t level_load(struct ext4 *e, struct ext4_inode_ref *dir, u64 logic
 	l->limit = le16_get(*(const le16_t *)(l->data + offset));
 	l->count = le16_get(*(const le16_t *)(l->data + offset + 2));
 	return 0;
+}
+
+answer_t ext4_htree_check(struct ext4 *e, struct ext4_inode_ref *dir)
+{
+	struct ext4_dx_level root;
+
+	return level_load(e, dir, 0, ROOT_PAIRS, &root);
 }
 
 static void level_search(struct ext4_dx_level *l, u32 hash)
@@ -112,7 +128,7 @@ answer_t ext4_dx_walk(struct ext4 *e, struct ext4_inode_ref *dir, const char *na
 	p->levels = info->levels;
 	if (!root_sane(p->level[0].data) || info->info_length != 8 || info->levels > 1 ||
 		le32_get(info->zero) || !ext4_hash(e, p->hash_version, name, len, &p->hash))
-		return ext4_corrupt(e, "index root of directory", dir->ino);
+		return bad_index(e, dir);
 	level_search(&p->level[0], p->hash.hash);
 	p->leaf = ext4_dx_block(p->level[0].data, ROOT_PAIRS, p->level[0].pos);
 	if (p->levels) {
@@ -190,7 +206,7 @@ answer_t ext4_htree_find(struct ext4 *e, struct ext4_inode_ref *dir, const char 
 			return 1;
 		}
 		a = next_leaf(e, dir, &p);
-		if (a <= 0)
+		if (a != 1)
 			return a;
 		a = 0;
 	}

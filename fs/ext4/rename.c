@@ -44,7 +44,7 @@ static answer_t dotdot_point(struct ext4 *e, struct ext4_inode_ref *dir, u64 par
 	if (le16_get(((const struct ext4_dirent *)seen)->rec_len) != 12 || d->name_len != 2 ||
 		memcmp(d->name, "..", 2))
 		return ext4_corrupt(e, "directory block of inode", dir->ino);
-	if (index && !ext4_dx_check(e, dir, seen, 32))
+	if (index && e->csum && !ext4_dx_check(e, dir, seen, 32))
 		return ext4_corrupt(e, "index of directory", dir->ino);
 	copy = sdk_fs_edit(e->ctx, physical, e->block_bytes);
 	if (!copy)
