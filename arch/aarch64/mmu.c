@@ -65,7 +65,7 @@
 
 #define PRUNE_END       USER_ADDR_END
 
-#include <arch/page_walk.h>
+#include "../common/page_walk.h"
 
 struct arch_space a64_kernel_space;
 

@@ -57,7 +57,7 @@
 /* The guard page behind the last user address has tables too. */
 #define PRUNE_END       (USER_ADDR_END + PAGE_BYTES)
 
-#include <arch/page_walk.h>
+#include "../common/page_walk.h"
 
 struct arch_space x86_kernel_space;
 

@@ -5,7 +5,7 @@
  */
 #include <core/log.h>
 #include <core/mm.h>
-#include <core/vdso_data.h>
+#include <arch/vdso_data.h>
 #include <lib/string.h>
 #include <arch/time.h>
 #include "time_internal.h"

@@ -2,35 +2,11 @@
 """Links the objects of a module to NAME.uko and checks it; leaves no output when the check fails."""
 import argparse
 import os
-import pathlib
-import re
 import subprocess
 import sys
 
+import includes
 import ukocheck
-
-
-# Kinds whose include paths are closed; a path that climbs would open them again.
-CLOSED = ("component", "policy")
-
-
-def stray_includes(sources):
-    """Includes that leave the module's own folder (of its first source) by a relative or absolute path."""
-    if not sources:
-        return
-    home = pathlib.Path(sources[0]).absolute().parent
-    # test/ is linked into host programs, never into the module, which therefore may not reach into it.
-    own = [f for f in home.rglob("*.[ch]") if "test" not in f.relative_to(home).parts]
-    for source in sorted({*map(pathlib.Path, sources), *own}):
-        for number, line in enumerate(source.read_text(errors="replace").splitlines(), 1):
-            found = re.match(r'\s*#\s*include\w*\s*["<]([^">]+)[">]', line)
-            if found and "test" in found[1].split("/")[:-1]:
-                yield f"{source}:{number}: error: the include {found[1]} is of a test"
-            if not found or not (found[1].startswith("/") or ".." in found[1].split("/")):
-                continue
-            target = pathlib.Path(os.path.normpath(source.absolute().parent / found[1]))
-            if home not in target.parents:
-                yield f"{source}:{number}: error: the include {found[1]} leaves the module's folder"
 
 
 def main():
@@ -42,12 +18,13 @@ def main():
     parser.add_argument("--instrumented", action="store_true")
     parser.add_argument("--library", action="append", default=[],
                         help="archive whose members are linked where they are needed")
-    parser.add_argument("--sources", nargs="*", default=[], help="to check their includes")
+    parser.add_argument("--sources", nargs="*", default=[], help="the module's, to check what they include")
+    parser.add_argument("--contracts", nargs="*", default=[], help="that the module declares")
     parser.add_argument("-o", "--output", required=True)
     parser.add_argument("objects", nargs="+", help="objects, or archives taken whole")
     args = parser.parse_args()
 
-    stray = list(stray_includes(args.sources)) if args.kind in CLOSED else []
+    stray = list(includes.of_module(args.kind, args.contracts, args.sources))
     if stray:
         print("\n".join(stray), file=sys.stderr)
         return 1

@@ -1,11 +1,11 @@
 #pragma once
 /*
  * What the vDSOs of all ports share: clocks out of the data page that core keeps below the image
- * (core/vdso_data.h). The code runs in user mode. A port's vdso.c says before it includes this how
+ * (arch/vdso_data.h). The code runs in user mode. A port's vdso.c says before it includes this how
  * the counter is read, how a loop waits, what orders loads, and how the kernel is called; it
  * exports these functions under its own names.
  */
-#include <core/vdso_data.h>
+#include <arch/vdso_data.h>
 
 #define NSEC_PER_SEC_U 1000000000u
 #define EXPORT         __attribute__((visibility("default")))
