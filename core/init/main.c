@@ -7,6 +7,9 @@
  *
  * Failure: what cannot work without (memory, modules of the root, a first program) ends in a panic
  * that names the cause.
+ *
+ * Locks: none: one thread on one CPU until the others are started, then the init thread. Objects:
+ * the port's boot_info, kept as a copy. Replacement: never. Cost: once.
  */
 #include <core/call.h>
 #include <core/cmdline.h>

@@ -5,6 +5,7 @@
 u64 arch_elf_hwcap(void);
 u64 arch_elf_hwcap2(void);
 size_t arch_minsigstksz(void);
+/* Pure, as all of the rest: any context, no locks, nothing owned. */
 /* Module relocation (arch/NAME/reloc.c): applies one RELA entry at `place` (writable alias) whose
  * final address is `place_va`, for symbol value `sym` and addend; -ENOEXEC unknown type, -ERANGE
  * out of reach. */

@@ -1,6 +1,10 @@
 #pragma once
 /* Interrupt controller glue. Core numbers interrupts (u32, from core/irq.c); arch routes lines and
- * messages to them. */
+ * messages to them.
+ *
+ * Context: any, unless said otherwise; core calls mask, unmask and unbind with interrupts off under
+ * the interrupt's descriptor lock. Locks: the port's own, inside; it calls nothing of core under
+ * it. Owns: an interrupt is bound until arch_irq_unbind. */
 #include <lib/types.h>
 struct arch_msi {
 	u64 address;

@@ -3,6 +3,9 @@
  * User copies with fixup. Return the number of bytes NOT copied. They may fault: whether the fault
  * is served or ends the copy is decided by core's trap_page_fault (current->fault_disabled).
  * Callers use core/ucopy.h, never these.
+ *
+ * Context: thread, with the address space that `src` or `dst` lies in; no lock that a fault takes.
+ * The last one: any context.
  */
 #include <lib/types.h>
 size_t arch_copy_from_user(void *dst, const void __user *src, size_t bytes);

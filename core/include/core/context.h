@@ -2,6 +2,10 @@
 /*
  * One context: immutable, replaced as a whole (core/task/context.c). Nothing that Linux can
  * namespace is global: every value hangs on a namespace object; boot makes one of each.
+ *
+ * Context: thread; nothing here waits. Locks: none for a context (who holds a reference reads it),
+ * fs_context by its obj.lock. Owns: _clone and _new give one reference, which object_put or
+ * group_list_put gives back.
  */
 #include <lib/types.h>
 #include <core/object.h>

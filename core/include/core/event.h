@@ -1,6 +1,9 @@
 #pragma once
 /* Bodies of event nodes (core/node/event.c): eventfd, timerfd, signalfd, pidfd. Behaviour:
- * vfs/event.c. */
+ * vfs/event.c.
+ *
+ * Context: thread, unless said otherwise; nothing here waits. Locks: the body's obj.lock, taken
+ * inside. Owns: each _new gives one reference, which object_put gives back; nullptr: no memory. */
 #include <core/node.h>
 #include <core/time.h>
 
@@ -29,7 +32,8 @@ struct timerfd *timerfd_new(u32 clock);
 u64 timerfd_take(struct timerfd *t, u64 told);
 void timerfd_set(struct timerfd *t, ktime_t next_monotonic_ns, ktime_t interval_ns);
 void timerfd_get(struct timerfd *t, ktime_t *remaining_ns, ktime_t *interval_ns);
-void timerfd_expired(struct timerfd *t); /* core/time */
+/* From core/time. Context: interrupt. */
+void timerfd_expired(struct timerfd *t);
 
 struct signalfd { /* NODE_SIGNAL, OBJECT_FILE_EVENT */
 	struct object obj;
@@ -46,7 +50,7 @@ struct pidfd { /* NODE_PID, OBJECT_FILE_EVENT */
 	struct object obj;
 	struct pid *pid; /* reference */
 };
-struct pidfd *pidfd_new(struct pid *pid); /* takes a reference */
+struct pidfd *pidfd_new(struct pid *pid); /* takes a reference of its own to pid */
 bool pidfd_exited(const struct pidfd *p);
 struct waitable *pidfd_event(const struct pidfd *p);
 /* pidfd_open(2): the body for process `number`. nullptr and *error. */

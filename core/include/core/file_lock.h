@@ -3,6 +3,9 @@
  * File locks (core/node/locks.c): POSIX record locks, open-file-description locks, flock. All short
  * operations under the inode's lock; none waits. A waiter adds the inode's lock_event to its wait
  * set (read its seq before trying).
+ *
+ * Context: thread. Locks: the inode's obj.lock (ranges) or one of their own (who waits for whom),
+ * taken inside: the caller holds neither. Owns: owners are compared, never followed.
  */
 #include <core/lock_range.h>
 #include <core/node.h>

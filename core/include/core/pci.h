@@ -1,6 +1,9 @@
 #pragma once
 /* PCI (core/device/pci.c): enumeration over ECAM, base addresses, MSI-X. PCI Express Base
- * Specification 5.0, chapter 7. */
+ * Specification 5.0, chapter 7.
+ *
+ * Locks: none; a device's configuration is its component's, whose calls core/device does not let
+ * overlap. Owns: windows, mapped regions and interrupts stay until the machine stops. */
 #include <core/device.h>
 /* Maps the configuration windows; then pci_probe scans the buses. Init thread, once each. */
 void pci_boot_init(void);
@@ -16,10 +19,11 @@ u32 pci_capability(const struct device *d, u32 id, u32 start);
 /* Routes MSI-X entry `vector` to a new core interrupt. Interrupt number, or -ENOENT (no MSI-X),
  * -ENOSPC. Thread. */
 int pci_msix_enable(struct device *d, u32 vector);
-void pci_msix_disable(struct device *d, u32 vector);
-/* Memory decoding and bus mastering. */
+void pci_msix_disable(struct device *d, u32 vector); /* Thread. */
+/* Memory decoding and bus mastering. Thread. */
 void pci_enable(struct device *d, bool on);
-/* Whether the function may drive its INTx line; off until its driver asks for it. */
+/* Whether the function may drive its INTx line; off until its driver asks for it. Thread.
+ */
 void pci_intx_enable(struct device *d, bool on);
 /* Maps region (BAR) n, once; nullptr: none. Thread. */
 void *device_region_map(struct device *d, u32 n);
