@@ -19,6 +19,7 @@
  * on a line, by virtio_cause.
  */
 #include <sdk/virtio.h>
+#include <lib/atomic.h>
 
 #define PCI_CAP_MSIX 0x11u
 #define MSIX_ENABLE  0x8000u
@@ -294,7 +295,7 @@ bool virtqueue_add(struct virtqueue *q, const struct virtio_buffer *b, u32 nr, u
 	q->room[head] = room;
 	avail->ring[q->next_avail % q->size] = le16_make(head);
 	q->next_avail++;
-	__atomic_store_n(&avail->index.raw, le16_make(q->next_avail).raw, __ATOMIC_RELEASE);
+	shared_store_release(&avail->index.raw, le16_make(q->next_avail).raw);
 	return true;
 }
 
@@ -320,7 +321,7 @@ static void chain_free(struct virtqueue *q, u16 head)
 u64 virtqueue_take(struct virtqueue *q, u32 *bytes)
 {
 	const struct vring_used *used = (const struct vring_used *)(uintptr_t)q->used;
-	u16 index = le16_get((le16_t){__atomic_load_n(&used->index.raw, __ATOMIC_ACQUIRE)});
+	u16 index = le16_get((le16_t){shared_load_acquire(&used->index.raw)});
 	u16 finished = (u16)(index - q->last_used);
 	const volatile struct vring_used_entry *e = &used->ring[q->last_used % q->size];
 	u32 id, written;
@@ -346,8 +347,7 @@ void virtqueue_events(struct kabi_ctx *ctx, struct virtqueue *q, bool on)
 {
 	struct vring_avail *avail = (struct vring_avail *)(uintptr_t)q->avail;
 
-	__atomic_store_n(&avail->flags.raw, le16_make(on ? 0 : VRING_AVAIL_NO_INTERRUPT).raw,
-		__ATOMIC_RELEASE);
+	shared_store_release(&avail->flags.raw, le16_make(on ? 0 : VRING_AVAIL_NO_INTERRUPT).raw);
 	if (on)
 		sdk_dma_order(ctx); /* the flag is seen before the used ring is looked at again */
 }

@@ -477,7 +477,7 @@ static answer_t limit_set(struct call *c, struct thread_group *g, u32 which,
 		g->cpu_timers_armed = true;
 		/* The running slice may have no end: a new one has, while something counts the
 		 * time. */
-		__atomic_fetch_or(&abi_task(c)->work, TASK_WORK_RESCHED, __ATOMIC_SEQ_CST);
+		task_work_set(abi_task(c), TASK_WORK_RESCHED);
 	}
 	if (which == RLIMIT_CPU && new->cur != RLIM_INFINITY)
 		g->cpu_timers_armed = true; /* core compares at each slice end */

@@ -531,8 +531,7 @@ answer_t sys_rseq(struct call *c)
 	t->rseq_bytes = bytes;
 	t->rseq_signature = signature;
 	t->rseq = area;
-	__atomic_fetch_or(&t->work, TASK_WORK_RSEQ,
-		__ATOMIC_SEQ_CST); /* the first write of the area */
+	task_work_set(t, TASK_WORK_RSEQ); /* the first write of the area */
 	return 0;
 }
 

@@ -329,14 +329,13 @@ bool a64_shadow_fault(vaddr_t va)
 	if (va < A64_SHADOW_BASE || va >= A64_SHADOW_END)
 		return false;
 	for (u32 l = 3;; l--) {
-		u64 *e = &table[table_index(va, l)], v = __atomic_load_n(e, __ATOMIC_ACQUIRE);
+		u64 *e = &table[table_index(va, l)], v = shared_load_acquire(e);
 
 		if (!(v & PTE_VALID)) {
 			u64 new = a64_shadow_page() |
 				  (l ? pte_of_table(0) : pte_flags_of(MMU_READ | MMU_WRITE));
 
-			if (__atomic_compare_exchange_n(e, &v, new, false, __ATOMIC_SEQ_CST,
-				    __ATOMIC_SEQ_CST))
+			if (shared_cas(e, &v, new))
 				v = new;
 		}
 		if (!l)
@@ -421,8 +420,7 @@ bool a64_soft_update(vaddr_t va, bool write)
 	old = table ? READ_ONCE(table[table_index(va, 0)]) : 0;
 	while (!done && old & PTE_VALID && (!write || old & PTE_DBM)) {
 		new = (old | PTE_ACCESSED) & ~(write ? PTE_READONLY : 0);
-		done = __atomic_compare_exchange_n(&table[table_index(va, 0)], &old, new, false,
-			__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		done = shared_cas(&table[table_index(va, 0)], &old, new);
 	}
 	atomic32_fetch_sub(&a64_soft_walks, 1);
 	if (done) /* what this CPU has cached may be read-only; others come here themselves */

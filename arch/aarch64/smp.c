@@ -43,7 +43,7 @@ static bool a64_wait_online(u32 cpu)
 {
 	ktime_t end = arch_time_now_ns() + NSEC_PER_SEC;
 
-	while (!__atomic_load_n(&a64_cpus[cpu].online, __ATOMIC_ACQUIRE)) {
+	while (!shared_load_acquire(&a64_cpus[cpu].online)) {
 		if (arch_time_now_ns() > end)
 			return false;
 		arch_cpu_relax();
@@ -88,7 +88,7 @@ void a64_secondary_boot(void)
 	__asm__ volatile("tlbi vmalle1; dsb nsh; isb" ::: "memory");
 	a64_timer_cpu_setup();
 	a64_gic_cpu_setup();
-	__atomic_store_n(&cpu->online, 1, __ATOMIC_RELEASE);
+	shared_store_release(&cpu->online, 1);
 	core_secondary_main(cpu->index);
 }
 

@@ -60,7 +60,7 @@ static u64 *table_walk(paddr_t root, vaddr_t va, u32 level, bool create)
 				return nullptr;
 			v = pte_of_table(pa);
 			table_zeroed();
-			__atomic_store_n(e, v, __ATOMIC_RELEASE);
+			shared_store_release(e, v);
 		} else if (!pte_is_table(v)) {
 			return nullptr;
 		}
@@ -174,7 +174,7 @@ void arch_unmap(struct arch_space *s, vaddr_t va, size_t nr_pages, void *arg)
 
 			if (!(READ_ONCE(table[i]) & PTE_MAPPED))
 				continue;
-			old = __atomic_exchange_n(&table[i], 0, __ATOMIC_SEQ_CST);
+			old = shared_exchange(&table[i], 0);
 			pte_info(old, &info);
 			mm_unmapped(arg, va, &info);
 		}
@@ -190,9 +190,8 @@ void arch_protect(struct arch_space *s, vaddr_t va, size_t nr_pages, enum mmu_pr
 			i++, va += PAGE_BYTES) {
 			u64 old = READ_ONCE(table[i]);
 
-			while (old & PTE_MAPPED && !__atomic_compare_exchange_n(&table[i], &old,
-							   pte_with_flags(old, flags), false,
-							   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			while (old & PTE_MAPPED &&
+				!shared_cas(&table[i], &old, pte_with_flags(old, flags)))
 				;
 		}
 	tables_changed();
@@ -205,7 +204,7 @@ bool arch_test_clear_young(struct arch_space *s, vaddr_t va)
 
 	if (!table || !pte_is_present(READ_ONCE(table[table_index(va, 0)])))
 		return false;
-	old = __atomic_fetch_and(&table[table_index(va, 0)], ~PTE_ACCESSED, __ATOMIC_SEQ_CST);
+	old = shared_fetch_and(&table[table_index(va, 0)], ~PTE_ACCESSED);
 	return old & PTE_ACCESSED;
 }
 

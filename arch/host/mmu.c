@@ -83,7 +83,7 @@ static u64 *walk(paddr_t root, vaddr_t va, bool create)
 	u64 *table = table_at(root);
 
 	for (u32 l = 3; l > 0; l--) {
-		u64 *e = &table[index_at(va, l)], v = __atomic_load_n(e, __ATOMIC_ACQUIRE);
+		u64 *e = &table[index_at(va, l)], v = shared_load_acquire(e);
 
 		if (!v) {
 			paddr_t pa = create ? table_alloc() : 0;
@@ -91,7 +91,7 @@ static u64 *walk(paddr_t root, vaddr_t va, bool create)
 			if (!pa)
 				return nullptr;
 			v = pa | PTE_MAPPED;
-			__atomic_store_n(e, v, __ATOMIC_RELEASE);
+			shared_store_release(e, v);
 		}
 		table = table_at(v & PTE_ADDR);
 	}
@@ -105,7 +105,7 @@ static vaddr_t skip(paddr_t root, vaddr_t va)
 	u32 l;
 
 	for (l = 3; l > 0; l--) {
-		u64 v = __atomic_load_n(&table[index_at(va, l)], __ATOMIC_ACQUIRE);
+		u64 v = shared_load_acquire(&table[index_at(va, l)]);
 
 		if (!v)
 			break;
@@ -183,7 +183,7 @@ int arch_map(struct arch_space *s, vaddr_t va, paddr_t pa, size_t nr_pages, enum
 		if (!table)
 			return -ENOMEM;
 		for (u32 i = index_at(va, 0); i < TABLE_ENTRIES && nr_pages; i++, nr_pages--) {
-			__atomic_store_n(&table[i], pa | flags, __ATOMIC_SEQ_CST);
+			shared_store_seq(&table[i], pa | flags);
 			va += PAGE_BYTES;
 			pa += PAGE_BYTES;
 		}
@@ -220,7 +220,7 @@ bool arch_query(struct arch_space *s, vaddr_t va, struct arch_pte_info *out)
 		return true;
 	}
 	table = walk(s->root, va, false);
-	v = table ? __atomic_load_n(&table[index_at(va, 0)], __ATOMIC_SEQ_CST) : 0;
+	v = table ? shared_load_seq(&table[index_at(va, 0)]) : 0;
 	if (!v)
 		return false;
 	entry_info(v, out);
@@ -258,7 +258,7 @@ void arch_unmap(struct arch_space *s, vaddr_t va, size_t nr_pages, void *arg)
 	while ((table = next_table(s->root, &va, end))) {
 		for (u32 i = index_at(va, 0); i < TABLE_ENTRIES && va < end;
 			i++, va += PAGE_BYTES) {
-			u64 old = __atomic_exchange_n(&table[i], 0, __ATOMIC_SEQ_CST);
+			u64 old = shared_exchange(&table[i], 0);
 			struct arch_pte_info info;
 
 			if (!old)
@@ -280,11 +280,11 @@ void arch_protect(struct arch_space *s, vaddr_t va, size_t nr_pages, enum mmu_pr
 	while ((table = next_table(s->root, &va, end))) {
 		for (u32 i = index_at(va, 0); i < TABLE_ENTRIES && va < end;
 			i++, va += PAGE_BYTES) {
-			u64 old = __atomic_load_n(&table[i], __ATOMIC_SEQ_CST);
+			u64 old = shared_load_seq(&table[i]);
 
-			while (old && !__atomic_compare_exchange_n(&table[i], &old,
-					      (old & (PTE_ADDR | PTE_ACCESSED | PTE_DIRTY)) | flags,
-					      false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			while (old &&
+				!shared_cas(&table[i], &old,
+					(old & (PTE_ADDR | PTE_ACCESSED | PTE_DIRTY)) | flags))
 				;
 		}
 	}
@@ -294,10 +294,9 @@ bool arch_test_clear_young(struct arch_space *s, vaddr_t va)
 {
 	u64 *table = walk(s->root, va, false);
 
-	if (!table || !__atomic_load_n(&table[index_at(va, 0)], __ATOMIC_SEQ_CST))
+	if (!table || !shared_load_seq(&table[index_at(va, 0)]))
 		return false;
-	return __atomic_fetch_and(&table[index_at(va, 0)], ~PTE_ACCESSED, __ATOMIC_SEQ_CST) &
-	       PTE_ACCESSED;
+	return shared_fetch_and(&table[index_at(va, 0)], ~PTE_ACCESSED) & PTE_ACCESSED;
 }
 
 /* Unlinked tables wait in a chain outside the table (their first word may still be read by a walk)
@@ -317,18 +316,18 @@ static bool prune_table(u64 *table, u32 level, vaddr_t base, vaddr_t start, vadd
 
 	for (u32 i = first;
 		i < TABLE_ENTRIES && base + i * span < end && level && c->nr < CHAIN_MAX; i++) {
-		u64 v = __atomic_load_n(&table[i], __ATOMIC_ACQUIRE);
+		u64 v = shared_load_acquire(&table[i]);
 
 		if (v &&
 			prune_table(table_at(v & PTE_ADDR), level - 1, base + i * span, start, end,
 				c) &&
 			c->nr < CHAIN_MAX) {
-			__atomic_store_n(&table[i], 0, __ATOMIC_SEQ_CST);
+			shared_store_seq(&table[i], 0);
 			c->table[c->nr++] = v & PTE_ADDR;
 		}
 	}
 	for (u32 i = 0; i < TABLE_ENTRIES && empty; i++)
-		empty = !__atomic_load_n(&table[i], __ATOMIC_RELAXED);
+		empty = !shared_load(&table[i]);
 	return empty;
 }
 
@@ -351,7 +350,7 @@ void arch_prune(struct arch_space *s, vaddr_t start, vaddr_t end)
 void arch_flush(struct arch_space *s, vaddr_t va, size_t nr_pages)
 {
 	for (u32 i = 0; i < NR_CPUS_MAX && s != &kernel_space; i++)
-		while (__atomic_load_n(&host_cpus[i].walking, __ATOMIC_SEQ_CST) == s)
+		while (shared_load_seq(&host_cpus[i].walking) == s)
 			os_yield();
 }
 
@@ -369,15 +368,14 @@ bool host_user_begin(vaddr_t va, bool write, struct host_walk *w)
 
 	if (!s || va < USER_ADDR_MIN || va >= USER_ADDR_END)
 		return false;
-	__atomic_store_n(&c->walking, s, __ATOMIC_SEQ_CST);
+	shared_store_seq(&c->walking, s);
 	table = walk(s->root, va, false);
-	v = table ? __atomic_load_n(&table[index_at(va, 0)], __ATOMIC_SEQ_CST) : 0;
+	v = table ? shared_load_seq(&table[index_at(va, 0)]) : 0;
 	if ((v & want) != want) {
-		__atomic_store_n(&c->walking, nullptr, __ATOMIC_RELEASE);
+		shared_store_release(&c->walking, nullptr);
 		return false;
 	}
-	__atomic_fetch_or(&table[index_at(va, 0)], PTE_ACCESSED | (write ? PTE_DIRTY : 0),
-		__ATOMIC_SEQ_CST);
+	shared_fetch_or(&table[index_at(va, 0)], PTE_ACCESSED | (write ? PTE_DIRTY : 0));
 	w->cpu = c;
 	w->page = arch_phys_to_virt(v & PTE_ADDR);
 	return true;
@@ -385,5 +383,5 @@ bool host_user_begin(vaddr_t va, bool write, struct host_walk *w)
 
 void host_user_end(struct host_walk *w)
 {
-	__atomic_store_n(&w->cpu->walking, nullptr, __ATOMIC_RELEASE);
+	shared_store_release(&w->cpu->walking, nullptr);
 }

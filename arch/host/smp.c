@@ -26,7 +26,7 @@ int arch_cpu_start(u32 cpu, struct task *idle, void *stack_top)
 	c->random = os_config.seed * 0x9e3779b97f4a7c15ull + cpu + 1;
 	if (!os_cpu_start(cpu))
 		return -EIO;
-	while (!(__atomic_load_n(&cpu_online_mask, __ATOMIC_ACQUIRE) >> cpu & 1))
+	while (!(shared_load_acquire(&cpu_online_mask) >> cpu & 1))
 		arch_cpu_relax();
 	return 0;
 }

@@ -126,7 +126,7 @@ int arch_user_load32(const u32 __user *p, u32 *out)
 
 	if (!IS_ALIGNED((vaddr_t)p, 4) || !user_page((vaddr_t)p, false, &w))
 		return -EFAULT;
-	*out = __atomic_load_n((u32 *)(w.page + ((vaddr_t)p & (PAGE_BYTES - 1))), __ATOMIC_SEQ_CST);
+	*out = shared_load_seq((u32 *)(w.page + ((vaddr_t)p & (PAGE_BYTES - 1))));
 	host_user_end(&w);
 	return 0;
 }
@@ -138,8 +138,7 @@ int arch_user_cas32(u32 __user *p, u32 expected, u32 desired, u32 *old)
 	if (!IS_ALIGNED((vaddr_t)p, 4) || !user_page((vaddr_t)p, true, &w))
 		return -EFAULT;
 	*old = expected;
-	__atomic_compare_exchange_n((u32 *)(w.page + ((vaddr_t)p & (PAGE_BYTES - 1))), old, desired,
-		false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	shared_cas((u32 *)(w.page + ((vaddr_t)p & (PAGE_BYTES - 1))), old, desired);
 	host_user_end(&w);
 	return 0;
 }

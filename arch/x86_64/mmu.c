@@ -371,14 +371,13 @@ bool x86_shadow_fault(vaddr_t va)
 	if (va < X86_SHADOW_BASE || va >= X86_SHADOW_END)
 		return false;
 	for (u32 l = 3;; l--) {
-		u64 *e = &table[table_index(va, l)], v = __atomic_load_n(e, __ATOMIC_ACQUIRE);
+		u64 *e = &table[table_index(va, l)], v = shared_load_acquire(e);
 
 		if (!(v & PTE_PRESENT)) {
 			u64 new = x86_shadow_page() |
 				  (l ? pte_of_table(0) : pte_flags_of(MMU_READ | MMU_WRITE));
 
-			if (__atomic_compare_exchange_n(e, &v, new, false, __ATOMIC_SEQ_CST,
-				    __ATOMIC_SEQ_CST))
+			if (shared_cas(e, &v, new))
 				v = new;
 		}
 		if (!l)

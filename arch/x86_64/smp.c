@@ -66,7 +66,7 @@ static bool x86_wait_online(u32 cpu, u64 ns)
 	ktime_t end = arch_time_now_ns() + (ktime_t)ns;
 
 	/* core sets the bit last: from then on flushes and messages reach the CPU */
-	while (!(__atomic_load_n(&cpu_online_mask, __ATOMIC_ACQUIRE) >> cpu & 1)) {
+	while (!(shared_load_acquire(&cpu_online_mask) >> cpu & 1)) {
 		if (arch_time_now_ns() > end)
 			return false;
 		arch_cpu_relax();
@@ -115,7 +115,7 @@ void x86_secondary_boot(struct x86_cpu *self)
 	arch_space_activate(nullptr);
 	x86_apic_cpu_setup();
 	x86_timer_cpu_setup();
-	__atomic_store_n(&x86_cpus[cpu].online, 1, __ATOMIC_RELEASE);
+	shared_store_release(&x86_cpus[cpu].online, 1);
 	core_secondary_main(cpu);
 }
 

@@ -103,7 +103,7 @@ void call_entry(struct arch_regs *regs)
 		/* The way out decides about the restart, also when the signal has been taken by
 		 * another thread meanwhile. */
 		if (a <= -ERESTARTSYS && a >= -ERESTART_RESTARTBLOCK)
-			__atomic_fetch_or(&t->work, TASK_WORK_SIGNAL, __ATOMIC_SEQ_CST);
+			task_work_set(t, TASK_WORK_SIGNAL);
 	}
 	c->nr_pins = 0;
 	c->inline_paths = 0;

@@ -123,14 +123,13 @@ bool firmware_global_lock_acquire(u32 *word)
 
 	do
 		new = (old & ~3u) | 2 | (old >> 1 & 1);
-	while (!__atomic_compare_exchange_n(word, &old, new, false, __ATOMIC_SEQ_CST,
-		__ATOMIC_SEQ_CST));
+	while (!shared_cas(word, &old, new));
 	return !(old & 2);
 }
 
 bool firmware_global_lock_release(u32 *word)
 {
-	return __atomic_fetch_and(word, ~3u, __ATOMIC_SEQ_CST) & 1;
+	return shared_fetch_and(word, ~3u) & 1;
 }
 
 /* --- time --- */

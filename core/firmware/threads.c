@@ -107,8 +107,7 @@ static void call_thread(void *arg)
 	for (;;) {
 		wait_event(&queued, EV_IN, (c = call_next()), 0);
 		c->function(c->context);
-		__atomic_store_n(&c->done, true,
-			__ATOMIC_RELEASE); /* the caller may be gone after it */
+		shared_store_release(&c->done, true); /* the caller may be gone after it */
 		waitable_wake(&finished, EV_IN, 0);
 	}
 }
@@ -130,12 +129,11 @@ bool firmware_run(void (*function)(void *), void *context)
 	list_add_tail(&calls, &c.link);
 	spin_unlock_irqrestore(&work_lock, irq);
 	waitable_wake(&queued, EV_IN, 0);
-	wait_event(&finished, EV_IN, __atomic_load_n(&c.done, __ATOMIC_ACQUIRE) || READ_ONCE(dead),
-		0);
+	wait_event(&finished, EV_IN, shared_load_acquire(&c.done) || READ_ONCE(dead), 0);
 	irq = spin_lock_irqsave(&work_lock);
 	list_del(&c.link); /* not taken, when the thread has died before */
 	spin_unlock_irqrestore(&work_lock, irq);
-	return __atomic_load_n(&c.done, __ATOMIC_ACQUIRE);
+	return shared_load_acquire(&c.done);
 }
 
 void firmware_crashed(struct arch_regs *regs, const char *what, vaddr_t addr)

@@ -96,7 +96,7 @@ __noreturn void core_secondary_main(u32 cpu)
 {
 	arch_cpu_data_set(cpu_data[cpu]);
 	time_init_cpu(cpu);
-	__atomic_fetch_or(&cpu_online_mask, 1ull << cpu, __ATOMIC_SEQ_CST);
+	shared_fetch_or(&cpu_online_mask, 1ull << cpu);
 	sched_idle_loop();
 }
 

@@ -36,7 +36,7 @@ extern struct memory_stats_counters {
 } mm_counters;
 static inline void mm_count(atomic_word_t *counter, sword_t delta)
 {
-	__atomic_fetch_add(&counter->v, (word_t)delta, __ATOMIC_RELAXED);
+	shared_fetch_add_relaxed(&counter->v, (word_t)delta);
 }
 /* May this thread sleep? */
 static inline bool mm_may_sleep(void)

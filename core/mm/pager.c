@@ -63,19 +63,19 @@ struct block_io *page_io_new(struct memory_object *o, enum block_op op, enum blo
 
 static void pieces_begin(struct frame *f)
 {
-	__atomic_store_n(&f->private_data, (void *)1, __ATOMIC_SEQ_CST);
+	shared_store_seq(&f->private_data, (void *)1);
 }
 
 static void pieces_add(struct frame *f)
 {
-	__atomic_fetch_add((word_t *)&f->private_data, 1, __ATOMIC_SEQ_CST);
+	shared_fetch_add((word_t *)&f->private_data, 1);
 }
 
 static void pieces_end(struct frame *f, s32 status)
 {
 	if (status)
 		frame_flag_set(f, FRAME_ERROR);
-	if (__atomic_sub_fetch((word_t *)&f->private_data, 1, __ATOMIC_SEQ_CST) != 0)
+	if (shared_fetch_sub((word_t *)&f->private_data, 1) != 1)
 		return;
 	if (!(frame_flags(f) & FRAME_ERROR))
 		frame_flag_set(f, FRAME_UPTODATE);

@@ -35,17 +35,16 @@ static inline u64 slot_operand(u64 word)
 static inline u64 slot_load(const u64 *slot)
 {
 	if (sizeof(word_t) == 8)
-		return __atomic_load_n((const word_t *)slot, __ATOMIC_ACQUIRE);
-	return __atomic_load_n((const u32 *)slot + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__),
-		__ATOMIC_ACQUIRE);
+		return shared_load_acquire((const word_t *)slot);
+	return shared_load_acquire((const u32 *)slot + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__));
 }
 static inline void slot_store(u64 *slot, u64 value)
 {
 	if (sizeof(word_t) == 8)
-		__atomic_store_n((word_t *)slot, (word_t)value, __ATOMIC_SEQ_CST);
+		shared_store_seq((word_t *)slot, (word_t)value);
 	else
-		__atomic_store_n((u32 *)slot + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__), (u32)value,
-			__ATOMIC_SEQ_CST);
+		shared_store_seq((u32 *)slot + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__),
+			(u32)value);
 }
 static inline struct slot_node *slot_child(const struct slot_node *n, u32 i)
 {

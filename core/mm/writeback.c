@@ -101,7 +101,7 @@ void memory_object_forget_dirty(struct memory_object *o)
 
 void writeback_piece_add(struct frame *f)
 {
-	__atomic_fetch_add((word_t *)&f->private_data, 1, __ATOMIC_SEQ_CST);
+	shared_fetch_add((word_t *)&f->private_data, 1);
 }
 
 void writeback_page_end(struct memory_object *o, struct frame *f, s32 status)
@@ -112,7 +112,7 @@ void writeback_page_end(struct memory_object *o, struct frame *f, s32 status)
 		WRITE_ONCE(o->write_error_seq, o->write_error_seq + 1);
 		spin_unlock(&o->obj.lock);
 	}
-	if (__atomic_sub_fetch((word_t *)&f->private_data, 1, __ATOMIC_SEQ_CST) != 0)
+	if (shared_fetch_sub((word_t *)&f->private_data, 1) != 1)
 		return;
 	spin_lock(&o->obj.lock);
 	frame_flag_clear(f, FRAME_WRITEBACK);
@@ -148,7 +148,7 @@ static u32 claim_run(struct memory_object *o, u64 *from, u64 last, struct page_r
 			run->first = index;
 		object_clean_locked(o, f);
 		frame_flag_set(f, FRAME_WRITEBACK);
-		__atomic_store_n(&f->private_data, (void *)1, __ATOMIC_SEQ_CST);
+		shared_store_seq(&f->private_data, (void *)1);
 		WRITE_ONCE(o->nr_writeback, o->nr_writeback + 1);
 		frame_pin(f);
 		run->frames[run->nr++] = f;

@@ -192,7 +192,7 @@ struct file *files_get(struct files *f, u32 fd)
 
 	grace_read_begin();
 	for (;;) {
-		u32 capacity = __atomic_load_n(&f->capacity, __ATOMIC_ACQUIRE);
+		u32 capacity = shared_load_acquire(&f->capacity);
 
 		if (fd >= capacity)
 			break;

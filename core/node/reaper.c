@@ -26,7 +26,7 @@ void reaper_queue(struct object *o)
 	if (t) {
 		object_get(&t->obj);
 		atomic32_fetch_add(&t->nr_reaps, 1);
-		__atomic_fetch_or(&t->work, TASK_WORK_REAP, __ATOMIC_SEQ_CST);
+		task_work_set(t, TASK_WORK_REAP);
 	}
 	spin_lock(&lock);
 	o->grace.next = queue;

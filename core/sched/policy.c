@@ -78,7 +78,7 @@ static bool policy_enter(struct policy_call *p, struct runqueue *rq)
 
 static void builtin_place(struct sched_entity *se)
 {
-	se->view.key = __atomic_add_fetch(&builtin_sequence, 1, __ATOMIC_RELAXED);
+	se->view.key = shared_fetch_add_relaxed(&builtin_sequence, 1) + 1;
 	se->view.minimum = BASE_EMPTY;
 	se->stamp = 0;
 }

@@ -232,7 +232,7 @@ void rq_resched(struct runqueue *rq)
 		return;
 	WRITE_ONCE(cpu->need_resched, 1);
 	if (rq->curr != rq->idle)
-		__atomic_fetch_or(&rq->curr->work, TASK_WORK_RESCHED, __ATOMIC_SEQ_CST);
+		task_work_set(rq->curr, TASK_WORK_RESCHED);
 	if (cpu != this_cpu())
 		arch_ipi_send(1ull << rq->cpu, ARCH_IPI_RESCHEDULE);
 }

@@ -13,7 +13,7 @@ void task_set_state(int state)
 	 * that came before the earlier: the waker's condition here, or the state there. After a
 	 * store the look at the condition might overtake it (Arm ARM B2.3: a store-release orders
 	 * no plain load after it). */
-	(void)__atomic_exchange_n(&current->state, (enum task_state)state, __ATOMIC_SEQ_CST);
+	(void)shared_exchange(&current->state, (enum task_state)state);
 }
 
 static bool state_sleeps(enum task_state s)
@@ -137,7 +137,7 @@ void sched_finish_switch(struct task *prev) __no_lock_analysis
 
 	rq->migrate_to = ~0u;
 	if (likely(to == ~0u)) {
-		__atomic_store_n(&prev->se.running, false, __ATOMIC_RELEASE);
+		shared_store_release(&prev->se.running, false);
 		spin_unlock(&rq->lock);
 		if (unlikely(dead))
 			task_finish_dead(prev);
@@ -166,7 +166,7 @@ static void schedule_locked(bool preempted) __no_lock_analysis
 	rq_update_current(rq);
 	WRITE_ONCE(cpu->need_resched, 0);
 	if (prev->work & TASK_WORK_RESCHED)
-		__atomic_fetch_and(&prev->work, ~TASK_WORK_RESCHED, __ATOMIC_RELAXED);
+		task_work_clear_relaxed(prev, TASK_WORK_RESCHED);
 	if (!preempted && state_sleeps(prev->state) && prev->se.on_queue)
 		leave_queue(rq, prev);
 	next = pick_next(rq, prev);
@@ -180,7 +180,7 @@ static void schedule_locked(bool preempted) __no_lock_analysis
 	if (preempted) {
 		usage_count(&prev->usage.switches_involuntary, 1);
 		if (prev->rseq)
-			__atomic_fetch_or(&prev->work, TASK_WORK_RSEQ, __ATOMIC_RELAXED);
+			task_work_set_relaxed(prev, TASK_WORK_RSEQ);
 	} else {
 		usage_count(&prev->usage.switches_voluntary, 1);
 	}
@@ -190,7 +190,7 @@ static void schedule_locked(bool preempted) __no_lock_analysis
 	next->se.running = true;
 	next->charge_cycles = arch_cycles();
 	if (next->rseq && next->rseq_cpu != rq->cpu)
-		__atomic_fetch_or(&next->work, TASK_WORK_RSEQ, __ATOMIC_RELAXED);
+		task_work_set_relaxed(next, TASK_WORK_RSEQ);
 	rq->curr = next;
 	switch_space(prev, next);
 	sched_finish_switch(arch_switch(prev, next));
@@ -309,7 +309,7 @@ void sched_slice_interrupt(ktime_t now)
 	rq_update_current(rq);
 	if (rq->curr != rq->idle) {
 		if (READ_ONCE(rq->curr->group->cpu_timers_armed))
-			__atomic_fetch_or(&rq->curr->work, TASK_WORK_CPUTIME, __ATOMIC_SEQ_CST);
+			task_work_set(rq->curr, TASK_WORK_CPUTIME);
 		if (rq->curr->se.class == SCHED_CLASS_REALTIME && rq->nr_running > 1)
 			rq_resched(rq);
 		else if (!READ_ONCE(this_cpu()->need_resched))

@@ -52,12 +52,12 @@ bool task_wake_states(struct task *t, u32 states) __no_lock_analysis
 	u32 target;
 
 	/* Read by a read-modify-write: see task_set_state. */
-	if (!(STATE_BIT(__atomic_fetch_or((u8 *)&t->state, 0, __ATOMIC_SEQ_CST)) & states)) {
+	if (!(STATE_BIT(shared_fetch_or((u8 *)&t->state, 0)) & states)) {
 		task_rq_unlock(rq, irq);
 		return false;
 	}
 	if (t->se.on_queue) { /* on its way to sleep: it will not */
-		__atomic_store_n(&t->state, TASK_RUNNABLE, __ATOMIC_RELEASE);
+		shared_store_release(&t->state, TASK_RUNNABLE);
 		task_rq_unlock(rq, irq);
 		return true;
 	}
@@ -66,7 +66,7 @@ bool task_wake_states(struct task *t, u32 states) __no_lock_analysis
 		rq_load_changed(rq);
 		rq_uninterruptible(rq, -1);
 	}
-	__atomic_store_n(&t->state, TASK_RUNNABLE, __ATOMIC_RELEASE);
+	shared_store_release(&t->state, TASK_RUNNABLE);
 	target = sched_select_cpu(t, false);
 	if (unlikely(target != rq->cpu)) {
 		WRITE_ONCE(t->se.cpu,

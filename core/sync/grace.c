@@ -35,7 +35,7 @@ static bool grace_owes(u32 cpu, u64 seen)
 {
 	struct cpu *c = cpu_data[cpu];
 
-	return __atomic_load_n(&c->quiescent, __ATOMIC_ACQUIRE) == seen;
+	return shared_load_acquire(&c->quiescent) == seen;
 }
 
 void grace_wait(void)

@@ -304,8 +304,7 @@ static int become_only_thread(struct task *t)
 		list_for_each_entry (other, &g->threads, in_group) {
 			if (other == t || other->exiting)
 				continue;
-			__atomic_fetch_or(&other->work, TASK_WORK_SIGNAL | TASK_WORK_KILL,
-				__ATOMIC_SEQ_CST);
+			task_work_set(other, TASK_WORK_SIGNAL | TASK_WORK_KILL);
 			signal_kick(other, true);
 		}
 	}

@@ -293,8 +293,8 @@ void signal_group_kill_locked(struct thread_group *g, s32 status)
 	list_for_each_entry (t, &g->threads, in_group) {
 		if (t->exiting)
 			continue;
-		__atomic_fetch_or(&t->work, TASK_WORK_SIGNAL | TASK_WORK_KILL, __ATOMIC_SEQ_CST);
-		__atomic_fetch_and(&t->work, ~TASK_WORK_STOP, __ATOMIC_SEQ_CST);
+		task_work_set(t, TASK_WORK_SIGNAL | TASK_WORK_KILL);
+		task_work_clear(t, TASK_WORK_STOP);
 		signal_kick(t, true);
 	}
 }

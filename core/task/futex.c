@@ -31,8 +31,7 @@ static void futex_setup(void)
 
 	/* The first of several does it. An exchange here once put 1 over another CPU's 2: from then
 	 * on everybody waited for ever. */
-	if (!__atomic_compare_exchange_n(&buckets_ready, &none, 1, false, __ATOMIC_SEQ_CST,
-		    __ATOMIC_SEQ_CST)) {
+	if (!shared_cas(&buckets_ready, &none, 1)) {
 		arch_cpu_relax();
 		return;
 	}
@@ -40,14 +39,14 @@ static void futex_setup(void)
 		spin_init(&buckets[i].lock, LOCK_LEVEL_FUTEX);
 		list_init(&buckets[i].waiters);
 	}
-	__atomic_store_n(&buckets_ready, 2, __ATOMIC_RELEASE);
+	shared_store_release(&buckets_ready, 2);
 }
 
 struct futex_bucket *futex_bucket_of(const struct futex_key *k)
 {
 	u64 h = ((u64)(word_t)k->a ^ (k->b * 0x9e3779b97f4a7c15ull)) * 0xbf58476d1ce4e5b9ull;
 
-	while (unlikely(__atomic_load_n(&buckets_ready, __ATOMIC_ACQUIRE) != 2))
+	while (unlikely(shared_load_acquire(&buckets_ready) != 2))
 		futex_setup();
 	return &buckets[h >> 56 & (FUTEX_BUCKETS - 1)];
 }
@@ -102,7 +101,7 @@ static void wake_waiter(struct futex_waiter *w)
 	struct task *t = w->task;
 
 	list_del(&w->link);
-	__atomic_store_n(&w->woken, true, __ATOMIC_RELEASE);
+	shared_store_release(&w->woken, true);
 	task_wake(t);
 }
 
@@ -156,7 +155,7 @@ bool futex_unqueue(struct futex_waiter *w)
 	__no_lock_analysis /* the bucket can change until its lock is held */
 {
 	for (;;) {
-		struct futex_bucket *b = __atomic_load_n(&w->bucket, __ATOMIC_ACQUIRE);
+		struct futex_bucket *b = shared_load_acquire(&w->bucket);
 		bool was;
 
 		spin_lock(&b->lock);
@@ -188,7 +187,7 @@ void futex_queue(struct futex_bucket *b, struct futex_waiter *w, const struct fu
 int futex_sleep(const bool *woken, ktime_t deadline)
 {
 	for (;;) {
-		if (__atomic_load_n(woken, __ATOMIC_ACQUIRE))
+		if (shared_load_acquire(woken))
 			break;
 		if (task_signal_pending(current)) {
 			task_set_state(TASK_RUNNABLE);
@@ -291,7 +290,7 @@ static u32 requeue_locked(struct futex_bucket *from, struct futex_bucket *to,
 		list_del(&w->link);
 		w->key = *k2;
 		list_add_tail(&to->waiters, &w->link);
-		__atomic_store_n(&w->bucket, to, __ATOMIC_RELEASE);
+		shared_store_release(&w->bucket, to);
 		moved++;
 	}
 	return moved;

@@ -9,7 +9,7 @@ struct many {
 static bool any_woken(const struct many *m, u32 *index)
 {
 	for (u32 i = 0; i < m->nr; i++)
-		if (__atomic_load_n(&m->waiters[i].woken, __ATOMIC_ACQUIRE)) {
+		if (shared_load_acquire(&m->waiters[i].woken)) {
 			*index = i;
 			return true;
 		}

@@ -150,7 +150,7 @@ static int hand_over(struct futex_bucket *b, vaddr_t uaddr, const struct futex_k
 			return 0;
 		t = w->task;
 		list_del(&w->link);
-		__atomic_store_n(&w->woken, true, __ATOMIC_RELEASE);
+		shared_store_release(&w->woken, true);
 		task_wake(t);
 		return 0;
 	}

@@ -82,7 +82,7 @@ static int update(struct task *t, struct arch_regs *regs)
 void rseq_update(struct task *t, struct arch_regs *regs)
 {
 	if (t->work & TASK_WORK_RSEQ)
-		__atomic_fetch_and(&t->work, ~TASK_WORK_RSEQ, __ATOMIC_SEQ_CST);
+		task_work_clear(t, TASK_WORK_RSEQ);
 	if (t->rseq && update(t, regs))
 		signal_force_fault(SIGSEGV, SI_KERNEL, t->rseq);
 }

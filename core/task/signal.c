@@ -57,9 +57,9 @@ u64 signal_pending_set(const struct task *t)
 void signal_recalc(struct task *t)
 {
 	if (pending_set(t) & ~t->blocked || t->group->group_exit || t->work & TASK_WORK_KILL)
-		__atomic_fetch_or(&t->work, TASK_WORK_SIGNAL, __ATOMIC_SEQ_CST);
+		task_work_set(t, TASK_WORK_SIGNAL);
 	else if (t->work & TASK_WORK_SIGNAL)
-		__atomic_fetch_and(&t->work, ~TASK_WORK_SIGNAL, __ATOMIC_SEQ_CST);
+		task_work_clear(t, TASK_WORK_SIGNAL);
 }
 
 /* Out of a sleep that signals end, or out of user mode on another CPU. */
@@ -160,7 +160,7 @@ static void send_job_control(struct thread_group *g, s32 signo)
 	signal_flush_set(&g->pending, SIGNAL_STOPS);
 	list_for_each_entry (t, &g->threads, in_group) {
 		signal_flush_set(&t->pending, SIGNAL_STOPS);
-		__atomic_fetch_and(&t->work, ~TASK_WORK_STOP, __ATOMIC_SEQ_CST);
+		task_work_clear(t, TASK_WORK_STOP);
 	}
 	if (!g->stopped && !g->stop_signal)
 		return;
@@ -173,7 +173,7 @@ static void send_job_control(struct thread_group *g, s32 signo)
 	g->nr_stopped = 0;
 	list_for_each_entry (t, &g->threads, in_group) {
 		t->stop_counted = false;
-		__atomic_fetch_or(&t->work, TASK_WORK_SIGNAL, __ATOMIC_SEQ_CST);
+		task_work_set(t, TASK_WORK_SIGNAL);
 		task_wake_states(t, 1u << TASK_STOPPED);
 	}
 }
@@ -235,7 +235,7 @@ int signal_send_locked(struct thread_group *g, struct task *t, const struct sign
 		signal_group_kill_locked(g, signo);
 		return 0;
 	}
-	__atomic_fetch_or(&target->work, TASK_WORK_SIGNAL, __ATOMIC_SEQ_CST);
+	task_work_set(target, TASK_WORK_SIGNAL);
 	if (target != current)
 		signal_kick(target, false);
 	return 0;
@@ -635,7 +635,7 @@ static void hand_over(struct task *t, u64 newly_blocked)
 	list_for_each_entry (other, &t->group->threads, in_group) {
 		if (other == t || other->exiting || !(set & ~other->blocked))
 			continue;
-		__atomic_fetch_or(&other->work, TASK_WORK_SIGNAL, __ATOMIC_SEQ_CST);
+		task_work_set(other, TASK_WORK_SIGNAL);
 		signal_kick(other, false);
 	}
 }
@@ -668,7 +668,7 @@ void signal_mask_temporary(u64 mask)
 
 	if (!(t->work & TASK_WORK_SIGMASK))
 		t->saved_blocked = t->blocked;
-	__atomic_fetch_or(&t->work, TASK_WORK_SIGMASK, __ATOMIC_SEQ_CST);
+	task_work_set(t, TASK_WORK_SIGMASK);
 	signal_mask_set(mask);
 }
 

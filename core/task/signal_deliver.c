@@ -79,7 +79,7 @@ static void stop_begin(struct thread_group *g, u32 signo)
 	list_for_each_entry (t, &g->threads, in_group) {
 		if (t->exiting || t->stop_counted)
 			continue;
-		__atomic_fetch_or(&t->work, TASK_WORK_STOP, __ATOMIC_SEQ_CST);
+		task_work_set(t, TASK_WORK_STOP);
 		if (t != current)
 			signal_kick(t, false);
 	}
@@ -91,7 +91,7 @@ static void stop_here(struct task *t)
 	struct thread_group *g = t->group;
 	word_t irq = SIGNAL_IRQ_LOCK(g);
 
-	__atomic_fetch_and(&t->work, ~TASK_WORK_STOP, __ATOMIC_SEQ_CST);
+	task_work_clear(t, TASK_WORK_STOP);
 	if (!g->stop_signal || g->group_exit) {
 		spin_unlock_irqrestore(&g->obj.lock, irq);
 		return;
@@ -273,7 +273,7 @@ static void run_handler(struct task *t, struct arch_regs *regs, struct signal_in
 	}
 	/* the frame holds the mask to go back to */
 	if (t->work & TASK_WORK_SIGMASK)
-		__atomic_fetch_and(&t->work, ~TASK_WORK_SIGMASK, __ATOMIC_SEQ_CST);
+		task_work_clear(t, TASK_WORK_SIGMASK);
 	signal_mask_set(mask);
 }
 
@@ -297,21 +297,21 @@ static void exit_work_once(struct task *t, struct arch_regs *regs, u32 work, boo
 	if (work & TASK_WORK_RESCHED) {
 		schedule();
 		if (t->rseq) /* preempted in user mode */
-			__atomic_fetch_or(&t->work, TASK_WORK_RSEQ, __ATOMIC_SEQ_CST);
+			task_work_set(t, TASK_WORK_RSEQ);
 	}
 	if (work & TASK_WORK_REAP) {
-		__atomic_fetch_and(&t->work, ~TASK_WORK_REAP, __ATOMIC_SEQ_CST);
+		task_work_clear(t, TASK_WORK_REAP);
 		reaper_finish_own();
 	}
 	if (work & TASK_WORK_CPUTIME) {
-		__atomic_fetch_and(&t->work, ~TASK_WORK_CPUTIME, __ATOMIC_SEQ_CST);
+		task_work_clear(t, TASK_WORK_CPUTIME);
 		cpu_timers_check(t);
 	}
 	if (work & (TASK_WORK_SIGNAL | TASK_WORK_STOP | TASK_WORK_KILL))
 		take_signals(t, regs, restart_decided);
 	if (READ_ONCE(t->work) & TASK_WORK_SIGMASK) {
 		/* nobody's handler ran: the old mask comes back, and with it maybe a signal */
-		__atomic_fetch_and(&t->work, ~TASK_WORK_SIGMASK, __ATOMIC_SEQ_CST);
+		task_work_clear(t, TASK_WORK_SIGMASK);
 		if (!*restart_decided)
 			decide_restart(regs, false, 0);
 		*restart_decided = true;

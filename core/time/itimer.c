@@ -108,7 +108,7 @@ static void cpu_set(struct thread_group *g, u32 which, ktime_t now, const struct
 		return;
 	WRITE_ONCE(g->cpu_timers_armed, true);
 	/* The running slice may have no end: the next one has, while something counts the time. */
-	__atomic_fetch_or(&current->work, TASK_WORK_RESCHED, __ATOMIC_SEQ_CST);
+	task_work_set(current, TASK_WORK_RESCHED);
 }
 
 int itimer_set(u32 which, const struct itimer_value *new, struct itimer_value *old)

@@ -297,8 +297,7 @@ static void arm_locked(struct posix_timer *t, u32 flags, const struct itimer_val
 	if (t->cpu_clock) {
 		t->cpu_expiry_ns = flags & TIMER_ABSTIME ? new->value_ns : cpu_now + new->value_ns;
 		WRITE_ONCE(t->group->cpu_timers_armed, true);
-		__atomic_fetch_or(&current->work, TASK_WORK_RESCHED,
-			__ATOMIC_SEQ_CST); /* as itimer_set */
+		task_work_set(current, TASK_WORK_RESCHED); /* as itimer_set */
 		return;
 	}
 	if (!time_clock_deadline(t->clock, flags & TIMER_ABSTIME, new->value_ns, &deadline))

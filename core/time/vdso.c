@@ -23,7 +23,7 @@ void vdso_update(void)
 	if (!d)
 		return;
 	arch_clock_params(&p);
-	__atomic_store_n(&d->seq, d->seq + 1, __ATOMIC_SEQ_CST);
+	shared_store_seq(&d->seq, d->seq + 1);
 	d->base_cycles = p.base_cycles;
 	d->mult = p.mult;
 	d->shift = (u32)p.shift;
@@ -32,7 +32,7 @@ void vdso_update(void)
 	d->nr_cpus = cpu_nr_online();
 	d->resolution_ns = 1;
 	WRITE_ONCE(d->mode, p.vdso_mode);
-	__atomic_store_n(&d->seq, d->seq + 1, __ATOMIC_SEQ_CST);
+	shared_store_seq(&d->seq, d->seq + 1);
 }
 
 void vdso_init(void)

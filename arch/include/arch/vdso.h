@@ -6,6 +6,7 @@
  * exports these functions under its own names.
  */
 #include <arch/vdso_data.h>
+#include <lib/atomic.h>
 
 #define NSEC_PER_SEC_U 1000000000u
 #define EXPORT         __attribute__((visibility("default")))
@@ -42,7 +43,7 @@ static inline bool vdso_now(enum vdso_base base, s64 *ns)
 	u32 seq;
 
 	do {
-		while ((seq = __atomic_load_n(&d->seq, __ATOMIC_ACQUIRE)) & 1)
+		while ((seq = shared_load_acquire(&d->seq)) & 1)
 			vdso_relax();
 		if (!READ_ONCE(d->mode))
 			return false;

@@ -42,24 +42,24 @@ struct frame {                /* 64 bytes on 64-bit */
 };
 static inline void frame_flag_set(struct frame *f, u16 flags)
 {
-	__atomic_fetch_or(&f->flags, flags, __ATOMIC_SEQ_CST);
+	shared_fetch_or(&f->flags, flags);
 }
 static inline void frame_flag_clear(struct frame *f, u16 flags)
 {
-	__atomic_fetch_and(&f->flags, (u16)~flags, __ATOMIC_SEQ_CST);
+	shared_fetch_and(&f->flags, (u16)~flags);
 }
 /* True when this call set it. */
 static inline bool frame_flag_test_and_set(struct frame *f, u16 flag)
 {
-	return !(__atomic_fetch_or(&f->flags, flag, __ATOMIC_SEQ_CST) & flag);
+	return !(shared_fetch_or(&f->flags, flag) & flag);
 }
 /* True when this call cleared it. */
 static inline bool frame_flag_test_and_clear(struct frame *f, u16 flag)
 {
-	return __atomic_fetch_and(&f->flags, (u16)~flag, __ATOMIC_SEQ_CST) & flag;
+	return shared_fetch_and(&f->flags, (u16)~flag) & flag;
 }
 /* Acquire: who sees FRAME_UPTODATE sees the contents. */
 static inline u16 frame_flags(const struct frame *f)
 {
-	return __atomic_load_n(&f->flags, __ATOMIC_ACQUIRE);
+	return shared_load_acquire(&f->flags);
 }

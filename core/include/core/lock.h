@@ -193,7 +193,7 @@ static inline void grace_quiescent(void)
 	 * sections to come must not read before the count can be seen: an exchange of another word
 	 * follows before the first of them (a store and the loads behind it may change places
 	 * otherwise, on x86 too). */
-	__atomic_store_n(&c->quiescent, c->quiescent + 1, __ATOMIC_RELEASE);
+	shared_store_release(&c->quiescent, c->quiescent + 1);
 }
 /* The same where no lock is taken next. */
 static inline void grace_quiescent_fenced(void)

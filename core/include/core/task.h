@@ -301,6 +301,24 @@ static inline void task_account_entry(struct task *t)
 	t->user_cycles += arch_cycles() - t->mode_stamp;
 	t->mode_stamp = 0;
 }
+/* Bits of t->work, from any CPU. The relaxed ones: the lock of t's run queue is held, and orders
+ * them. */
+static inline void task_work_set(struct task *t, u32 bits)
+{
+	shared_fetch_or(&t->work, bits);
+}
+static inline void task_work_clear(struct task *t, u32 bits)
+{
+	shared_fetch_and(&t->work, ~bits);
+}
+static inline void task_work_set_relaxed(struct task *t, u32 bits)
+{
+	shared_fetch_or_relaxed(&t->work, bits);
+}
+static inline void task_work_clear_relaxed(struct task *t, u32 bits)
+{
+	shared_fetch_and_relaxed(&t->work, ~bits);
+}
 static inline void task_account_exit(struct task *t)
 {
 	t->mode_stamp = arch_cycles();

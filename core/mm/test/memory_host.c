@@ -146,7 +146,7 @@ static s32 allocator(void *arg)
 		if (!CHECK(p != nullptr))
 			return 1;
 		p[0] = p[1] = bytes;
-		old = __atomic_exchange_n(&objects[host_dice(NR_OBJECTS)], p, __ATOMIC_ACQ_REL);
+		old = shared_exchange(&objects[host_dice(NR_OBJECTS)], p);
 		if (old && !(old[0] == old[1]))
 			CHECK(!"object kept its contents");
 		kfree(old);

@@ -70,9 +70,29 @@ typedef struct {
 ATOMIC_OPS(atomic32, atomic32_t, u32)
 ATOMIC_OPS(atomic_word, atomic_word_t, word_t)
 
+/* Words whose type somebody else decides: shared with assembly, hardware, programs, or a field that
+ * is plain under a lock. At most a machine word, or (where the port has it) 64 bits. The changes
+ * return the value before; without `_relaxed` they are sequentially consistent. */
+#define shared_load_acquire(p)         __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define shared_load_seq(p)             __atomic_load_n(p, __ATOMIC_SEQ_CST)
+#define shared_load(p)                 __atomic_load_n(p, __ATOMIC_RELAXED)
+#define shared_store_release(p, x)     __atomic_store_n(p, x, __ATOMIC_RELEASE)
+#define shared_store_seq(p, x)         __atomic_store_n(p, x, __ATOMIC_SEQ_CST)
+#define shared_exchange(p, x)          __atomic_exchange_n(p, x, __ATOMIC_SEQ_CST)
+#define shared_fetch_add(p, x)         __atomic_fetch_add(p, x, __ATOMIC_SEQ_CST)
+#define shared_fetch_add_relaxed(p, x) __atomic_fetch_add(p, x, __ATOMIC_RELAXED)
+#define shared_fetch_sub(p, x)         __atomic_fetch_sub(p, x, __ATOMIC_SEQ_CST)
+#define shared_fetch_or(p, x)          __atomic_fetch_or(p, x, __ATOMIC_SEQ_CST)
+#define shared_fetch_or_relaxed(p, x)  __atomic_fetch_or(p, x, __ATOMIC_RELAXED)
+#define shared_fetch_and(p, x)         __atomic_fetch_and(p, x, __ATOMIC_SEQ_CST)
+#define shared_fetch_and_relaxed(p, x) __atomic_fetch_and(p, x, __ATOMIC_RELAXED)
+/* On failure *old becomes the current value. */
+#define shared_cas(p, old, x)                                                                      \
+	__atomic_compare_exchange_n(p, old, x, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+
 /* Pointers published to lock-free readers. */
-#define ptr_load_acquire(p)     __atomic_load_n(p, __ATOMIC_ACQUIRE)
-#define ptr_store_release(p, x) __atomic_store_n(p, x, __ATOMIC_RELEASE)
+#define ptr_load_acquire(p)     shared_load_acquire(p)
+#define ptr_store_release(p, x) shared_store_release(p, x)
 
 /* Reference counts: saturate instead of wrapping, so that a leak never becomes a use after free. */
 typedef struct {
