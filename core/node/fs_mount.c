@@ -114,6 +114,21 @@ static struct superblock *component_superblock(struct module *m, const char *typ
 	return sb;
 }
 
+/* tmpfs(5): without size= and nr_inodes= half of the machine's pages. */
+static void take_memory_limits(struct superblock *sb, const struct fs_mount_info *info)
+{
+	u32 percent = info->memory_percent ? info->memory_percent : 50;
+	struct memory_stats m;
+
+	if (sb->total_blocks && sb->total_inodes)
+		return;
+	mm_stats(&m);
+	if (!sb->total_blocks)
+		sb->total_blocks = sb->free_blocks = MAX((u64)1, m.total_pages * percent / 100);
+	if (!sb->total_inodes)
+		sb->total_inodes = sb->free_inodes = m.total_pages / 2;
+}
+
 static void take_mount_info(struct superblock *sb, const struct fs_mount_info *info)
 {
 	if (info->features & FS_FEATURES_NAMES_RESIDENT)
@@ -133,18 +148,8 @@ static void take_mount_info(struct superblock *sb, const struct fs_mount_info *i
 	sb->reserved_gid = KGID(info->reserved_gid);
 	sb->commit_period_ns =
 		(u64)(info->commit_seconds ? info->commit_seconds : COMMIT_SECONDS) * NSEC_PER_SEC;
-	/* tmpfs(5): without size= and nr_inodes= half of the machine's pages. */
-	if (sb->flags & SB_NAMES_RESIDENT && (!sb->total_blocks || !sb->total_inodes)) {
-		struct memory_stats m;
-
-		mm_stats(&m);
-		if (!sb->total_blocks)
-			sb->total_blocks = sb->free_blocks = MAX((u64)1,
-				m.total_pages *
-					(info->memory_percent ? info->memory_percent : 50u) / 100);
-		if (!sb->total_inodes)
-			sb->total_inodes = sb->free_inodes = m.total_pages / 2;
-	}
+	if (sb->flags & SB_NAMES_RESIDENT)
+		take_memory_limits(sb, info);
 	sb->name_max = MIN(info->name_max, 255u);
 	sb->next_ino = info->next_ino;
 }

@@ -122,7 +122,9 @@ class Root:
 
     def update(self):
         self._configure()
-        self._apt(["apt-get", "update"], f"reading the index of {'+'.join(self.suites)}")
+        # Without the option a machine without a network is a success, and no package is known after it.
+        what = f"fetching the package index of {'+'.join(self.suites)} from {mirrors()[0]}"
+        self._apt(["apt-get", "--error-on=any", "update"], what)
 
     def _lists_fresh(self):
         return any((self.path / "state/lists").glob("*Packages*"))
