@@ -186,7 +186,7 @@ static answer_t copy_loop(struct call *c, struct copy *cp, u64 total)
 	struct copy_progress *p = cp->p;
 	u32 steps = 0;
 
-	while (p->done < total) {
+	while (p->done < total && !call_killed(c)) {
 		u32 want = p->chunk ? p->chunk : (u32)MIN(total - p->done, (u64)BUFFER_BYTES);
 		answer_t a = look(c, cp, want);
 
@@ -355,8 +355,12 @@ answer_t vfs_copy_range(struct call *c, u32 in, u64 in_offset, u32 out, u64 out_
 		return call_need_memory(c, BUFFER_BYTES);
 	a = copy_loop(c, &cp, bytes);
 	kfree(cp.buffer);
-	if (answer_is_kind(a))
+	if (answer_is_kind(a)) {
+		call_killable(c);
 		return a;
+	}
+	if (!p->done && call_killed(c))
+		return -EINTR;
 	if (a < 0 && !p->done)
 		return a;
 	return copy_end(c, &cp, in_offset, out_offset);

@@ -184,7 +184,7 @@ answer_t file_node_read(struct call *c, struct file *f, struct uio *io)
 	}
 	if (unlikely(pos < 0))
 		return -EINVAL;
-	a = read_step(c, f, io, &done, &pos);
+	a = unlikely(call_killed(c)) ? -EINTR : read_step(c, f, io, &done, &pos);
 	if (unlikely(answer_is_kind(a))) {
 		struct transfer *t = call_progress(c, struct transfer);
 
@@ -193,12 +193,7 @@ answer_t file_node_read(struct call *c, struct file *f, struct uio *io)
 		t->started = true;
 		t->done = done;
 		t->pos = pos;
-		if (a == ANSWER_MORE) {
-			/* A fatal signal ends a long read between steps, with what it has (read(2)
-			 * on a regular file is not interruptible). */
-			return call_more(c);
-		}
-		return a;
+		return a == ANSWER_MORE ? call_more(c) : a;
 	}
 	if (a < 0 && !done)
 		return a;
@@ -431,6 +426,8 @@ answer_t file_node_write(struct call *c, struct file *f, struct uio *io)
 		return a < 0 ? a : (answer_t)t->done;
 	}
 	if (!t->started) {
+		if (unlikely(call_killed(c)))
+			return -EINTR;
 		a = write_begin(c, f, io, t);
 		if (a)
 			return a;
@@ -440,7 +437,7 @@ answer_t file_node_write(struct call *c, struct file *f, struct uio *io)
 		return limit;
 	if (unlikely(seals_forbid_write(i->pages, t->pos, (size_t)limit - (size_t)t->done)))
 		return -EPERM;
-	a = write_step(c, f, io, (size_t)limit, t);
+	a = unlikely(call_killed(c)) ? -EINTR : write_step(c, f, io, (size_t)limit, t);
 	if (unlikely(answer_is_kind(a))) {
 		record(c, t);
 		return a == ANSWER_MORE ? call_more(c) : a;

@@ -516,8 +516,12 @@ static answer_t list_directory(struct call *c, bool old)
 	if (!d->filled) {
 		struct dirent_sink sink = {.buffer = d->entries, .size = bytes};
 
+		if (call_killed(c))
+			return -EINTR;
 		d->pos_before = file->pos;
 		a = node_readdir(file->slot, c, file, &sink);
+		if (answer_is_kind(a))
+			call_killable(c);
 		if (answer_is_kind(a) || (a < 0 && !sink.used))
 			return a;
 		if (!sink.used)

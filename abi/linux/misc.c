@@ -125,6 +125,7 @@ answer_t sys_getrandom(struct call *c)
 	}
 	memset(piece, 0, sizeof(piece));
 	barrier(); /* the bytes are the program's secret: the clearing stays */
+	call_killable(c);
 	if (answer_is_kind(a))
 		return a;
 	if (a)

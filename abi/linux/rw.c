@@ -50,8 +50,10 @@ static inline answer_t counted(struct call *c, answer_t a, bool write)
 {
 	struct rusage_counts *u = &c->task->usage;
 
-	if (unlikely(answer_is_kind(a)))
+	if (unlikely(answer_is_kind(a))) {
+		call_killable(c);
 		return a;
+	}
 	if (write) {
 		usage_count(&u->write_calls, 1);
 		usage_count(&u->write_bytes, a > 0 ? (u64)a : 0);

@@ -179,7 +179,10 @@ int call_take_holds(struct call *c)
 	for (u32 i = first; i < c->nr_holds; i++) {
 		struct call_hold *h = &c->holds[i];
 
-		wait_event(&h->excl->released, EV_ANY, exclusion_try(h->excl, c, h->shared), 0);
+		/* Killed: the handler finds that it lacks some, asks again, and is ended. */
+		if (wait_event(&h->excl->released, EV_ANY, exclusion_try(h->excl, c, h->shared),
+			    c->flags & CALLF_KILLABLE_NEED ? WAITF_KILLABLE : 0))
+			break;
 		h->held = true;
 	}
 	return 0;

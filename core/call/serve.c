@@ -128,6 +128,28 @@ answer_t call_need_memory(struct call *c, size_t bytes)
 	return need(c, NEED_MEMORY, nullptr, 0, bytes);
 }
 
+static bool is_killed(const struct call *c)
+{
+	return c->flags & CALLF_KILLABLE_NEED && task_kill_pending(c->task);
+}
+
+u32 call_need_wait_flags(void)
+{
+	return current->call_now->flags & CALLF_KILLABLE_NEED ? WAITF_KILLABLE : 0;
+}
+
+/* calls.md "WAIT, signals, kill": one run more for a partial result, then the record is dropped. */
+static answer_t end_killed(struct call *c)
+{
+	if (call_killed(c))
+		return -EINTR;
+	c->flags |= CALLF_KILLED;
+	c->reason = CALL_INTERRUPTED;
+	c->nr_needs = 0;
+	c->needs_stale = true;
+	return ANSWER_MORE;
+}
+
 static int serve_pages(struct call *c, const struct call_need *n)
 {
 	struct pinned_pages *p = c->pinned_pages;
@@ -448,6 +470,8 @@ answer_t call_serve(struct call *c, answer_t a)
 #if UMKA_DEBUG
 	call_check_effects(c, a);
 #endif
+	if (unlikely(is_killed(c)) && (a == ANSWER_NEED || a == ANSWER_MORE))
+		return end_killed(c);
 	switch (a) {
 	case ANSWER_NEED:
 		return serve_needs(c);

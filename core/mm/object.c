@@ -83,6 +83,12 @@ void page_wait_clear(struct frame *f, u16 flag)
 	wait_event(page_waitable(f), EV_IN, !(frame_flags(f) & flag), 0);
 }
 
+int page_wait_read(struct frame *f)
+{
+	return wait_event(page_waitable(f), EV_IN, !(frame_flags(f) & FRAME_LOCKED),
+		call_need_wait_flags());
+}
+
 /* --- objects --- */
 
 struct memory_object *memory_object_create(enum memory_kind kind, u64 size_bytes, struct account *a)

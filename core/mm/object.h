@@ -38,6 +38,8 @@ void object_clean_locked(struct memory_object *o, struct frame *f) __requires(o-
 struct waitable *page_waitable(const struct frame *f);
 void page_unlock(struct frame *f);
 void page_wait_clear(struct frame *f, u16 flag);
+/* 0, or -EINTR: the call that needs the page may be killed, and was. */
+int page_wait_read(struct frame *f);
 
 /* --- pager.c: bringing file and device pages in --- */
 int pager_read(struct memory_object *o, u64 index, u32 nr_wanted, bool mapped, u8 hint);

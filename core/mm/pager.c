@@ -390,10 +390,14 @@ static int run_read(struct memory_object *o, struct page_run *run)
 	return r;
 }
 
-/* Waits for a page that somebody reads; 0: look again. An error page leaves the tree. */
+/* Waits for a page that somebody reads; 0: look again. An error page leaves the tree. -EINTR:
+ * killed; the read goes on without this one, as read-ahead does. */
 static int wait_page(struct memory_object *o, struct frame *f)
 {
-	page_wait_clear(f, FRAME_LOCKED);
+	int r = page_wait_read(f);
+
+	if (r)
+		return r;
 	if (frame_flags(f) & FRAME_UPTODATE) {
 		if (!(frame_flags(f) & (FRAME_DIRTY | FRAME_PREPARED)))
 			object_clear_tail(o, f); /* G2: the tail of the last block */

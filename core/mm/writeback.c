@@ -415,8 +415,10 @@ void writeback_throttle(void)
 		return;
 	writeback_kick();
 	for (u32 i = 0; i < 50 && over(THROTTLE_PERCENT) && writeback_ready; i++)
-		wait_sleep(&writeback_progress, EV_IN, waitable_seq(&writeback_progress),
-			time_monotonic_ns() + 20 * NSEC_PER_MSEC, 0);
+		if (wait_sleep(&writeback_progress, EV_IN, waitable_seq(&writeback_progress),
+			    time_monotonic_ns() + 20 * NSEC_PER_MSEC,
+			    call_need_wait_flags()) == -EINTR)
+			return;
 }
 
 static void writeback_round(void)

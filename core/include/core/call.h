@@ -167,9 +167,11 @@ struct call_pin {
 #define CALLF_UNINTERRUPTIBLE  1u /* contract says: WAIT ends by kill only */
 #define CALLF_KERNEL           2u /* made by core itself: no user memory, no signals */
 #define CALLF_SIGMASK          4u /* wait with `sigmask` (ppoll, sigsuspend) */
-#define CALLF_KILLABLE_NEED    8u
+#define CALLF_KILLABLE_NEED    8u /* contract says: NEED and MORE end by kill (call_killable) */
 #define CALLF_REGS_SET                                                                             \
 	16u /* a DO set the user registers whole (sigreturn, exec): entry stores no result */
+
+#define CALLF_KILLED 32u /* the last run of a call that a fatal signal ends */
 
 struct context;
 struct call {
@@ -275,6 +277,20 @@ static inline answer_t call_more(struct call *c)
 	c->held_effect = c->nr_holds;
 	return ANSWER_MORE;
 }
+/* The contract of this call says that a fatal signal ends it at NEED and MORE too: read, write,
+ * readdir and copies (kabi/node.kabi), as Linux's killable waits. The handler runs once more,
+ * interrupted, for what it would leave half done; if that answers NEED or MORE again the record is
+ * dropped. Said by whoever made the call, when its answer is a kind. */
+static inline void call_killable(struct call *c)
+{
+	c->flags |= CALLF_KILLABLE_NEED;
+}
+static inline bool call_killed(const struct call *c)
+{
+	return c->flags & CALLF_KILLED;
+}
+/* For waits of core inside a NEED: WAITF_KILLABLE or 0. */
+u32 call_need_wait_flags(void);
 /* Interrupted? Then the handler answers a partial result, -EINTR or -ERESTARTSYS..., never WAIT
  * (unless uninterruptible). */
 static inline bool call_interrupted(const struct call *c)

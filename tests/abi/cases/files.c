@@ -4,6 +4,7 @@
 #include <linux/falloc.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
 
 static long size_of(const char *name)
@@ -571,6 +572,61 @@ CASE(devices, "read:/dev/zero", "write:/dev/null", "write:ENOSPC", "read:/dev/nu
 	EQ(SYS(read, fd, buf, 64), 64);
 	fd = OK(SYS(openat, AT_FDCWD, "/dev/urandom", O_RDONLY));
 	EQ(SYS(read, fd, buf, 64), 64);
+}
+
+#define LONG_BYTES (48l << 20)
+#define PIECES     48
+
+/* A child that moves 48 MiB by one call is killed as soon as that has begun: it does not go on to
+ * the end. What it was to move to is shared with this process, which sees how far it came. */
+static long killed_in(bool reads, long fd, char *from, char *to, const volatile char *begun)
+{
+	struct iovec v[PIECES];
+	long pid;
+
+	for (int i = 0; i < PIECES; i++)
+		v[i] = (struct iovec){(from ? from : to) + (from ? 0 : i * (LONG_BYTES / PIECES)),
+			LONG_BYTES / PIECES};
+	pid = OK(abi_fork());
+	if (pid == 0) {
+		if (reads)
+			SYS(readv, fd, v, PIECES);
+		else
+			SYS(writev, fd, v, PIECES);
+		abi_sleep_ms(20000);
+		_exit(1);
+	}
+	for (struct stat st = {0}; begun ? *begun : st.st_size == 0;)
+		if (!begun)
+			OK(SYS(fstat, fd, &st));
+	OK(SYS(kill, pid, SIGKILL));
+	return abi_wait(pid);
+}
+
+CASE(killed_read, "readv:SIGKILL ends a long one", "kill:SIGKILL")
+{
+	char *to = (char *)OK(SYS(mmap, 0, LONG_BYTES, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+	long fd = OK(SYS(openat, AT_FDCWD, "/dev/zero", O_RDONLY));
+
+	memset(to, 1, LONG_BYTES);
+	EQ(killed_in(true, fd, NULL, to, to), SIGKILL);
+	EQ(to[0], 0);
+	EQ(to[LONG_BYTES - 1], 1); /* SIGKILL ends a long one */
+}
+
+CASE(killed_write, "writev:SIGKILL ends a long one", "kill:SIGKILL")
+{
+	char *from = (char *)OK(SYS(mmap, 0, LONG_BYTES / PIECES, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+	long fd = OK(SYS(openat, AT_FDCWD, "f", O_CREAT | O_RDWR, 0600));
+	struct stat st;
+
+	EQ(killed_in(false, fd, from, NULL, NULL), SIGKILL);
+	OK(SYS(fstat, fd, &st));
+	T(st.st_size > 0);
+	T(st.st_size < LONG_BYTES);                  /* SIGKILL ends a long one */
+	EQ(SYS(lseek, fd, 0, SEEK_CUR), st.st_size); /* and what it did counts */
 }
 
 CASE(access_mode_3, "openat:access mode 3", "read:EBADF", "write:EBADF", "mmap:EACCES",
