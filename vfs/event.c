@@ -394,7 +394,7 @@ answer_t vfs_memfd_create(struct call *c, u64 name, u32 flags)
 	a = call_install(c, f, flags & MFD_CLOEXEC ? O_CLOEXEC : 0);
 	if (a < 0) {
 		file_put(f);
-		call_effect_recorded(c); /* undone: nobody else knew it */
+		call_effect_undone(c); /* nobody else knew it */
 	}
 	return a;
 }
