@@ -36,6 +36,15 @@ def missing(groups):
     return [p for p in wanted if p not in have]
 
 
+def root_prefix(refusal):
+    """What makes a command root's: nothing for root itself, sudo for others, else the refusal."""
+    if os.geteuid() == 0:
+        return []
+    if not shutil.which("sudo"):
+        raise Failure(refusal, EXIT_USAGE)
+    return ["sudo"]
+
+
 def ensure(groups, yes):
     """Installs what is missing from the machine's own suites, asking first."""
     packages = missing(groups)
@@ -43,12 +52,7 @@ def ensure(groups, yes):
         return
     confirm(f"these packages are needed and not installed: {' '.join(packages)}\n"
             "Install them with apt-get?", yes)
-    root = []
-    if os.geteuid() != 0:
-        if not shutil.which("sudo"):
-            raise Failure("packages must be installed by root:\n"
-                          f"  apt-get install {' '.join(packages)}", EXIT_USAGE)
-        root = ["sudo"]
+    root = root_prefix(f"packages must be installed by root:\n  apt-get install {' '.join(packages)}")
     note(f"installing {' '.join(packages)}")
     run([*root, "apt-get", "-q", "update"], "apt-get update")
     run([*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y",

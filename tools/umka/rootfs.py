@@ -7,12 +7,13 @@ import os
 import pathlib
 import shutil
 import stat
+import subprocess
 import tarfile
 import tempfile
 import time
 
 from deps import apt, fetch
-from umka import cpio, elf
+from umka import cpio, elf, install
 from umka.common import EXIT_USAGE, Failure, cache_dir, file_lock, note, run
 
 DEBIAN_SUITE = "trixie"
@@ -253,6 +254,19 @@ def _configure_in_guest(arch, image):
     run(["/sbin/e2fsck", "-fn", image], "checking the debian root")
 
 
+def _mmdebstrap_rights():
+    """The command prefix and the mode that let mmdebstrap give its files owners here. Where user
+    namespaces are forbidden (in a chroot, unshare(2) EPERM; by a container's or a site's policy) it
+    takes root, asked for as the installation of packages asks for it."""
+    if os.geteuid() == 0:
+        return [], "root"
+    if subprocess.run(["unshare", "--user", "true"], stdin=subprocess.DEVNULL,
+                      stderr=subprocess.DEVNULL, check=False).returncode == 0:
+        return [], "unshare"
+    return install.root_prefix("user namespaces are forbidden here and there is no sudo: make the debian "
+                               "root as root once (./umka run --rootfs debian -- true)"), "root"
+
+
 def debian(arch):
     """The cached ext4 image of a Debian 13 with the packages that the project tests with."""
     key = hashlib.sha256(json.dumps([DEBIAN_PACKAGES, EXT4_OPTIONS, DEBIAN_IMAGE_MIB,
@@ -273,11 +287,14 @@ def debian(arch):
         with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
             tar = pathlib.Path(scratch) / "root.tar"
             source = f"deb {apt.mirrors()[0]} {DEBIAN_SUITE} main"
-            run(["mmdebstrap", f"--mode={'root' if os.geteuid() == 0 else 'unshare'}",
+            prefix, mode = _mmdebstrap_rights()
+            run([*prefix, "mmdebstrap", f"--mode={mode}",
                  f"--variant={variant}", f"--architectures={apt.DEB_ARCH[arch]}", *more,
                  *(f"--include={p}" for p in packages), "--aptopt=Acquire::Languages \"none\"",
                  *(f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("doc", "man", "locale")),
                  DEBIAN_SUITE, tar, source], "mmdebstrap")
+            if prefix:
+                run([*prefix, "chown", f"{os.getuid()}:{os.getgid()}", tar], "taking over the debian root")
             _image_of_tar(tar, pathlib.Path(scratch), new, foreign)
         if foreign:
             _configure_in_guest(arch, new)
