@@ -129,16 +129,19 @@ static int unpack(const u8 *data, size_t bytes)
 	return error;
 }
 
-/* Good; cut anywhere; a byte changed anywhere. `sealed`: the format has a sum over its contents. */
+/* Good; cut anywhere; a byte changed anywhere. `sealed`: the format has a sum over its contents. An
+ * unpacking of what is packed begins with megabytes of room for it, so there a run takes every
+ * STEP-th place, by its seed. */
+#define STEP 6u
 static void try_all(const u8 *good, size_t bytes, bool sealed)
 {
 	u8 *bad = kmalloc(bytes);
-	u32 nr_seen = 0;
+	u32 nr_seen = 0, step = sealed ? STEP : 1;
 
 	CHECK_EQ(unpack(good, bytes), 0);
 	CHECK(file_is_whole());
 	forget();
-	for (size_t n = 1; n < bytes; n++) {
+	for (size_t n = 1 + host_dice(step); n < bytes; n += step) {
 		int error = unpack(good, n);
 
 		nr_seen += error != 0;
@@ -146,9 +149,9 @@ static void try_all(const u8 *good, size_t bytes, bool sealed)
 			CHECK(error < 0);
 		forget();
 	}
-	CHECK(nr_seen > bytes / 2);
+	CHECK(nr_seen > bytes / step / 2);
 	nr_seen = 0;
-	for (size_t i = 0; bad && i < bytes; i++) {
+	for (size_t i = host_dice(step); bad && i < bytes; i += step) {
 		memcpy(bad, good, bytes);
 		bad[i] ^= (u8)(1 + host_dice(255));
 		/* Without a seal a changed byte can be another archive; with one what is unpacked
@@ -159,7 +162,7 @@ static void try_all(const u8 *good, size_t bytes, bool sealed)
 			CHECK(file_is_whole());
 		forget();
 	}
-	CHECK(!sealed || nr_seen > bytes / 2);
+	CHECK(!sealed || nr_seen > bytes / step / 2);
 	kfree(bad);
 }
 
