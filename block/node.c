@@ -65,20 +65,16 @@ static answer_t block_open(struct call *c, struct file *file)
 		file->inode->pages = b->pages;
 	}
 	spin_unlock(&file->inode->obj.lock);
+	file_errors_begin(file);
+	block_opened(b); /* core ends it with the file */
 	file_names(file, &b->obj);
 	return 0;
 }
 
 static answer_t block_release(struct call *c, struct file *file)
 {
-	struct block_device *b;
-
-	if (!file->obj.body)
-		return 0;
-	b = device_of(file);
-	block_unclaim(b, &file->obj);
-	file_names(file, nullptr);
-	object_put(&b->obj);
+	if (file->obj.body)
+		block_unclaim(device_of(file), &file->obj);
 	return 0;
 }
 
@@ -144,7 +140,7 @@ static answer_t block_ioctl(struct call *c, struct file *file, u32 command, u64 
 	case BLKFLSBUF:
 		if (!context_capable(c->ctx, CAP_SYS_ADMIN))
 			return -EACCES;
-		return node_sync(SLOT(NODE_FILE), c, file, 0, ~0ull, 0);
+		return node_sync(SLOT(NODE_FILE), c, file, 0, ~0ull, FILE_SYNC_FORGET);
 	case BLKRRPART:
 		return context_capable(c->ctx, CAP_SYS_ADMIN) ? b->whole == b ? -EBUSY : -EINVAL
 							      : -EACCES;

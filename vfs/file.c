@@ -15,6 +15,11 @@
 #define READ_AHEAD_PAGES_MAX 32u
 static const u8 zeros[512]; /* holes of files whose pages are nowhere else */
 
+/* preadv2(2) */
+#define RWF_DSYNC  2u
+#define RWF_SYNC   4u
+#define RWF_APPEND 16u
+
 struct transfer { /* progress of read and write */
 	u64 done;
 	s64 pos;
@@ -225,6 +230,10 @@ static answer_t write_limit(struct call *c, const struct inode *i, s64 pos, size
 {
 	u64 limit = call_rlimit(c, RLIMIT_FSIZE), max = i->sb->max_file_bytes;
 
+	if (i->pages->kind == MEMORY_BLOCK) {
+		max = i->pages->size_bytes;
+		return (u64)pos >= max ? -ENOSPC : (answer_t)MIN((u64)bytes, max - (u64)pos);
+	}
 	if (limit != RLIM_INFINITY) {
 		if ((u64)pos >= limit) {
 			call_signal(c, SIGXFSZ);
@@ -334,7 +343,9 @@ static answer_t write_begin(struct call *c, struct file *f, const struct uio *io
 	struct inode *i = f->inode;
 
 	t->pos = io->positioned ? io->pos : f->pos;
-	if (f->flags & O_APPEND || io->flags & 0x10) /* RWF_APPEND */
+	if (i->pages->kind == MEMORY_BLOCK) /* has one size: O_APPEND says nothing */
+		;
+	else if (f->flags & O_APPEND || io->flags & RWF_APPEND)
 		t->pos = (s64)inode_size(i);
 	if (t->pos < 0)
 		return -EINVAL;
@@ -386,19 +397,25 @@ static void record(struct call *c, const struct transfer *t)
 	call_effect_recorded(c);
 }
 
-static inline bool must_sync(const struct file *f, const struct uio *io)
+static inline bool has_disk(const struct file *f)
 {
 	const struct superblock *sb = f->inode->sb;
 
-	return (f->flags & (O_SYNC | O_DSYNC) || io->flags & 6) && sb->fs &&
-	       !(sb->flags & SB_NAMES_RESIDENT);
+	return f->type == NODE_BLOCK || (sb->fs && !(sb->flags & SB_NAMES_RESIDENT));
+}
+
+static inline bool must_sync(const struct file *f, const struct uio *io)
+{
+	return (f->flags & (O_SYNC | O_DSYNC) || io->flags & (RWF_DSYNC | RWF_SYNC)) && has_disk(f);
 }
 
 static answer_t write_sync(struct call *c, struct file *f, const struct transfer *t)
 {
 	record(c, t);
 	c->op_args[0] = (word_t)f;
-	c->op_args[1] = !(f->flags & (O_SYNC & ~O_DSYNC));
+	c->op_args[1] = f->flags & (O_SYNC & ~O_DSYNC) ? FILE_SYNC_ALL : FILE_SYNC_DATA;
+	c->op_args[2] = (word_t)((u64)(t->pos - (s64)t->done) >> PAGE_SHIFT);
+	c->op_args[3] = (word_t)((u64)(t->pos - 1) >> PAGE_SHIFT);
 	return call_do(c, DO_SYNC_FILE, true);
 }
 
@@ -660,14 +677,14 @@ answer_t file_node_readdir(struct call *c, struct file *f, struct dirent_sink *s
 
 answer_t file_node_sync(struct call *c, struct file *f, u64 first, u64 last, u32 data_only)
 {
-	(void)first;
-	(void)last;
 	if (c->op_done)
 		return c->op_result;
-	if (!f->inode->sb->fs || f->inode->sb->flags & SB_NAMES_RESIDENT)
+	if (!has_disk(f))
 		return 0;
 	c->op_args[0] = (word_t)f;
 	c->op_args[1] = data_only;
+	c->op_args[2] = (word_t)(first >> PAGE_SHIFT);
+	c->op_args[3] = (word_t)(last >> PAGE_SHIFT);
 	return call_do(c, DO_SYNC_FILE, true);
 }
 

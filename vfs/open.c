@@ -179,7 +179,7 @@ static answer_t open_inode(struct call *c, struct walks *ws, const struct path_r
 		return a;
 	}
 	if (i->pages)
-		file->error_seq_seen = i->pages->write_error_seq;
+		file_errors_begin(file);
 	if (likely(type == NODE_FILE || type == NODE_DIR)) {
 		file->flags &= ~OPEN_KEPT_OUT;
 		*out = file;

@@ -367,7 +367,7 @@ static answer_t sync_file(struct call *c, bool data_only)
 	struct file *file = call_file_for(c, arg_uint(c, 0), CAP_RIGHT_CONTROL);
 
 	abi_try(file_error(file));
-	return node_sync(file->slot, c, file, 0, ~0ull, data_only);
+	return node_sync(file->slot, c, file, 0, ~0ull, data_only ? FILE_SYNC_DATA : FILE_SYNC_ALL);
 }
 
 answer_t sys_fsync(struct call *c)
@@ -408,7 +408,8 @@ answer_t sys_sync_file_range(struct call *c)
 		return -ESPIPE;
 	if (!(arg_uint(c, 3) & 7u))
 		return 0;
-	return node_sync(file->slot, c, file, (u64)offset, bytes ? (u64)end - 1 : ~0ull, true);
+	return node_sync(file->slot, c, file, (u64)offset, bytes ? (u64)end - 1 : ~0ull,
+		FILE_SYNC_PAGES);
 }
 
 answer_t sys_fallocate(struct call *c)

@@ -1,5 +1,6 @@
 /* Devices of mounts and their metadata blocks. Theory in block.c. */
 #include <core/block.h>
+#include <core/fs_call.h>
 #include <core/fs_type.h>
 #include <core/task.h>
 #include <kabi/slots.h>
@@ -53,6 +54,11 @@ answer_t fs_device_open(struct call *c, const char *source, u32 sb_flags, struct
 		object_put(&b->obj);
 		return *other ? 0 : error;
 	}
+	block_opened(b);
+	/* What was written through the node is on the disk before file contents are read from
+	 * there, and pages that the mount makes stale do not stay. */
+	(void)memory_object_sync(b->pages, 0, ~0ull);
+	(void)memory_object_invalidate(b->pages, 0, ~0ull);
 	sb->bdev = b;
 	sb->dev = b->rdev;
 	sb->device_bytes = b->nr_sectors * BLOCK_SECTOR_BYTES;
@@ -69,10 +75,34 @@ void fs_device_close(struct superblock *sb)
 	sb->bdev = nullptr;
 	sb->blocks = nullptr;
 	block_unclaim(b, &sb->obj);
+	block_closed(b);
 	object_put(&b->obj);
 }
 
 answer_t fs_device_flush(struct superblock *sb)
 {
-	return sb->bdev ? block_sync(sb->bdev) : 0;
+	return sb->bdev ? block_sync(sb->bdev, 0, ~0ull) : 0;
+}
+
+static bool sync_mounted(struct block_device *b)
+{
+	struct superblock *sb;
+	bool found = false;
+	u64 after = 0;
+
+	while (!found && (sb = superblock_next(after))) {
+		after = sb->obj.id;
+		found = sb->bdev == b;
+		if (found)
+			superblock_sync(sb);
+		superblock_leave(sb);
+	}
+	return found;
+}
+
+void block_flush_buffers(struct block_device *b)
+{
+	if (!sync_mounted(b))
+		(void)block_sync(b, 0, ~0ull);
+	(void)memory_object_invalidate(b->pages, 0, ~0ull);
 }

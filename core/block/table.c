@@ -73,12 +73,47 @@ void block_unclaim(struct block_device *b, struct object *who)
 	spin_unlock(&b->obj.lock);
 }
 
-int block_sync(struct block_device *b)
+void block_opened(struct block_device *b)
+{
+	spin_lock(&b->obj.lock);
+	b->nr_openers++;
+	spin_unlock(&b->obj.lock);
+}
+
+void block_closed(struct block_device *b)
+{
+	bool last;
+
+	spin_lock(&b->obj.lock);
+	last = --b->nr_openers == 0;
+	spin_unlock(&b->obj.lock);
+	if (!last)
+		return;
+	/* Its errors stay in the object: the next to open the device and sync it is told. Only
+	 * clean pages go, so who opens it meanwhile loses nothing. */
+	(void)memory_object_sync(b->pages, 0, ~0ull);
+	(void)memory_object_invalidate(b->pages, 0, ~0ull);
+}
+
+int block_sync(struct block_device *b, u64 first, u64 nr)
 {
 	struct block_io io = {.bdev = b, .op = BLOCK_FLUSH};
-	int r = memory_object_sync(b->pages, 0, ~0ull), f = block_io_run(&io);
+	int r = memory_object_sync(b->pages, first, nr), f = block_io_run(&io);
 
 	return r ? r : f;
+}
+
+void block_sync_all(void)
+{
+	struct block_device *b = nullptr;
+
+	/* Partitions first: a flush is the whole disk's. */
+	while ((b = block_next(b)))
+		if (b->whole != b)
+			(void)memory_object_sync(b->pages, 0, ~0ull);
+	while ((b = block_next(b)))
+		if (b->whole == b && !(b->geometry.features & BLOCK_FEATURES_READ_ONLY))
+			(void)block_sync(b, 0, ~0ull);
 }
 
 static struct block_device *block_new(struct component *co, const char *name, u32 rdev,

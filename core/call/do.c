@@ -5,6 +5,7 @@
  */
 #include <arch/cpu.h>
 #include <arch/trap.h>
+#include <core/block.h>
 #include <core/describe.h>
 #include <core/do.h>
 #include <core/irq.h>
@@ -178,23 +179,19 @@ static answer_t do_reboot(enum do_reboot how)
 	arch_halt();
 }
 
-/* sync(2): every writable file system with a device; it reports no errors. */
+/* sync(2): every writable file system with a device, then the devices themselves; it reports no
+ * errors. */
 static answer_t do_sync_all(void)
 {
 	struct superblock *sb;
 	u64 after = 0;
 
 	while ((sb = superblock_next(after))) {
-		struct call inner;
-
 		after = sb->obj.id;
-		if (sb->fs && !(sb->flags & (SB_RDONLY | SB_NAMES_RESIDENT))) {
-			call_begin(&inner, CALLF_KERNEL);
-			(void)fs_sync(&inner, sb, true);
-			call_end(&inner);
-		}
+		superblock_sync(sb);
 		superblock_leave(sb);
 	}
+	block_sync_all();
 	return 0;
 }
 
@@ -234,7 +231,7 @@ static answer_t do_files(struct call *c)
 
 	switch ((u32)c->op) {
 	case DO_SYNC_FILE:
-		return file_sync((struct file *)a[0], a[1]);
+		return file_sync((struct file *)a[0], (enum file_sync)a[1], (u64)a[2], (u64)a[3]);
 	case DO_SYNC_ALL:
 		return do_sync_all();
 	case DO_MOUNT:

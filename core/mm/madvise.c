@@ -305,13 +305,13 @@ int space_msync(struct address_space *as, vaddr_t addr, size_t bytes, u32 flags)
 			return -EBUSY;
 		}
 		if (flags & MS_SYNC && r->file && r->flags & VM_SHARED && r->object &&
-			r->object->kind == MEMORY_FILE) {
+			(r->object->kind == MEMORY_FILE || r->object->kind == MEMORY_BLOCK)) {
 			file = r->file;
 			file_get(file);
 		}
 		space_unlock_shared(&as->lock);
 		if (file) {
-			int error = file_sync(file, true);
+			int error = file_sync(file, FILE_SYNC_DATA, 0, ~0ull);
 
 			file_put(file);
 			if (error)

@@ -26,6 +26,7 @@
  */
 #include "object.h"
 #include <core/node.h>
+#include <core/sched.h>
 
 #define PAGE_WAITABLES        64u
 #define DROP_BATCH            32u
@@ -302,6 +303,37 @@ bool object_evict(struct frame *f)
 	WRITE_ONCE(f->object, nullptr);
 	frame_unpin(f);
 	return true;
+}
+
+int memory_object_invalidate(struct memory_object *o, u64 first, u64 nr)
+{
+	u64 last = nr && checked_add(first, nr - 1, &last) ? first + nr - 1 : ~0ull, index, word;
+	int r = 0;
+
+	while (nr && READ_ONCE(o->nr_resident)) {
+		struct frame *f;
+		bool any;
+
+		grace_read_begin();
+		any = slots_next(&o->slots.root, first, last, false, &index, &word);
+		grace_read_end();
+		if (!any)
+			break;
+		f = object_page_any(o, index);
+		if (f) {
+			page_wait_clear(f, FRAME_LOCKED);
+			if (atomic32_load_seq(&f->mapcount))
+				mappers_unmap_frame(o, f);
+			if (!object_evict(f) && f->object == o)
+				r = -EBUSY;
+			frame_unpin(f);
+		}
+		if (index >= last)
+			break;
+		first = index + 1;
+		cond_resched();
+	}
+	return r;
 }
 
 /* --- getting pages --- */

@@ -109,6 +109,7 @@ void writeback_page_end(struct memory_object *o, struct frame *f, s32 status)
 	if (status) {
 		spin_lock(&o->obj.lock);
 		o->write_error = status;
+		o->write_error_told = false;
 		WRITE_ONCE(o->write_error_seq, o->write_error_seq + 1);
 		spin_unlock(&o->obj.lock);
 	}

@@ -314,8 +314,10 @@ answer_t transaction_commit(struct superblock *sb, bool last)
 		a = seal(sb, last && !left);
 		if (!a)
 			a = write_dirty(sb);
-		if (!a)
+		if (!a) {
+			WRITE_ONCE(cache->nr_flushes, cache->nr_flushes + 1);
 			a = fs_device_flush(sb);
+		}
 		if (a) { /* blocks stay taken: a leak, not a double use */
 			while (!list_empty(&deferred)) {
 				struct deferred_ops *d =
@@ -341,6 +343,20 @@ answer_t transaction_commit(struct superblock *sb, bool last)
 		log_err("%s: commit failed (%d)\n", sb->type_name, (int)a);
 	}
 	return a;
+}
+
+u64 transaction_flushes(const struct superblock *sb)
+{
+	const struct block_cache *cache = sb->block_cache;
+
+	return cache ? READ_ONCE(cache->nr_flushes) : 0;
+}
+
+answer_t transaction_flush(struct superblock *sb, u64 seen)
+{
+	answer_t a = transaction_commit(sb, false);
+
+	return a || transaction_flushes(sb) != seen ? a : fs_device_flush(sb);
 }
 
 /* --- the commit thread: one for all mounts; sleeps without a deadline while nothing is dirty ---

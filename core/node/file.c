@@ -12,6 +12,7 @@
  */
 #include <lib/string.h>
 #include <lib/fmt.h>
+#include <core/block.h>
 #include <core/fs_call.h>
 #include <core/log.h>
 #include <core/task.h>
@@ -202,7 +203,8 @@ void file_put_later(struct file *f)
 
 void file_release(struct file *f)
 {
-	if (*arch_preempt_count_ptr())
+	/* The last close of a block device writes back. */
+	if (*arch_preempt_count_ptr() || unlikely(f->type == NODE_BLOCK))
 		reaper_queue(&f->obj);
 	else
 		file_destroy(f);
@@ -240,6 +242,8 @@ void file_destroy(struct file *f)
 		inode_write_put(i);
 		atomic32_fetch_sub(&f->path.mount->nr_writers, 1);
 	}
+	if (f->type == NODE_BLOCK && f->obj.body)
+		block_closed(container_of((struct object *)f->obj.body, struct block_device, obj));
 	if (f->obj.body)
 		object_put(f->obj.body);
 	/* The mount last: with it the superblock may end, and then nobody may hold its inodes. */
@@ -256,30 +260,79 @@ void file_closing(struct file *f, struct files *files)
 		inode_locks_drop_owner(f->inode, files);
 }
 
-int file_sync(struct file *f, bool data_only)
+void file_errors_begin(struct file *f)
 {
-	struct inode *i = f->inode;
-	struct call *c;
-	answer_t a = 0;
+	struct memory_object *o = f->inode->pages;
+
+	if (likely(!READ_ONCE(o->write_error_seq)))
+		return;
+	spin_lock(&o->obj.lock);
+	f->error_seq_seen = o->write_error_seq - !o->write_error_told;
+	spin_unlock(&o->obj.lock);
+}
+
+/* errseq: each open file reports a write-back error once (fsync(2)). */
+static int error_take(struct file *f, struct memory_object *o)
+{
 	int error = 0;
 
-	(void)data_only; /* the file system's commit is one for both */
-	if (!i || !i->sb->fs || i->sb->flags & SB_NAMES_RESIDENT)
+	spin_lock(&o->obj.lock);
+	if (o->write_error_seq != f->error_seq_seen) {
+		f->error_seq_seen = o->write_error_seq;
+		o->write_error_told = true;
+		error = o->write_error;
+	}
+	spin_unlock(&o->obj.lock);
+	return error;
+}
+
+static int sync_device(struct block_device *b, enum file_sync what, u64 first, u64 nr)
+{
+	switch (what) {
+	case FILE_SYNC_FORGET:
+		block_flush_buffers(b);
 		return 0;
-	c = kmalloc(sizeof(*c));
+	case FILE_SYNC_PAGES:
+		return memory_object_sync(b->pages, first, nr);
+	case FILE_SYNC_ALL:
+	case FILE_SYNC_DATA:
+		break;
+	}
+	return block_sync(b, first, nr);
+}
+
+static int sync_inode(struct inode *i)
+{
+	struct call *c = kmalloc(sizeof(*c));
+	answer_t a;
+
 	if (!c)
 		return -ENOMEM;
 	call_begin(c, CALLF_KERNEL | CALLF_UNINTERRUPTIBLE);
-	a = fs_sync_inode(c, i);
+	a = fs_sync_inode(c, i); /* the file system's commit is one for fsync and fdatasync */
 	call_end(c);
 	kfree(c);
-	/* errseq: each open file reports a write-back error once (fsync(2)). */
-	if (i->pages && i->pages->write_error_seq != f->error_seq_seen) {
-		f->error_seq_seen = i->pages->write_error_seq;
-		if (!error)
-			error = i->pages->write_error;
-	}
-	return error ? error : (int)a;
+	return (int)a;
+}
+
+int file_sync(struct file *f, enum file_sync what, u64 first, u64 last)
+{
+	struct inode *i = f->inode;
+	u64 nr = last - first + 1 ? last - first + 1 : ~0ull;
+	int error, r;
+
+	if (f->type == NODE_BLOCK)
+		r = sync_device(container_of((struct object *)f->obj.body, struct block_device,
+					obj),
+			what, first, nr);
+	else if (!i || !i->sb->fs || i->sb->flags & SB_NAMES_RESIDENT)
+		return 0;
+	else if (what == FILE_SYNC_PAGES)
+		r = i->pages ? memory_object_sync(i->pages, first, nr) : 0;
+	else
+		r = sync_inode(i);
+	error = i->pages && what != FILE_SYNC_FORGET ? error_take(f, i->pages) : 0;
+	return error ? error : r;
 }
 
 u64 call_rlimit(const struct call *c, u32 which)

@@ -44,7 +44,7 @@ void fs_inode_view(struct fs_invoke *v, struct inode *i, struct fs_inode *out)
 	fs_inode_seen(v, i);
 	*out = (struct fs_inode){
 		.ino = i->ino,
-		.size = inode_size(i),
+		.size = inode_own_size(i),
 		.blocks_512 = i->blocks_512,
 		.generation = i->generation,
 		.mode = i->mode,

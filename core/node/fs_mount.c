@@ -435,16 +435,25 @@ static u32 inodes_dirty(struct superblock *sb)
 	return nr;
 }
 
+static answer_t sync_contents(struct inode *i)
+{
+	struct memory_object *o = inode_own_pages(i);
+
+	return o ? memory_object_sync(o, 0, ~0ull) : 0;
+}
+
 /* fsync(2): the file's data, then its inode, then all metadata that waits (one transaction for
  * all). Other files' data stays where it is. Context: thread, may sleep. */
 answer_t fs_sync_inode(struct call *c, struct inode *i)
 {
 	struct superblock *sb = i->sb;
+	u64 flushes;
 	answer_t a;
 
 	if (!sb->fs || sb_names_resident(sb) || sb->flags & SB_RDONLY)
 		return 0;
-	a = i->pages ? memory_object_sync(i->pages, 0, ~0ull) : 0;
+	a = sync_contents(i);
+	flushes = transaction_flushes(sb); /* those that begin from here on hold the data */
 	if (!a && inode_take_own_dirty(i)) {
 		if (!i->dead)
 			a = call_run(c, sync_inode(c, i));
@@ -452,7 +461,7 @@ answer_t fs_sync_inode(struct call *c, struct inode *i)
 			inode_mark_dirty(i);
 		inode_put_background(i);
 	}
-	return a ? a : transaction_commit(sb, false);
+	return a ? a : transaction_flush(sb, flushes);
 }
 
 /* Context: thread, may sleep (DO_SYNC_*, unmount): so it serves the component's needs itself. */
@@ -465,7 +474,7 @@ answer_t fs_sync(struct call *c, struct superblock *sb, bool wait)
 		return 0;
 	/* Bounded: what becomes dirty meanwhile is the next one's. */
 	for (u32 left = inodes_dirty(sb); left && (i = inode_take_dirty(sb)); left--) {
-		answer_t a = i->pages ? memory_object_sync(i->pages, 0, ~0ull) : 0;
+		answer_t a = sync_contents(i);
 
 		if (!a && !i->dead)
 			a = call_run(c, sync_inode(c, i));

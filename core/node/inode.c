@@ -296,7 +296,7 @@ void inode_evict(struct inode *i)
 		inode_leave_background(i);
 	else
 		refcount_set(&i->obj.refs, 1);
-	if (i->pages) { /* no block of it is being written when it is given back */
+	if (inode_own_pages(i)) { /* no block of it is being written when it is given back */
 		memory_object_wait_writeback(i->pages, 0, ~0ull);
 		memory_object_truncate(i->pages, 0);
 	}
@@ -484,7 +484,7 @@ void inode_stat(const struct inode *i, struct stat_info *out)
 	out->ctime = i->ctime;
 	out->btime = i->btime;
 	out->blocks_512 = i->blocks_512;
-	out->size = inode_size(i);
+	out->size = inode_own_size(i);
 	spin_unlock(&w->obj.lock);
 	/* Core keeps the pages of a resident file system, so it counts them too. */
 	if (i->sb->flags & SB_NAMES_RESIDENT && i->pages)

@@ -102,6 +102,21 @@ void superblock_leave(struct superblock *sb)
 	waitable_wake(&changed, EV_ANY, 0);
 }
 
+void superblock_sync(struct superblock *sb)
+{
+	struct call *c;
+
+	if (!sb->fs || sb->flags & (SB_RDONLY | SB_NAMES_RESIDENT))
+		return;
+	c = kmalloc(sizeof(*c));
+	if (!c)
+		return;
+	call_begin(c, CALLF_KERNEL);
+	(void)fs_sync(c, sb, true);
+	call_end(c);
+	kfree(c);
+}
+
 static bool visited(struct superblock *sb)
 {
 	u32 nr;

@@ -1,6 +1,7 @@
 """What suites that boot guests share."""
 
 import os
+import signal
 import subprocess
 
 from umka.common import ROOT, die_with_parent
@@ -60,3 +61,16 @@ def umka(*words, stdin=b"", seconds=GUEST_SECONDS):
 def guest(*options, command, seconds=GUEST_SECONDS):
     return umka("run", *options, "--boot-timeout", str(seconds), "--timeout", str(seconds), "--",
                 *command, seconds=2 * seconds + 30)
+
+
+def power_cut(*options, command, word, seconds=GUEST_SECONDS):
+    """Boots a guest and takes its power away, by the end of QEMU, as soon as it has printed `word`.
+    True: it got there."""
+    limit = ("--boot-timeout", str(seconds), "--timeout", str(seconds))
+    with subprocess.Popen([UMKA, "run", *options, *limit, "--", *command], cwd=ROOT, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          preexec_fn=die_with_parent) as guest_now:
+        there = any(line.strip() == word for line in guest_now.stdout)
+        guest_now.send_signal(signal.SIGINT)    # ./umka kills QEMU and takes its scratch folder away
+        guest_now.stdout.read()
+    return there

@@ -30,6 +30,7 @@ struct block_device {
 	struct deferred kick;
 	struct waitable idle;
 	struct object *claimed; /* a mount or an O_EXCL open; obj.lock */
+	u32 nr_openers;         /* open nodes and mounts; obj.lock */
 	u64 stat_reads, stat_writes, stat_sectors_read, stat_sectors_written;
 };
 #define BLOCK_BATCH_BYTES 8192 /* struct batch of block.c, asserted there */
@@ -44,5 +45,14 @@ struct block_device *block_by_name(const char *name);        /* "vda1"; referenc
 /* 0 or -EBUSY. */
 int block_claim(struct block_device *b, struct object *who);
 void block_unclaim(struct block_device *b, struct object *who);
-/* Write-back of the device's own pages and a cache flush. May sleep. */
-int block_sync(struct block_device *b);
+/* One more open node or mount. Context: any. */
+void block_opened(struct block_device *b);
+/* One less: the last one writes the device's own pages back and forgets them, so that what others
+ * change on the disk meanwhile is read. Thread, may sleep. */
+void block_closed(struct block_device *b);
+/* Write-back of the device's own pages [first, first+nr) and a cache flush. May sleep. */
+int block_sync(struct block_device *b, u64 first, u64 nr);
+/* sync(2): every device. May sleep. */
+void block_sync_all(void);
+/* BLKFLSBUF: what is mounted there is synced, else the device; clean pages go. May sleep. */
+void block_flush_buffers(struct block_device *b);

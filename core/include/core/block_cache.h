@@ -62,6 +62,7 @@ struct block_cache {
 	u32 nr_works;
 	struct list_node all; /* caches with a superblock: the commit thread's */
 	struct superblock *sb;
+	u64 nr_flushes; /* begun, under `commit` */
 };
 /* nullptr: no memory. Thread. */
 struct block_cache *block_cache_create(struct superblock *sb, u32 block_bytes);
@@ -89,5 +90,10 @@ int delta_apply_deferred(struct superblock *sb, struct deferred_ops *d);
 /* Seals, writes, flushes. last: until nothing is left, and marks the file system clean. Thread, may
  * sleep. */
 answer_t transaction_commit(struct superblock *sb, bool last);
+/* Flushes of the disk's cache that have begun. */
+u64 transaction_flushes(const struct superblock *sb);
+/* Commits; a flush has begun after `seen` of them, and ended, when it returns: file contents
+ * written before are on the disk, also when there was nothing to commit. */
+answer_t transaction_flush(struct superblock *sb, u64 seen);
 /* A commit would free something. */
 bool block_cache_commit_frees(const struct superblock *sb);

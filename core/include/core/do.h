@@ -29,13 +29,11 @@
  * set DO_FUTEX_WAITV	block struct do_futex_waitv; deadline of the record, if set; result: index
  * of a woken one DO_YIELD		none DO_MEMBARRIER	command, flags, cpu DO_REBOOT
  * enum do_reboot DO_RELEASE_FILE	struct file * (its reference is consumed, flushed as a
- * closed descriptor), result to answer DO_SYNC_FILE		struct file *, data only (fdatasync)
- * DO_MOUNT		struct mount_request * (consumed; core/fs_call.h)
- * DO_UMOUNT		struct mount * (its reference is consumed), lazy
- * DO_CLOSE_RANGE	first, last
- * DO_UNSHARE		DO_UNSHARE_* bits
- * DO_SYNC_ALL		none
- * DO_SWITCH_FILES	as DO_UNSHARE with DO_UNSHARE_FILES
+ * closed descriptor), result to answer DO_SYNC_FILE		struct file *, enum file_sync, first
+ * and last page DO_MOUNT		struct mount_request * (consumed; core/fs_call.h) DO_UMOUNT
+ * struct mount * (its reference is consumed), lazy DO_CLOSE_RANGE	first, last DO_UNSHARE
+ * DO_UNSHARE_* bits DO_SYNC_ALL		none DO_SWITCH_FILES	as DO_UNSHARE with
+ * DO_UNSHARE_FILES
  */
 enum do_mlock : u8 { DO_MLOCK_RANGE, DO_MUNLOCK_RANGE, DO_MLOCK_ALL, DO_MUNLOCK_ALL };
 enum do_reboot : u8 { DO_REBOOT_RESTART, DO_REBOOT_HALT, DO_REBOOT_POWER_OFF };

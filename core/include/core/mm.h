@@ -124,6 +124,7 @@ struct memory_object {
 	struct waitable writeback_done;
 	u32 write_error_seq; /* fsync error reporting */
 	s32 write_error;
+	bool write_error_told;  /* to somebody */
 	u32 seals;              /* F_SEAL_* of memfd; F_SEAL_SEAL (1) on everything else */
 	atomic32_t nr_writable; /* shared writable mappings: F_SEAL_WRITE waits for none */
 	u64 readahead_next;     /* words of policy_readahead; races only cost a wrong window */
@@ -154,6 +155,9 @@ void memory_page_mark_dirty(struct memory_object *o, struct frame *f);
 void memory_object_truncate(struct memory_object *o, u64 new_size);
 void memory_object_drop_range(struct memory_object *o, u64 first,
 	u64 nr); /* punch, invalidate clean cache */
+/* Drops what is clean of [first, first+nr), mapped or not. -EBUSY: a page is left (dirty, in use).
+ * May sleep. */
+int memory_object_invalidate(struct memory_object *o, u64 first, u64 nr);
 /* Starts/waits write-back of dirty pages of [first, first+nr); -errno of the first failure. May
  * sleep. */
 int memory_object_sync(struct memory_object *o, u64 first, u64 nr);

@@ -181,6 +181,16 @@ static inline u64 inode_size(const struct inode *i)
 {
 	return i->pages ? READ_ONCE(i->pages->size_bytes) : i->size_bytes;
 }
+/* The pages that are its contents: those that an open block device's node shows are the device's.
+ */
+static inline struct memory_object *inode_own_pages(const struct inode *i)
+{
+	return S_TYPE(i->mode) == S_IFBLK ? nullptr : i->pages;
+}
+static inline u64 inode_own_size(const struct inode *i)
+{
+	return S_TYPE(i->mode) == S_IFBLK ? i->size_bytes : inode_size(i);
+}
 struct inode *inode_new(struct superblock *sb, u64 ino,
 	u32 mode); /* refs 1; nullptr no memory; the cached one if there is one */
 struct inode *inode_get_or_new(struct superblock *sb, u64 ino, u32 mode, bool *fresh);
@@ -391,6 +401,8 @@ void superblock_put_wait(struct superblock *sb);
 /* All superblocks, by id, as a visitor: it does not keep the file system mounted, but its end waits
  * for superblock_leave. */
 struct superblock *superblock_next(u64 after_id);
+/* A visitor's: all that is dirty, and the disk's cache; reports nothing. May sleep. */
+void superblock_sync(struct superblock *sb);
 void superblock_leave(struct superblock *sb);
 /* The one whose mount has claimed b, as one more user; nullptr: somebody else has, or nobody any
  * more (*again). Waits for one that is being mounted or ends. Thread, may sleep. */
@@ -561,8 +573,17 @@ bool superblock_written(struct superblock *sb);
 void file_put(struct file *f); /* last one: node.release through a record of core's own */
 /* The same by the reaper's thread: where ends of files could nest without bound. */
 void file_put_later(struct file *f);
-int file_sync(struct file *f,
-	bool data_only); /* DO_SYNC_FILE: op_args[0] file, [1] data_only. Thread, may sleep. */
+enum file_sync : u8 {
+	FILE_SYNC_ALL,   /* fsync(2) */
+	FILE_SYNC_DATA,  /* fdatasync(2) */
+	FILE_SYNC_PAGES, /* sync_file_range(2): pages only, no metadata, no flush of the device */
+	FILE_SYNC_FORGET /* BLKFLSBUF: and clean pages go */
+};
+/* DO_SYNC_FILE: pages [first, last] of it. An error of write-back is told once to each open file.
+ * Thread, may sleep. */
+int file_sync(struct file *f, enum file_sync what, u64 first, u64 last);
+/* Errors of write-back from now on, and those that nobody was told yet, are f's to tell. */
+void file_errors_begin(struct file *f);
 /* A descriptor of f was closed by the owner of `files`: POSIX locks go. Core operations (close,
  * exec, exit) call it, then node.flush. */
 struct files;
