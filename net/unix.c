@@ -21,6 +21,8 @@
 #include <lib/string.h>
 #include "net_priv.h"
 
+#define SOCKET_MEMORY_BYTES 4096u /* a socket, its file and its name: what is asked for */
+
 KABI_MODULE(1, "Apache-2.0");
 
 struct socket *net_socket_of_fd(struct call *c, u32 fd, struct file **file, answer_t *error)
@@ -77,7 +79,7 @@ static answer_t net_socket(struct call *c, u32 family, u32 type, u32 protocol)
 	if (!f) {
 		if (s)
 			object_put(&s->obj);
-		return -ENOMEM;
+		return call_need_memory(c, SOCKET_MEMORY_BYTES);
 	}
 	a = call_install(c, f, type & O_CLOEXEC);
 	if (a < 0)
@@ -117,7 +119,7 @@ static answer_t net_socketpair(struct call *c, u32 family, u32 type, u32 protoco
 		if (a >= 0)
 			a = n[1] = call_install(c, f[1], type & O_CLOEXEC);
 	} else {
-		a = -ENOMEM;
+		a = call_need_memory(c, 2 * SOCKET_MEMORY_BYTES);
 	}
 	if (a >= 0) {
 		out[0] = (s32)n[0];
@@ -221,7 +223,7 @@ static answer_t net_accept(struct call *c, u32 fd, u64 address, u64 length, u32 
 	fresh = a ? nullptr : file_of(conn, flags); /* the file takes over the list's reference */
 	if (!fresh) {
 		give_back(s, conn);
-		return a ? a : -ENOMEM;
+		return a ? a : call_need_memory(c, SOCKET_MEMORY_BYTES);
 	}
 	a = call_install(c, fresh, flags & O_CLOEXEC);
 	if (a < 0) {
@@ -248,7 +250,7 @@ static answer_t connect_stream(struct call *c, struct file *f, struct socket *s,
 		return -EPROTOTYPE;
 	conn = socket_new(s->type, c);
 	if (!conn)
-		return -ENOMEM;
+		return call_need_memory(c, SOCKET_MEMORY_BYTES);
 	spin_lock(&to->obj.lock);
 	if (to->state != SOCKET_LISTENING || to->shut_read)
 		a = -ECONNREFUSED;

@@ -120,7 +120,7 @@ static answer_t do_bind(struct call *c, struct walk *w, struct walk *from, u64 s
 		return -EINVAL;
 	m = mount_clone(from->at.mount, from->at.name, ms & MS_REC, nullptr);
 	if (!m)
-		return -ENOMEM;
+		return call_need_memory(c, sizeof(*m));
 	a = mount_attach(m, &w->at);
 	mount_put(m);
 	return a;

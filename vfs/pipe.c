@@ -43,7 +43,7 @@ answer_t pipe_node_open(struct call *c, struct file *f)
 	if (!p) {
 		p = pipe_of_fifo(f->inode);
 		if (!p)
-			return -ENOMEM;
+			return call_need_memory(c, sizeof(*p));
 		if (!p->anonymous && w && !r && f->flags & O_NONBLOCK && !READ_ONCE(p->readers)) {
 			object_put(&p->obj);
 			return -ENXIO;

@@ -14,8 +14,10 @@ static answer_t render(struct call *c, struct file *f)
 	answer_t a = view_render(f->inode->sb->view, c, f->inode, &t);
 
 	if (a < 0 || t.failed) {
+		size_t wanted = 2 * t.cap + PAGE_BYTES;
+
 		text_free(&t);
-		return a < 0 ? a : -ENOMEM;
+		return a < 0 ? a : call_need_memory(c, wanted);
 	}
 	kfree(f->private_data);
 	f->private_data = t.data; /* the text's memory is kmalloc's: the file owns it now */

@@ -30,6 +30,8 @@
 #include "path.h"
 #include "vfs_priv.h"
 
+#define LINK_BYTES_MAX 4096u
+
 /* --- the set of a frame --- */
 void walks_begin(struct call *c, struct walks *ws)
 {
@@ -168,7 +170,7 @@ answer_t vfs_link_text(struct call *c, struct inode *i, char *buf, u32 size)
 		if (target.mount)
 			path_put(&target);
 		if (a >= 0 && t.failed)
-			a = -ENOMEM;
+			a = call_need_memory(c, LINK_BYTES_MAX);
 		if (a >= 0) {
 			a = (answer_t)MIN(t.len, (size_t)size - 1);
 			if (a) /* t.data is nullptr when the text is empty */
@@ -473,8 +475,6 @@ static answer_t walk_jump(struct walk *w, struct path_ref *target, const char *a
 	return 0;
 }
 
-#define LINK_BYTES_MAX 4096u
-
 /* On by a link's text. */
 static answer_t walk_text(struct call *c, struct walk *w, const char *text, const char *after)
 {
@@ -493,7 +493,7 @@ static answer_t walk_view_link(struct call *c, struct walk *w, struct inode *i, 
 		a = walk_jump(w, &target, after);
 	} else if (a == 0) {
 		text_putc(&t, 0);
-		a = t.failed ? -ENOMEM : walk_text(c, w, t.data, after);
+		a = t.failed ? call_need_memory(c, LINK_BYTES_MAX) : walk_text(c, w, t.data, after);
 	}
 	text_free(&t);
 	return a;

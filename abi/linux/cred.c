@@ -85,7 +85,7 @@ static answer_t set_uids(struct call *c, const struct ids *ids)
 	struct context *new = context_clone(c->ctx);
 
 	if (!new)
-		return -ENOMEM;
+		return call_need_memory(c, sizeof(*new));
 	new->cred.uid = KUID(ids->real);
 	new->cred.euid = KUID(ids->effective);
 	new->cred.suid = KUID(ids->saved);
@@ -99,7 +99,7 @@ static answer_t set_gids(struct call *c, const struct ids *ids)
 	struct context *new = context_clone(c->ctx);
 
 	if (!new)
-		return -ENOMEM;
+		return call_need_memory(c, sizeof(*new));
 	new->cred.gid = KGID(ids->real);
 	new->cred.egid = KGID(ids->effective);
 	new->cred.sgid = KGID(ids->saved);
@@ -331,7 +331,7 @@ answer_t sys_setgroups(struct call *c)
 	new = a ? nullptr : context_clone(c->ctx);
 	if (!new) {
 		group_list_put(groups);
-		return a ? a : -ENOMEM;
+		return a ? a : call_need_memory(c, sizeof(*new));
 	}
 	sort_groups(groups);
 	group_list_put(new->cred.groups);
@@ -427,7 +427,7 @@ answer_t sys_capset(struct call *c)
 		return -EPERM;
 	new = context_clone(c->ctx);
 	if (!new)
-		return -ENOMEM;
+		return call_need_memory(c, sizeof(*new));
 	new->cred.cap_effective = effective;
 	new->cred.cap_permitted = permitted;
 	new->cred.cap_inheritable = inheritable;
@@ -445,7 +445,7 @@ answer_t sys_personality(struct call *c)
 		return (answer_t)old;
 	new = context_clone(c->ctx);
 	if (!new)
-		return -ENOMEM;
+		return call_need_memory(c, sizeof(*new));
 	new->personality = wanted;
 	set_context(c, new);
 	return (answer_t)old;

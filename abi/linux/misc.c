@@ -330,7 +330,7 @@ static answer_t set_credentials(struct call *c, const struct credentials *cred)
 	struct context *new = context_clone(c->ctx);
 
 	if (!new)
-		return -ENOMEM;
+		return call_need_memory(c, sizeof(*new));
 	new->cred = *cred;
 	context_set(abi_task(c), new);
 	return 0;

@@ -24,14 +24,10 @@ void call_rerun_count(u32 *every, u32 *injected)
 	*injected = atomic32_load(&rerun_injected);
 }
 
-bool call_rerun_inject(struct call *c, u64 what)
+static bool inject(struct call *c, u64 what, u32 every, atomic32_t *count)
 {
-	u64 bit;
-
-	if (likely(!rerun_every))
-		return false;
-	bit = 1ull << (what * 0x9e3779b97f4a7c15ull >> 58);
-	if (c->injected & bit || atomic32_fetch_add(&rerun_count, 1) % rerun_every)
+	u64 bit = 1ull << (what * 0x9e3779b97f4a7c15ull >> 58);
+	if (c->injected & bit || atomic32_fetch_add(count, 1) % every)
 		return false;
 	c->injected |= bit;
 	c->injected_now = true;
@@ -41,6 +37,31 @@ bool call_rerun_inject(struct call *c, u64 what)
 		c->runs--;
 	return true;
 }
+
+bool call_rerun_inject(struct call *c, u64 what)
+{
+	return unlikely(rerun_every) && inject(c, what, rerun_every, &rerun_count);
+}
+
+static u32 memfail_every; /* memfail=N on the command line; 0: off */
+
+void call_memfail_set(u32 every)
+{
+	memfail_every = every;
+}
+
+#if UMKA_DEBUG
+static atomic32_t memfail_count;
+
+bool call_memory_fails(word_t what)
+{
+	struct task *t = current;
+
+	if (likely(!memfail_every) || !t || !t->in_module || !t->call_now || this_cpu()->irq_depth)
+		return false;
+	return inject(t->call_now, what, memfail_every, &memfail_count);
+}
+#endif
 
 struct frame *call_page(struct call *c, struct memory_object *o, u64 index)
 {

@@ -400,4 +400,5 @@ void call_finish(struct call *c, answer_t a)
 	c->injected_now = false;
 	c->waiting_on = nullptr;
 	c->injected = 0;
+	c->uio_stopped = c->uio_reached = 0;
 }

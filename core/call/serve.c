@@ -199,11 +199,22 @@ static int serve_need(struct call *c, const struct call_need *n)
 	return -EIO;
 }
 
+static bool only_memory(const struct call *c)
+{
+	for (u32 i = 0; i < c->nr_needs; i++)
+		if (c->needs[i].kind != NEED_MEMORY)
+			return false;
+	return !c->needs_stale && c->nr_needs;
+}
+
 static answer_t serve_needs(struct call *c)
 {
 	bool failed = false, wanted = false;
 
 	if (++c->runs > RUNS_WITHOUT_PROGRESS_MAX) {
+		/* Others took what was reclaimed for it, time and again: that is no memory. */
+		if (only_memory(c))
+			return -ENOMEM;
 		log_err("call %d: %u runs without progress (need kind %u)\n", (s32)c->nr, c->runs,
 			c->nr_needs ? c->needs[0].kind : 0);
 		return -EIO;

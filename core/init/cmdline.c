@@ -70,6 +70,12 @@ static bool parse_number_word(const char *name, const char *value)
 	} else if (!strcmp(name, "rerun")) {
 		if (number(name, value, 1000000, &v))
 			b->rerun = (u32)v;
+	} else if (!strcmp(name, "memfail")) {
+		if (number(name, value, 1000000, &v))
+			b->memfail = (u32)v;
+	} else if (!strcmp(name, "rows")) {
+		if (number(name, value, 1, &v))
+			b->no_rows = v == 0;
 #if UMKA_DEBUG
 	} else if (!strcmp(name, "park")) {
 		if (number(name, value, 1000000, &v))

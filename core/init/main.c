@@ -196,6 +196,9 @@ static void init_thread(void *arg)
 	if (boot_parameters.arch_test)
 		arch_test_main();
 	log_info("first program at %lld us\n", (long long)(time_monotonic_ns() / NSEC_PER_USEC));
+	call_memfail_set(boot_parameters.memfail); /* who unpacks the first files cannot go on */
+	if (boot_parameters.no_rows)
+		mm_rows_forbid();
 	run_first_program();
 }
 

@@ -128,6 +128,16 @@ static void cache_flush(struct mm_cpu *c, u32 keep)
 	spin_unlock(&zone_lock);
 }
 
+void frame_cache_empty(void)
+{
+	word_t irq = arch_irq_save();
+	struct mm_cpu *c = mm_this_cpu();
+
+	if (c && c->nr_frames)
+		cache_flush(c, 0);
+	arch_irq_restore(irq);
+}
+
 static struct frame *cache_take(bool atomic)
 {
 	word_t irq = arch_irq_save();

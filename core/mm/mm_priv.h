@@ -58,6 +58,17 @@ u8 mm_reclaim_judge(const struct reclaim_lists *lists, struct reclaim_page *page
 u64 mm_reclaim_shrink_active(const struct reclaim_lists *lists);
 u64 mm_low_frames(void);
 u64 mm_high_frames(void);
+/* What only allocations that cannot wait may take. */
+u64 mm_reserve_frames(void);
+
+/* Above this kmalloc takes frames, not objects. */
+#define KMALLOC_SLAB_MAX  8192u
+#define KMALLOC_BYTES_MAX ((size_t)128 << 20)
+/* Read, write, zeroed; leaves the reserve alone and never waits. vmap_free. */
+void *vmap_alloc_optional(size_t bytes);
+bool vmap_is_general(const void *p);
+/* This CPU's free frames go back to the zone, where they may become rows. */
+void frame_cache_empty(void);
 struct readahead_ask;
 u32 mm_readahead_window(struct memory_object *o, const struct readahead_ask *ask);
 

@@ -111,6 +111,11 @@ u64 mm_high_frames(void)
 	return mm_zone.total_frames * reclaim_tunables[POLICY_RECLAIM_TUNABLE_HIGH_PERMILLE] / 1000;
 }
 
+u64 mm_reserve_frames(void)
+{
+	return mm_zone.total_frames * page_tunables[POLICY_PAGE_TUNABLE_RESERVE_PERMILLE] / 1000;
+}
+
 u32 mm_readahead_window(struct memory_object *o, const struct readahead_ask *ask)
 {
 	struct kabi_policy_ctx ctx;

@@ -22,9 +22,11 @@
 #include "space.h"
 #include <kabi/policy_reclaim.h>
 
-#define BATCH        32u
-#define OOM_GRACE_NS (2 * NSEC_PER_SEC)
-#define OOM_ADJ_MIN  (-1000)
+#define BATCH         32u
+#define OOM_GRACE_NS  (2 * NSEC_PER_SEC)
+#define OOM_ADJ_MIN   (-1000)
+#define OOM_BYTES_MAX ((size_t)8 << 20)
+#define ROW_ROUNDS    8u
 
 static struct spinlock lru_lock = SPINLOCK_INIT(LOCK_LEVEL_LRU);
 static struct list_node lists[2] guarded_by(&lru_lock) = {LIST_INIT(lists[0]),
@@ -245,19 +247,45 @@ void mm_drop_caches(void)
 	}
 }
 
+/* One row of 2^order frames, as far as reclaim makes one: nothing is moved. */
+static void make_row(u32 order)
+{
+	for (u32 i = 0; i < ROW_ROUNDS && buddy_smallest(&mm_zone, order) >= BUDDY_ORDERS; i++) {
+		if (!reclaim_direct((u64)BATCH << order))
+			break;
+		frame_cache_empty();
+	}
+}
+
+/*
+ * What counts is what the next allocation finds: the zone, without what lies in the caches of other
+ * CPUs, above the reserve unless a slab will do. Only objects of a slab may need a row, and a short
+ * one (core/mm/slab.c).
+ */
 int mm_reclaim_for(size_t bytes)
 {
-	u64 frames = (bytes >> PAGE_SHIFT) + 1;
+	bool small = bytes <= KMALLOC_SLAB_MAX;
+	u64 frames = (bytes >> PAGE_SHIFT) + 1, enough = mm_low_frames() / 2 + frames,
+	    least = frames + (small ? 0 : mm_reserve_frames());
 
-	for (u32 i = 0; i < 64; i++) {
-		if (mm_free_pages() > mm_low_frames() / 2 + frames)
-			return 0;
-		if (!reclaim_direct(frames + BATCH) && !writeback_wait_progress() && !oom_kill())
+	for (u32 i = 0; i < 64 && READ_ONCE(mm_zone.free_frames) <= enough; i++) {
+		bool progress = reclaim_direct(frames + BATCH);
+
+		frame_cache_empty();
+		if (READ_ONCE(mm_zone.free_frames) > enough)
 			break;
 		if (task_kill_pending(current))
 			return -ENOMEM;
+		if (progress || writeback_wait_progress())
+			continue;
+		/* Nobody is killed for what there is, nor for what only one caller wants. */
+		if (READ_ONCE(mm_zone.free_frames) > mm_reserve_frames() + frames ||
+			bytes > OOM_BYTES_MAX || !oom_kill())
+			break;
 	}
-	return mm_free_pages() > frames ? 0 : -ENOMEM;
+	if (small && bytes > PAGE_BYTES / 2)
+		make_row(1);
+	return READ_ONCE(mm_zone.free_frames) > least ? 0 : -ENOMEM;
 }
 
 /* --- the last resort --- */

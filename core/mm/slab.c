@@ -2,19 +2,22 @@
  * Slab: objects of one size in blocks of frames, with a magazine per CPU (Bonwick, Adams 2001).
  *
  * Purpose: kernel objects below a page, and kmalloc. Vocabulary: slab: a block of frames cut into
- * objects; magazine: a CPU's stack of free objects. Objects and lifetimes: caches live for ever; a
- * slab goes back to the zone when its last object is free and another empty one is kept.
- * Invariants: S1 all frames of a slab carry FRAME_SLAB and the cache, so kfree finds both from any
- * address; S2 a free object is in exactly one place: a slab's chain or one magazine; S3 (debug) a
- * free object holds POISON behind its link, its red zone REDZONE.
+ * objects; magazine: a CPU's stack of free objects; row: frames beside each other. Objects and
+ * lifetimes: caches live for ever; a slab goes back to the zone when its last object is free and
+ * another empty one is kept. Invariants: S1 all frames of a slab carry FRAME_SLAB and the cache, so
+ * kfree finds both from any address; S2 a free object is in exactly one place: a slab's chain or
+ * one magazine; S3 (debug) a free object holds POISON behind its link, its red zone REDZONE.
  *
  * Locks: the cache's lock (interrupts off) around its slabs; magazines need interrupts off only.
  * Context: any, also interrupts: never waits.
  *
- * Failure: nullptr when the zone has nothing, the reserve included. Replacement: none (core). Cost:
- * about 15 instructions from a magazine.
+ * Failure: nullptr when the zone has nothing, the reserve included. Nothing depends on rows: a slab
+ * is as small as its objects allow where there is no longer row, and what is larger than a slab is
+ * mapped of single frames (S4: without the reserve, and only where the caller may sleep).
+ * Replacement: none (core). Cost: about 15 instructions from a magazine.
  */
 #include "mm_priv.h"
+#include <core/call.h>
 #include <core/lock.h>
 
 #define SLAB_ORDER_MAX  3u
@@ -117,51 +120,82 @@ static __no_sanitize void *link_get(void *p)
 	return *(void **)p;
 }
 
-static struct frame *slab_head(const struct slab_cache *c, const void *p)
+/* Every frame of a slab knows the slab's order. */
+static struct frame *slab_head(const void *p)
 {
 	paddr_t pa = arch_virt_to_phys(p);
+	u32 order = frame_of(pa)->order;
 
-	return frame_of(pa & ~(((paddr_t)PAGE_BYTES << c->order) - 1));
+	return frame_of(pa & ~(((paddr_t)PAGE_BYTES << order) - 1));
+}
+
+static u32 order_for(size_t bytes)
+{
+	u32 order = 0;
+
+	while ((PAGE_BYTES << order) < bytes)
+		order++;
+	return order;
 }
 
 /* --- slabs --- */
 
+static bool rows_forbidden; /* rows=0 */
+
+void mm_rows_forbid(void)
+{
+	rows_forbidden = true;
+}
+
+static struct frame *row_alloc(u32 order, u32 flags)
+{
+	return unlikely(rows_forbidden) && order ? nullptr : frame_alloc(order, flags, nullptr);
+}
+
 static struct frame *slab_new(struct slab_cache *c)
 {
-	struct frame *head = frame_alloc(c->order, FRAME_ALLOC_ATOMIC, nullptr);
+	struct frame *head = row_alloc(c->order, FRAME_ALLOC_ATOMIC);
+	u32 order = c->order, least = order_for(c->stride);
 	void *chain = nullptr;
 	u8 *base;
 
+	if (unlikely(!head) && least < order) {
+		order = least;
+		head = row_alloc(order, FRAME_ALLOC_ATOMIC);
+	}
 	if (!head)
 		return nullptr;
 	base = page_begin(head);
-	for (u32 i = c->per_slab; i-- > 0;) {
+	for (u32 i = (u32)((PAGE_BYTES << order) / c->stride); i-- > 0;) {
 		void *p = base + (size_t)i * c->stride;
 
 		debug_born(c, p);
 		link_set(p, chain);
 		chain = p;
 	}
-	asan_poison(base, PAGE_BYTES << c->order, ASAN_REDZONE);
-	for (u32 i = 0; i < 1u << c->order; i++) {
+	asan_poison(base, PAGE_BYTES << order, ASAN_REDZONE);
+	for (u32 i = 0; i < 1u << order; i++) {
 		head[i].object = (void *)c;
 		head[i].flags = FRAME_SLAB;
+		head[i].order = (u8)order;
 	}
 	head->private_data = chain;
 	head->index = 0;
-	mm_count(&mm_counters.slab, 1 << c->order);
+	mm_count(&mm_counters.slab, 1 << order);
 	return head;
 }
 
-static void slab_destroy(struct slab_cache *c, struct frame *head)
+static void slab_destroy(struct frame *head)
 {
-	mm_count(&mm_counters.slab, -(1 << c->order));
-	for (u32 i = 0; i < 1u << c->order; i++) {
+	u32 order = head->order;
+
+	mm_count(&mm_counters.slab, -(1 << order));
+	for (u32 i = 0; i < 1u << order; i++) {
 		head[i].object = nullptr;
 		head[i].flags = 0;
 	}
 	head->private_data = nullptr;
-	frame_free(head, c->order);
+	frame_free(head, order);
 }
 
 static void *slab_pop(struct slab_cache *c, struct frame *head) __requires(c->lock)
@@ -213,7 +247,7 @@ static void slab_put_many(struct slab_cache *c, void **objects, u32 nr)
 	list_init(&dead);
 	spin_lock(&c->lock);
 	for (u32 i = 0; i < nr; i++) {
-		struct frame *head = slab_head(c, objects[i]);
+		struct frame *head = slab_head(objects[i]);
 
 		if (!head->private_data)
 			list_add(&c->partial, &head->lru);
@@ -232,7 +266,7 @@ static void slab_put_many(struct slab_cache *c, void **objects, u32 nr)
 	}
 	spin_unlock(&c->lock);
 	for (struct list_node *n; (n = list_pop(&dead));)
-		slab_destroy(c, list_entry(n, struct frame, lru));
+		slab_destroy(list_entry(n, struct frame, lru));
 }
 
 /* --- the front --- */
@@ -312,7 +346,11 @@ static bool fails_now(void)
 
 void *slab_alloc(struct slab_cache *c)
 {
-	void *p = fails_now() ? nullptr : magazine_take(c);
+	void *p;
+
+	if (fails_now() || call_memory_fails((word_t)c + (word_t)__builtin_return_address(0)))
+		return nullptr;
+	p = magazine_take(c);
 
 	if (unlikely(!p))
 		return nullptr;
@@ -369,7 +407,7 @@ void slab_free(struct slab_cache *c, void *p)
 {
 	if (!p)
 		return;
-	KASSERT(slab_head(c, p) && (void *)slab_head(c, p)->object == c);
+	KASSERT(slab_head(p) && (void *)slab_head(p)->object == c);
 	debug_not_free(c, p);
 	asan_unpoison(p, c->stride); /* the debug patterns reach behind the object */
 	debug_freed(c, p);
@@ -420,8 +458,8 @@ bool slab_info_at(u32 i, struct slab_info *out)
 /* --- kmalloc: classes 1, 1.5, 2, 3, 4, 6, ... up to 8 KiB; above that whole blocks of frames ---
  */
 
-#define KMALLOC_SLAB_MAX 8192u
-#define KMALLOC_SMALL    1024u
+#define KMALLOC_WAITS 16u
+#define KMALLOC_SMALL 1024u
 static const u16 class_bytes[] = {8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024,
 	1536, 2048, 3072, 4096, 8192};
 static const char *const class_names[] = {"kmalloc-8", "kmalloc-16", "kmalloc-24", "kmalloc-32",
@@ -462,24 +500,43 @@ static struct slab_cache *class_of(size_t bytes)
 	return &caches[i];
 }
 
-static u32 order_for(size_t bytes)
+/* A row of frames; where there is none, frames of any place in a row of addresses. */
+static void *big_alloc(size_t bytes)
 {
-	u32 order = 0;
+	bool sleeps = mm_may_sleep();
+	u32 order = order_for(bytes);
+	struct frame *f = nullptr;
 
-	while ((PAGE_BYTES << order) < bytes)
-		order++;
-	return order;
+	if (call_memory_fails(bytes))
+		return nullptr;
+	if (order < BUDDY_ORDERS)
+		f = row_alloc(order, sleeps ? FRAME_ALLOC_OPTIONAL : FRAME_ALLOC_ATOMIC);
+	if (f) {
+		mm_count(&mm_counters.slab, 1 << order);
+		return page_begin(f);
+	}
+	return sleeps && bytes <= KMALLOC_BYTES_MAX ? vmap_alloc_optional(bytes) : nullptr;
+}
+
+/* Not in the direct map. Its translations go from all CPUs, which not every caller can wait for. */
+static void big_free(const void *p)
+{
+	BUG_ON(!vmap_is_general(p));
+	if (mm_may_sleep())
+		vmap_free((void *)p, 0);
+	else
+		grace_defer((struct grace_head *)p, GRACE_SLAB_FREE, (void *)p);
 }
 
 void *kmalloc(size_t bytes)
 {
-	struct frame *f;
-	u32 order;
-
 	if (likely(bytes <= KMALLOC_SLAB_MAX)) {
 		struct slab_cache *c = class_of(bytes);
 		void *p = slab_alloc(c);
 
+		/* Two pages beside each other are a row too. */
+		if (unlikely(!p) && c->stride > PAGE_BYTES)
+			return big_alloc(bytes);
 		if (p && UMKA_ASAN) {
 			size_t open = ALIGN_UP(bytes, 8ul);
 
@@ -488,19 +545,28 @@ void *kmalloc(size_t bytes)
 		}
 		return p;
 	}
-	if (bytes > PAGE_BYTES << (BUDDY_ORDERS - 1))
-		return nullptr;
-	order = order_for(bytes);
-	f = frame_alloc(order, FRAME_ALLOC_ATOMIC, nullptr);
-	if (!f)
-		return nullptr;
-	mm_count(&mm_counters.slab, 1 << order);
-	return page_begin(f);
+	return big_alloc(bytes);
 }
 
 void *kzalloc(size_t bytes)
 {
 	void *p = kmalloc(bytes);
+
+	return p ? memset(p, 0, bytes) : nullptr;
+}
+
+void *kmalloc_wait(size_t bytes)
+{
+	void *p = kmalloc(bytes);
+
+	for (u32 i = 0; unlikely(!p) && i < KMALLOC_WAITS && !mm_reclaim_for(bytes); i++)
+		p = kmalloc(bytes);
+	return p;
+}
+
+void *kzalloc_wait(size_t bytes)
+{
+	void *p = kmalloc_wait(bytes);
 
 	return p ? memset(p, 0, bytes) : nullptr;
 }
@@ -519,7 +585,10 @@ void kfree(const void *p)
 	if (!p)
 		return;
 	f = frame_of(arch_virt_to_phys(p));
-	BUG_ON(!f);
+	if (unlikely(!f)) {
+		big_free(p);
+		return;
+	}
 	if (likely(f->flags & FRAME_SLAB)) {
 		slab_free((struct slab_cache *)(void *)f->object, (void *)p);
 		return;

@@ -157,10 +157,10 @@ static void area_free(struct vmap_range *r, struct vmap_area *a)
 		frame_free(list_entry(n, struct frame, lru), 0);
 }
 
-static bool area_fill(struct vmap_area *a, enum mmu_prot prot)
+static bool area_fill(struct vmap_area *a, enum mmu_prot prot, u32 flags)
 {
 	for (vaddr_t va = a->start + PAGE_BYTES; va < a->start + a->bytes; va += PAGE_BYTES) {
-		struct frame *f = frame_alloc(0, FRAME_ALLOC_ZERO | FRAME_ALLOC_ATOMIC, nullptr);
+		struct frame *f = frame_alloc(0, FRAME_ALLOC_ZERO | flags, nullptr);
 		int r;
 
 		if (!f)
@@ -177,7 +177,7 @@ static bool area_fill(struct vmap_area *a, enum mmu_prot prot)
 	return true;
 }
 
-static void *range_alloc(struct vmap_range *r, size_t bytes, enum mmu_prot prot)
+static void *range_alloc(struct vmap_range *r, size_t bytes, enum mmu_prot prot, u32 flags)
 {
 	struct vmap_area *a;
 
@@ -186,7 +186,7 @@ static void *range_alloc(struct vmap_range *r, size_t bytes, enum mmu_prot prot)
 	a = area_new(r, bytes, true);
 	if (!a)
 		return nullptr;
-	if (!area_fill(a, prot)) {
+	if (!area_fill(a, prot, flags)) {
 		area_free(r, a);
 		return nullptr;
 	}
@@ -196,7 +196,19 @@ static void *range_alloc(struct vmap_range *r, size_t bytes, enum mmu_prot prot)
 
 void *vmap_alloc(size_t bytes, enum mmu_prot prot)
 {
-	return range_alloc(&general, bytes, prot);
+	return range_alloc(&general, bytes, prot, FRAME_ALLOC_ATOMIC);
+}
+
+void *vmap_alloc_optional(size_t bytes)
+{
+	return range_alloc(&general, bytes, MMU_READ | MMU_WRITE, FRAME_ALLOC_OPTIONAL);
+}
+
+bool vmap_is_general(const void *p)
+{
+	struct arch_range r = arch_kernel_vmap_range();
+
+	return (vaddr_t)p >= r.base && (vaddr_t)p < r.end;
 }
 
 void vmap_free(void *p, size_t bytes)
@@ -289,7 +301,7 @@ void kernel_stack_free(void *p)
 
 void *module_memory_alloc(size_t bytes)
 {
-	return range_alloc(&modules, bytes, MMU_READ | MMU_WRITE);
+	return range_alloc(&modules, bytes, MMU_READ | MMU_WRITE, FRAME_ALLOC_ATOMIC);
 }
 
 int module_memory_protect(void *p, size_t bytes, enum mmu_prot prot)

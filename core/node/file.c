@@ -4,7 +4,8 @@
  *
  * Objects and lifetimes: a file holds its path, its inode and its body. Its last reference may go
  * anywhere a thread runs; ending it never waits without bound (contract: release answers DONE or
- * MORE only), so it is done on the spot, except where preemption is off: then by the reaper. Memory
+ * MORE only), so it is done on the spot, except where preemption is off or there is no memory for a
+ * record: then by the reaper, which can wait for it. Memory
  * is freed after a grace period, because shared descriptor tables are read without lock.
  *
  * Invariants: FILE-I1 a file on an epoll has left it before its body goes. FILE-I2 inode->writers
@@ -16,6 +17,7 @@
 #include <core/fs_call.h>
 #include <core/log.h>
 #include <core/task.h>
+#include <core/time.h>
 #include <kabi/node.h>
 #include <kabi/slots.h>
 #include "node_priv.h"
@@ -201,41 +203,33 @@ void file_put_later(struct file *f)
 		reaper_queue(&f->obj);
 }
 
-void file_release(struct file *f)
+static bool release_calls(const struct file *f)
 {
-	/* The last close of a block device writes back. */
-	if (*arch_preempt_count_ptr() || unlikely(f->type == NODE_BLOCK))
-		reaper_queue(&f->obj);
-	else
-		file_destroy(f);
+	const struct node_vtable *vtable = slot_vtable(f->slot);
+
+	return vtable->release && f->type != NODE_PATH;
 }
 
-static __noinline void file_call_release(struct file *f)
+static __noinline void file_call_release(struct file *f, struct call *c)
 {
-	struct call *c = kmalloc(sizeof(*c));
-
 	refcount_set(&f->obj.refs, 1); /* the call's */
-	if (!c)
-		panic("no memory to end an open file"); /* the reserve of core/mm serves sizes of a
-							   page and below */
 	call_begin(c, CALLF_KERNEL | CALLF_UNINTERRUPTIBLE);
 	(void)call_run(c, node_release(f->slot, c, f));
 	call_end(c);
 	kfree(c);
 }
 
-/* Context: thread; no lock held. */
-void file_destroy(struct file *f)
+/* c: a record for its release, where release_calls. */
+static void file_end(struct file *f, struct call *c)
 {
-	const struct node_vtable *vtable = slot_vtable(f->slot);
 	struct inode *i = f->inode;
 
 	if (unlikely(!list_empty(&f->epolls)))
 		epoll_file_gone(f);
 	if (unlikely(i && !list_empty(&i->locks)))
 		inode_locks_drop_file(f);
-	if (unlikely(vtable->release) && f->type != NODE_PATH)
-		file_call_release(f);
+	if (unlikely(c))
+		file_call_release(f, c);
 	if (f->type == NODE_PIPE)
 		pipe_file_gone(f);
 	if (i && f->wrote) {
@@ -252,6 +246,30 @@ void file_destroy(struct file *f)
 	path_put(&f->path);
 	kfree(f->private_data);
 	grace_defer(&f->obj.grace, GRACE_SLAB_FREE, f);
+}
+
+void file_release(struct file *f)
+{
+	struct call *c = nullptr;
+
+	/* The last close of a block device writes back. */
+	if (*arch_preempt_count_ptr() || unlikely(f->type == NODE_BLOCK) ||
+		(unlikely(release_calls(f)) && !(c = kmalloc(sizeof(*c)))))
+		reaper_queue(&f->obj);
+	else
+		file_end(f, c);
+}
+
+/* The reaper's. Context: thread, may sleep; no lock held. */
+void file_destroy(struct file *f)
+{
+	struct call *c = nullptr;
+
+	/* There is no way on without it: somebody's end makes room. */
+	while (release_calls(f) && !(c = kmalloc_wait(sizeof(*c))))
+		wait_sleep(&current->wake, EV_ANY, waitable_seq(&current->wake),
+			time_monotonic_ns() + 10 * NSEC_PER_MSEC, 0);
+	file_end(f, c);
 }
 
 void file_closing(struct file *f, struct files *files)

@@ -21,9 +21,10 @@ struct table_memory {
 	struct descriptor entry[];
 };
 
-static struct descriptor *table_alloc(u32 capacity)
+static struct descriptor *table_alloc(u32 capacity, bool wait)
 {
-	struct table_memory *m = kzalloc(sizeof(*m) + (size_t)capacity * sizeof(struct descriptor));
+	size_t bytes = sizeof(struct table_memory) + (size_t)capacity * sizeof(struct descriptor);
+	struct table_memory *m = wait ? kzalloc_wait(bytes) : kzalloc(bytes);
 
 	return m ? m->entry : nullptr;
 }
@@ -41,8 +42,8 @@ static struct files *files_new(u32 capacity)
 	if (!f)
 		return nullptr;
 	object_init(&f->obj, OBJECT_FILES, LOCK_LEVEL_FILES, &account_root);
-	f->table = table_alloc(capacity);
-	f->open_map = kzalloc(BITMAP_WORDS(capacity) * sizeof(word_t));
+	f->table = table_alloc(capacity, true);
+	f->open_map = kzalloc_wait(BITMAP_WORDS(capacity) * sizeof(word_t));
 	f->capacity = capacity;
 	if (!f->table || !f->open_map) {
 		if (f->table)
@@ -69,7 +70,7 @@ static int files_grow(struct files *f, u32 fd) __requires(f->obj.lock)
 		while (capacity <= fd)
 			capacity *= 2;
 		spin_unlock(&f->obj.lock);
-		table = table_alloc(capacity);
+		table = table_alloc(capacity, false);
 		map = kzalloc(BITMAP_WORDS(capacity) * sizeof(word_t));
 		spin_lock(&f->obj.lock);
 		if (!table || !map || f->capacity != old_capacity) {

@@ -442,7 +442,7 @@ static answer_t component_readdir(struct call *c, struct inode *dir, u64 *cursor
 
 	entries = kmalloc(ENTRIES_AT_ONCE * (sizeof(*entries) + 256));
 	if (!entries)
-		return call_need_memory(c, PAGE_BYTES);
+		return call_need_memory(c, ENTRIES_AT_ONCE * (sizeof(*entries) + 256));
 	names = (char *)(entries + ENTRIES_AT_ONCE);
 	a = fs_invoke_begin(&v, c, sb);
 	fs_inode_view(&v, dir, &d);

@@ -46,31 +46,62 @@ static size_t uio_copy(struct call *c, const struct uio *u, size_t done, void *b
 	return copied;
 }
 
+/* Where a copy stopped is where the next need begins, also for who copies all or nothing. */
+static size_t ended(struct call *c, size_t done, size_t copied, size_t bytes)
+{
+	if (unlikely(copied < bytes))
+		c->uio_stopped = done + copied;
+	return copied;
+}
+
 size_t uio_copy_out(struct call *c, const struct uio *u, size_t done, const void *src, size_t bytes)
 {
+	size_t n;
+
 	if (likely(u->nr == 1 && !u->kernel && done + bytes <= u->spans[0].bytes))
-		return call_copy_out_partial(c, u->spans[0].addr + done, src, bytes);
-	return uio_copy(c, u, done, (void *)src, bytes, true);
+		n = call_copy_out_partial(c, u->spans[0].addr + done, src, bytes);
+	else
+		n = uio_copy(c, u, done, (void *)src, bytes, true);
+	return ended(c, done, n, bytes);
 }
 size_t uio_copy_in(struct call *c, const struct uio *u, size_t done, void *dst, size_t bytes)
 {
+	size_t n;
+
 	if (likely(u->nr == 1 && !u->kernel && done + bytes <= u->spans[0].bytes))
-		return call_copy_in_partial(c, dst, u->spans[0].addr + done, bytes);
-	return uio_copy(c, u, done, dst, bytes, false);
+		n = call_copy_in_partial(c, dst, u->spans[0].addr + done, bytes);
+	else
+		n = uio_copy(c, u, done, dst, bytes, false);
+	return ended(c, done, n, bytes);
 }
 
 #define UIO_NEED_BYTES 65536u
 answer_t uio_need(struct call *c, const struct uio *u, size_t done, bool write)
 {
-	size_t skip;
-	u32 i = uio_at(u, done, &skip);
-	struct uspan span;
+	size_t skip, from = MAX(done, c->uio_stopped);
+	u32 i = uio_at(u, from, &skip);
+	answer_t a;
 
 	if (i == u->nr || u->kernel)
 		return -EFAULT;
-	span.addr = u->spans[i].addr + skip;
-	span.bytes = MIN(u->spans[i].bytes - skip, (size_t)UIO_NEED_BYTES);
-	return call_need_user(c, span, write);
+	if (from > c->uio_reached) { /* progress, although nothing is kept of it */
+		c->uio_reached = from;
+		c->runs = 0;
+	}
+	c->dirty = true;
+	a = call_need_user(c,
+		(struct uspan){u->spans[i].addr + skip,
+			MIN(u->spans[i].bytes - skip, (size_t)UIO_NEED_BYTES)},
+		write);
+	/* Small spans, each in a page of its own: several at once. One that is bad shows when the
+	 * copy comes to it. */
+	for (u32 k = 1; a == ANSWER_NEED && k < CALL_NEEDS_MAX && i + k < u->nr; k++)
+		if (u->spans[i + k].bytes)
+			(void)call_need_user(c,
+				(struct uspan){u->spans[i + k].addr,
+					MIN(u->spans[i + k].bytes, (size_t)UIO_NEED_BYTES)},
+				write);
+	return a;
 }
 
 /* linux_dirent64: u64 ino, s64 off, u16 reclen, u8 type, name; records aligned to 8 (getdents(2)).

@@ -2,6 +2,8 @@
 #include "task_internal.h"
 #include <arch/context.h>
 
+#define CLONE_BYTES 65536u /* the task, its stack, tables of a small space */
+
 /* Rules of clone(2), in Linux's order where two apply. */
 static int check_flags(const struct clone_args *a)
 {
@@ -299,6 +301,7 @@ sword_t task_clone(const struct clone_args *a)
 	if (error)
 		return error;
 	task_bury();
+	(void)mm_reclaim_for(CLONE_BYTES); /* not out of the reserve, if it can be helped */
 	t = task_alloc();
 	if (!t)
 		return -ENOMEM;

@@ -9,6 +9,7 @@
 #include <core/task.h>
 #include <lib/string.h>
 
+#define DESCRIBE_TRIES 8u         /* each with more memory */
 #define AREA_BYTES_MAX (1u << 20) /* of argv or the environment */
 
 static void region_line(struct text *out, const struct region_info *r, char *path,
@@ -65,7 +66,7 @@ static int describe_regions(struct text *out, enum describe what, struct address
 {
 	bool want_pages = what != DESCRIBE_MAPS;
 	struct region_info r, sum = {};
-	char *path = kmalloc(PAGE_BYTES);
+	char *path = kmalloc_wait(PAGE_BYTES);
 
 	if (!path)
 		return -ENOMEM;
@@ -128,12 +129,29 @@ static struct address_space *space_of(struct task *t)
 	return as;
 }
 
+static int describe_space(struct text *out, enum describe what, struct address_space *as,
+	const struct path_ref *root)
+{
+	switch (what) {
+	case DESCRIBE_MAPS:
+	case DESCRIBE_SMAPS:
+	case DESCRIBE_SMAPS_ROLLUP:
+		return describe_regions(out, what, as, root);
+	case DESCRIBE_CMDLINE:
+		return describe_area(out, as, as->arg_start, as->arg_end);
+	case DESCRIBE_ENVIRON:
+		return describe_area(out, as, as->env_start, as->env_end);
+	}
+	return 0;
+}
+
 int describe_perform(struct call *c, enum describe what, struct task *t)
 {
-	struct text *out = c->described ? c->described : kzalloc(sizeof(*out));
+	struct text *out = c->described ? c->described : kzalloc_wait(sizeof(*out));
 	struct address_space *as;
 	struct path_ref root;
-	int r = 0;
+	size_t wanted;
+	int r;
 
 	if (!out)
 		return -ENOMEM;
@@ -146,22 +164,19 @@ int describe_perform(struct call *c, enum describe what, struct task *t)
 	root = c->ctx->fs->root;
 	path_get(&root);
 	spin_unlock(&c->ctx->fs->obj.lock);
-	switch (what) {
-	case DESCRIBE_MAPS:
-	case DESCRIBE_SMAPS:
-	case DESCRIBE_SMAPS_ROLLUP:
-		r = describe_regions(out, what, as, &root);
-		break;
-	case DESCRIBE_CMDLINE:
-		r = describe_area(out, as, as->arg_start, as->arg_end);
-		break;
-	case DESCRIBE_ENVIRON:
-		r = describe_area(out, as, as->env_start, as->env_end);
-		break;
+	for (u32 i = 0; i < DESCRIBE_TRIES; i++) {
+		r = describe_space(out, what, as, &root);
+		if (!out->failed)
+			break;
+		wanted = 2 * out->cap + PAGE_BYTES;
+		text_free(out);
+		r = -ENOMEM;
+		if (mm_reclaim_for(wanted))
+			break;
 	}
 	path_put(&root);
 	space_put(as);
-	return out->failed ? -ENOMEM : r;
+	return r;
 }
 
 answer_t describe_into(struct call *c, enum describe what, struct task *t, struct text *out)

@@ -110,7 +110,7 @@ static int get_path(struct exec_state *x, const struct exec_args *a)
 {
 	sword_t len;
 
-	x->path = kmalloc(PATH_BYTES);
+	x->path = kmalloc_wait(PATH_BYTES);
 	if (!x->path)
 		return -ENOMEM;
 	if (a->kernel_path) {
@@ -139,7 +139,7 @@ static int open_first(struct exec_state *x, const struct exec_args *a)
 		error = open_by_path(x, a);
 		if (!error && x->path[0] != '/' && a->dirfd != AT_FDCWD && !a->kernel_path) {
 			/* execveat(2): scripts are named through the directory's descriptor */
-			char *full = kmalloc(PATH_BYTES);
+			char *full = kmalloc_wait(PATH_BYTES);
 
 			if (!full)
 				return -ENOMEM;
@@ -228,7 +228,7 @@ static int open_interp(struct exec_state *x)
 
 	if (!bytes)
 		return 0;
-	path = kmalloc(bytes);
+	path = kmalloc_wait(bytes);
 	if (!path)
 		return -ENOMEM;
 	error = exec_read(x->file, x->image->interp_offset, path, bytes);

@@ -27,7 +27,7 @@ void strings_free(struct exec_strings *s)
 
 static bool grow(void **block, size_t old_bytes, size_t new_bytes)
 {
-	void *more = kmalloc(new_bytes);
+	void *more = kmalloc_wait(new_bytes);
 
 	if (!more)
 		return false;

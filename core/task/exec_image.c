@@ -93,14 +93,14 @@ int exec_parse(struct file *f, struct elf_image **out)
 	*out = nullptr;
 	if (limits.file_bytes < sizeof(header))
 		return -ENOEXEC;
-	image = kmalloc(sizeof(*image));
+	image = kmalloc_wait(sizeof(*image));
 	if (!image)
 		return -ENOMEM;
 	error = exec_read(f, 0, header, sizeof(header));
 	if (!error)
 		error = elf_parse_header(header, sizeof(header), &limits, image);
 	if (!error) {
-		phdrs = kmalloc((size_t)image->nr_phdrs * ELF_PHDR_BYTES);
+		phdrs = kmalloc_wait((size_t)image->nr_phdrs * ELF_PHDR_BYTES);
 		error = phdrs ? exec_read(f, image->phdr_offset, phdrs,
 					(size_t)image->nr_phdrs * ELF_PHDR_BYTES)
 			      : -ENOMEM;

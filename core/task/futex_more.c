@@ -112,8 +112,8 @@ sword_t futex_waitv(const struct futex_wait_entry *e, u32 nr, ktime_t deadline)
 
 	if (nr == 0 || nr > FUTEX_WAITV_MAX)
 		return -EINVAL;
-	waiters = kzalloc(nr * sizeof(*waiters));
-	keys = kzalloc(nr * sizeof(*keys));
+	waiters = kzalloc_wait(nr * sizeof(*waiters));
+	keys = kzalloc_wait(nr * sizeof(*keys));
 	m = (struct many){.waiters = waiters};
 	if (waiters && keys) {
 		result = 0;

@@ -42,13 +42,14 @@ def build(arch):
 
 
 class Machine:
-    """What one guest is: kernel, architecture, build (None: Linux), CPUs, more command line."""
+    """What one guest is: kernel, architecture, build (None: Linux), CPUs, more command line, memory."""
 
-    def __init__(self, kernel, arch="x86_64", kind=None, cpus=4, append=""):
+    def __init__(self, kernel, arch="x86_64", kind=None, cpus=4, append="", memory=""):
         self.kernel, self.arch, self.kind, self.cpus, self.append = kernel, arch, kind, cpus, append
+        self.memory = memory
 
     def __str__(self):
-        words = [self.arch, self.kind or self.kernel, f"{self.cpus} cpus", self.append]
+        words = [self.arch, self.kind or self.kernel, f"{self.cpus} cpus", self.memory, self.append]
         return " ".join(word for word in words if word)
 
     def label(self):
@@ -79,6 +80,8 @@ def _boot(machine, overlay, disk, command, seconds, quiet):
              "--append", machine.append]
     if machine.kind:
         words += ["--build", machine.kind]
+    if machine.memory:
+        words += ["--memory", machine.memory]
     with tempfile.TemporaryFile() as errors:
         guest = subprocess.Popen(words + ["--"] + command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                  stderr=errors, start_new_session=True)

@@ -210,6 +210,9 @@ struct call {
 	const void *undo_what;
 	struct waitable *exclusive_fired; /* an exclusive wake that this call consumed: passed on if
 					     it ends without DONE */
+	/* Transfers (core/node/uio.c): where the last short copy stopped, and the furthest of them.
+	 */
+	size_t uio_stopped, uio_reached;
 	u64 injected; /* rerun=N: what has failed without need, hashed to a bit */
 	/* DO */
 	enum call_do_op op;
@@ -382,6 +385,19 @@ void call_rerun_set(u32 every);
 void call_rerun_count(u32 *every, u32 *injected);
 /* rerun=N: true when this hold, pin, copy or delta, named by `what`, should fail without need. */
 bool call_rerun_inject(struct call *c, u64 what);
+/* memfail=N, in debug and asan kernels: each N-th piece of memory that a handler asks for, by
+ * itself or through core, is refused once a call: it must answer NEED(memory), and have done
+ * nothing. */
+void call_memfail_set(u32 every);
+#if UMKA_DEBUG
+bool call_memory_fails(word_t what);
+#else
+static inline bool call_memory_fails(word_t what)
+{
+	(void)what;
+	return false;
+}
+#endif
 
 /* User copies of handlers: never fault in. 0, or ANSWER_NEED already prepared (return it), or
  * -EFAULT. */

@@ -4,7 +4,8 @@
 struct boot_parameters {
 	const char *root, *rootfstype, *rootflags, *init, *rdinit, *console;
 	bool rootwait, read_write, quiet, nokaslr, isolation_off, arch_test;
-	u32 loglevel, panic_seconds_plus_1 /* 0: never reboot */, max_cpus, rerun;
+	u32 loglevel, panic_seconds_plus_1 /* 0: never reboot */, max_cpus, rerun, memfail;
+	bool no_rows;
 	const char *consoles[8]; /* every console=, options included */
 	u32 nr_consoles;
 	u64 mem_bytes;            /* mem=, 0 none */

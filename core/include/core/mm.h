@@ -59,12 +59,21 @@ struct slab_info { /* for /proc/slabinfo */
 	u64 nr_slabs, nr_in_use;
 };
 bool slab_info_at(u32 i, struct slab_info *out); /* false: no more */
-/* kmalloc sizes up to 4 MiB; zeroed variant; kfree(nullptr) is fine. Context: any not holding
- * zone/slab locks. */
+/* kmalloc sizes up to 128 MiB, or 4 MiB where the caller may not sleep; zeroed variant;
+ * kfree(nullptr) is fine. Never waits. Above 8 KiB it leaves the reserve alone where the caller may
+ * sleep, and the memory is a row of addresses, not of frames. Context: any not holding zone/slab
+ * locks. */
 void *kmalloc(size_t bytes) __attribute__((alloc_size(1)));
 void *kzalloc(size_t bytes) __attribute__((alloc_size(1)));
 void *kmalloc_array(size_t nr, size_t bytes);
+/* For core's own operations and threads: waits for reclaim where there is none. nullptr: there is
+ * none to be had. Context: thread, may sleep, no handler's. */
+void *kmalloc_wait(size_t bytes) __attribute__((alloc_size(1)));
+void *kzalloc_wait(size_t bytes) __attribute__((alloc_size(1)));
 void kfree(const void *p);
+/* rows=0: from now on there is no row of free frames for kmalloc, as in memory that was long in
+ * use. */
+void mm_rows_forbid(void);
 char *kstrdup(const char *s);
 #if UMKA_DEBUG
 /* Tests: the nth allocation that the calling task makes from now on fails (1: the next; 0: none).

@@ -1,6 +1,8 @@
 /* memory.c: mappings, protection, faults, shared memory and its files. */
 #define ABI_FAMILY "memory"
 #include "../abi.h"
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 #define PAGE 4096L
 /* An address that is no user address with any number of page table levels. */
@@ -479,4 +481,161 @@ CASE(kernel_addresses, "write:EFAULT", "read:EFAULT", "mmap:ENOMEM", "munmap:EIN
 		ERR(SYS(munmap, bad[i], PAGE), EINVAL);
 		ERR(SYS(mprotect, bad[i], PAGE, PROT_READ), ENOMEM);
 	}
+}
+
+/* --- calls with large buffers, in memory that has no free pages beside each other --- */
+
+/* Names enough for several getdents64 with glibc's buffer of 32 KiB. */
+static void list_large(const char *dir)
+{
+	static char buf[32768];
+	long fd = OK(SYS(openat, AT_FDCWD, dir, O_RDONLY | O_DIRECTORY)), got, seen = 0;
+
+	while ((got = OK(SYS(getdents64, fd, buf, sizeof(buf)))) > 0)
+		for (long at = 0; at < got; at += *(uint16_t *)(buf + at + 16))
+			seen += buf[at + 19] == 'n';
+	EQ(seen, 1200);
+	OK(SYS(close, fd));
+}
+
+/* 600 descriptors of a pipe that nobody writes to: a wait set of 600. */
+static void poll_many(long pipe_fd)
+{
+	static struct pollfd p[600];
+	uint64_t nothing[2] = {0, 1000000};
+
+	for (int i = 0; i < 600; i++)
+		p[i] = (struct pollfd){.fd = (int)pipe_fd, .events = POLLIN};
+	EQ(SYS(ppoll, p, 600, nothing, NULL, 8), 0);
+}
+
+/* Each byte in a page of its own that nobody has touched yet. */
+static void vectors(void)
+{
+	static struct iovec v[1024];
+	char *bytes = anon(1024 * PAGE);
+	long fd = OK(SYS(openat, AT_FDCWD, "vector", O_RDWR | O_CREAT, 0600));
+
+	for (int i = 0; i < 1024; i++)
+		v[i] = (struct iovec){bytes + i * PAGE, 1};
+	EQ(SYS(pwritev, fd, v, 1024, 0L, 0L), 1024);
+	OK(SYS(munmap, bytes, 1024 * PAGE));
+	bytes = anon(1024 * PAGE);
+	for (int i = 0; i < 1024; i++)
+		v[i].iov_base = bytes + i * PAGE;
+	EQ(SYS(preadv, fd, v, 1024, 0L, 0L), 1024);
+	OK(SYS(munmap, bytes, 1024 * PAGE));
+	OK(SYS(close, fd));
+}
+
+/* Whole or not at all, from and to memory that nobody has touched yet. */
+static void datagrams(void)
+{
+	static struct iovec v[100];
+	char *data = anon(100 * PAGE);
+	struct msghdr m = {.msg_iov = v, .msg_iovlen = 1};
+	uint64_t one;
+	int s[2];
+
+	OK(SYS(socketpair, AF_UNIX, SOCK_DGRAM, 0, s));
+	v[0] = (struct iovec){data, 100000};
+	EQ(SYS(sendmsg, s[0], &m, 0), 100000);
+	v[0].iov_base = data + 40 * PAGE;
+	EQ(SYS(recvmsg, s[1], &m, 0), 100000);
+	OK(SYS(madvise, data, 100 * PAGE, MADV_DONTNEED));
+	m.msg_iovlen = 100;
+	for (int i = 0; i < 100; i++)
+		v[i] = (struct iovec){data + i * PAGE, 10};
+	EQ(SYS(sendmsg, s[0], &m, 0), 1000);
+	OK(SYS(madvise, data, 100 * PAGE, MADV_DONTNEED));
+	EQ(SYS(recvmsg, s[1], &m, 0), 1000); /* into untouched vectors */
+	OK(SYS(close, s[0]));
+	OK(SYS(close, s[1]));
+	OK(SYS(madvise, data, 100 * PAGE, MADV_DONTNEED));
+	s[0] = (int)OK(SYS(eventfd2, 0, 0));
+	one = 1;
+	EQ(SYS(write, s[0], &one, 8), 8);
+	for (int i = 0; i < 8; i++)
+		v[i].iov_len = 1;
+	EQ(SYS(readv, s[0], v, 8), 8); /* eventfd into untouched vectors */
+	OK(SYS(close, s[0]));
+	OK(SYS(munmap, data, 100 * PAGE));
+}
+
+static void execute_large(void)
+{
+	static char text[100000], *argv[] = {abi_self, "--helper", "exit", "0", text, text, NULL},
+				  *envp[] = {text, NULL};
+
+	memset(text, 'x', sizeof(text) - 1);
+	CHILD_OK
+	{
+		SYS(execve, abi_self, argv, envp);
+		_exit(9);
+	}
+}
+
+/* 300 regions: the text of /proc/self/maps is longer than what is read at once. */
+static void map_many(void)
+{
+	char *p = anon(600 * PAGE);
+	static char text[65536];
+	long fd, got, all = 0;
+
+	for (int i = 0; i < 300; i++)
+		OK(SYS(mprotect, p + 2 * i * PAGE, PAGE, PROT_READ));
+	fd = OK(SYS(openat, AT_FDCWD, "/proc/self/maps", O_RDONLY));
+	while ((got = OK(SYS(read, fd, text, sizeof(text)))) > 0)
+		all += got;
+	T(all > 600 * 40);
+	OK(SYS(close, fd));
+	OK(SYS(munmap, p, 600 * PAGE));
+}
+
+static void large_calls(const char *dir, long pipe_fd)
+{
+	list_large(dir);
+	poll_many(pipe_fd);
+	vectors();
+	datagrams();
+	execute_large();
+	map_many();
+}
+
+static long available_kib(void)
+{
+	char text[4096], *at;
+
+	abi_slurp("/proc/meminfo", text, sizeof(text));
+	at = strstr(text, "MemAvailable:");
+	T(at != NULL);
+	return atol(at + strlen("MemAvailable:"));
+}
+
+CASE(large_buffers, "getdents64:large buffer in little memory", "ppoll:many in little memory",
+	"pwritev:many in little memory", "sendmsg:large in little memory",
+	"execve:large in little memory", "read:long text in little memory",
+	"recvmsg:into untouched vectors", "readv:eventfd into untouched vectors")
+{
+	long keep_kib = 48 * 1024, take_kib = available_kib() - keep_kib;
+	char path[64], *p;
+	int fds[2];
+
+	OK(SYS(mkdirat, AT_FDCWD, "names", 0700));
+	for (int i = 0; i < 1200; i++) {
+		snprintf(path, sizeof(path), "names/name-of-a-file-that-is-long-%d", i);
+		OK(SYS(close, OK(SYS(openat, AT_FDCWD, path, O_WRONLY | O_CREAT, 0600))));
+	}
+	OK(SYS(pipe2, fds, 0));
+	large_calls("names", fds[0]);
+	if (take_kib > 0) {
+		/* What is left is short, and most of what is free of it lies in single pages. */
+		p = anon((size_t)take_kib << 10);
+		for (long i = 0; i < take_kib / 4; i++)
+			p[i * PAGE] = 1;
+		for (long i = 0; i < 8192 && i < take_kib / 4; i += 2)
+			OK(SYS(munmap, p + i * PAGE, PAGE));
+	}
+	for (int i = 0; i < 3; i++) /* in little memory */
+		large_calls("names", fds[0]);
 }
