@@ -509,12 +509,28 @@ int mount_root(struct superblock *sb, struct mount_ns **out)
 /* --- texts --- */
 static char *text_front(char *buf, char *end, const char *text, size_t len)
 {
-	if ((size_t)(end - buf) < len)
+	if (!end || (size_t)(end - buf) < len)
 		return nullptr;
 	return memcpy(end - len, text, len);
 }
 
-/* One attempt; reads names without references. Context: grace read section. */
+/* What stands behind an unlinked name. */
+static char *deleted_text(const struct mount *m, const struct name *n, char *buf, char *at)
+{
+	if (!(n->flags & NAME_UNHASHED) || n->parent == n || (m && m->flags & MNT_INTERNAL))
+		return at;
+	return m ? text_front(buf, at, " (deleted)", 10) : text_front(buf, at, "//deleted", 9);
+}
+
+static char *name_text_front(const struct name *n, char *buf, char *at)
+{
+	const char *text = ptr_load_acquire(&n->text);
+
+	return text_front(buf, at, text, ((const u32 *)(const void *)text)[-1]);
+}
+
+/* One attempt; reads names without references. A path without a mount is one within its file
+ * system. Context: grace read section. */
 static char *path_text_try(const struct path_ref *p, const struct path_ref *root, char *buf,
 	size_t size)
 {
@@ -526,16 +542,14 @@ static char *path_text_try(const struct path_ref *p, const struct path_ref *root
 	if (!size)
 		return nullptr;
 	*--at = 0;
-	if (n->flags & NAME_UNHASHED && n->parent != n && !(m->flags & MNT_INTERNAL))
-		at = text_front(buf, at, " (deleted)", 10);
-	if (m->flags & MNT_INTERNAL)
-		return at ? text_front(buf, at, n->text, ((const u32 *)(const void *)n->text)[-1])
-			  : nullptr;
+	at = deleted_text(m, n, buf, at);
+	if (m && m->flags & MNT_INTERNAL)
+		return name_text_front(n, buf, at);
 	for (;;) {
-		reached = m == root->mount && n == root->name;
+		reached = m && m == root->mount && n == root->name;
 		if (!at || reached)
 			break;
-		if (n == m->root) {
+		if (m && n == m->root) {
 			if (READ_ONCE(m->parent) == m)
 				break;
 			n = READ_ONCE(m->point);
@@ -544,16 +558,12 @@ static char *path_text_try(const struct path_ref *p, const struct path_ref *root
 		}
 		if (READ_ONCE(n->parent) == n)
 			break;
-		const char *text = ptr_load_acquire(&n->text);
-
-		at = text_front(buf, at, text, ((const u32 *)(const void *)text)[-1]);
-		if (at)
-			at = text_front(buf, at, "/", 1);
+		at = text_front(buf, name_text_front(n, buf, at), "/", 1);
 		n = READ_ONCE(n->parent);
 	}
 	if (at && (!*at || *at == ' '))
 		at = text_front(buf, at, "/", 1);
-	if (at && !reached && root->mount)
+	if (at && m && !reached && root->mount)
 		at = text_front(buf, at, "(unreachable)", 13);
 	return at;
 }

@@ -318,10 +318,14 @@ static void mount_flags(struct text *t, u32 flags)
 			text_printf(t, ",%s", names[i].name);
 }
 
+/* buf: two pages, a path each. */
 static void one_mount(struct text *t, struct mount *m, const struct path_ref *root, bool info,
 	char *buf)
 {
-	struct path_ref at = {m, m->root};
+	bool top = m->parent == m || (m == root->mount && m->root == root->name);
+	/* Where it is mounted, not its root, which may be unlinked. */
+	struct path_ref at = {top ? m : m->parent, top ? m->root : m->point},
+			within = {nullptr, m->root};
 	const char *where = path_text(&at, root, buf, PAGE_BYTES),
 		   *sb_mode = m->sb->flags & SB_RDONLY ? "ro" : "rw";
 	const char *options = m->sb->options;
@@ -329,11 +333,13 @@ static void one_mount(struct text *t, struct mount *m, const struct path_ref *ro
 	if (!where || !strncmp(where, "(unreachable)", 13))
 		return;
 	if (info) {
+		const char *source = path_text(&within, root, buf + PAGE_BYTES, PAGE_BYTES);
+
+		if (!source)
+			return;
 		text_printf(t, "%u %u %u:%u ", m->id, m->parent->id, DEV_MAJOR(m->sb->dev),
 			DEV_MINOR(m->sb->dev));
-		escaped(t, m->root->parent == m->root
-				   ? "/"
-				   : m->root->text); /* a bind of a subtree: its last part */
+		escaped(t, source);
 		text_putc(t, ' ');
 		escaped(t, where);
 		text_putc(t, ' ');
@@ -354,7 +360,7 @@ static void one_mount(struct text *t, struct mount *m, const struct path_ref *ro
 void proc_mounts_text(struct call *c, struct mount_ns *ns, const struct path_ref *root,
 	bool mountinfo, struct text *t)
 {
-	char *buf = kmalloc(PAGE_BYTES);
+	char *buf = kmalloc(2 * PAGE_BYTES);
 	struct mount *m;
 	u32 id = 0;
 

@@ -448,7 +448,8 @@ static inline void path_put(struct path_ref *p)
 	p->mount = nullptr;
 }
 /* Text of a path as seen from `root`: start in buf, or nullptr: too long. "(unreachable)" prefix
- * and " (deleted)" as Linux. */
+ * and " (deleted)" as Linux. A path without a mount is shown within its file system ("//deleted"
+ * when it is), whatever `root` is. */
 char *path_text(const struct path_ref *p, const struct path_ref *root, char *buf, size_t size);
 
 /* --- open files --- */

@@ -118,6 +118,41 @@ CASE(bind, "mount:MS_BIND", "mount:MS_REC", "openat:through bind", "renameat2:EX
 	OK(SYS(umount2, "a/sub", MNT_DETACH));
 }
 
+/* proc_pid_mountinfo(5), field 4: the path of the mount's root within its file system, whole. */
+CASE(bind_source, "proc:mountinfo root", "proc:mountinfo deleted root")
+{
+	static char text[65536];
+	char cwd[PATH_MAX], want[PATH_MAX + 64];
+
+	OK(SYS(getcwd, cwd, sizeof(cwd)));
+	make_tmpfs("m", 0, NULL);
+	OK(SYS(mkdirat, AT_FDCWD, "m/a", 0755));
+	OK(SYS(mkdirat, AT_FDCWD, "m/a/b c", 0755));
+	OK(SYS(mkdirat, AT_FDCWD, "at", 0755));
+	abi_file("m/a/b c/file", "");
+	abi_file("onto", "");
+	OK(SYS(mount, "m/a/b c", "at", NULL, MS_BIND, NULL));
+	OK(SYS(mount, "m/a/b c/file", "onto", NULL, MS_BIND, NULL));
+	OK(abi_slurp("/proc/self/mountinfo", text, sizeof(text)));
+	snprintf(want, sizeof(want), " / %s/m rw", cwd);
+	T(strstr(text, want) != NULL);
+	snprintf(want, sizeof(want), " /a/b\\040c %s/at rw", cwd); /* mountinfo root */
+	T(strstr(text, want) != NULL);
+	snprintf(want, sizeof(want), " /a/b\\040c/file %s/onto rw", cwd);
+	T(strstr(text, want) != NULL);
+	OK(SYS(renameat2, AT_FDCWD, "m/a", AT_FDCWD, "m/z", 0));
+	OK(SYS(unlinkat, AT_FDCWD, "m/z/b c/file", 0));
+	OK(abi_slurp("/proc/self/mountinfo", text, sizeof(text)));
+	snprintf(want, sizeof(want), " /z/b\\040c %s/at rw", cwd);
+	T(strstr(text, want) != NULL);
+	snprintf(want, sizeof(want), " /z/b\\040c/file//deleted %s/onto rw",
+		cwd); /* deleted root */
+	T(strstr(text, want) != NULL);
+	OK(SYS(umount2, "onto", 0));
+	OK(SYS(umount2, "at", 0));
+	OK(SYS(umount2, "m", 0));
+}
+
 CASE(read_only, "mount:MS_RDONLY", "mount:MS_REMOUNT", "openat:EROFS", "mkdirat:EROFS",
 	"unlinkat:EROFS", "fchmodat:EROFS", "utimensat:EROFS", "faccessat:EROFS", "truncate:EROFS",
 	"symlinkat:EROFS", "mknodat:EROFS", "linkat:EROFS", "fchownat:EROFS", "renameat2:EROFS",
