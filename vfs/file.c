@@ -163,10 +163,37 @@ static answer_t read_step(struct call *c, struct file *f, const struct uio *io, 
 	}
 }
 
+/* Where this run goes on, and what earlier runs have read. */
+static inline size_t read_from(struct call *c, const struct file *f, const struct uio *io, s64 *pos)
+{
+	if (unlikely(call_frame(c)->live)) {
+		const struct transfer *t = call_progress(c, struct transfer);
+
+		if (t->started) {
+			*pos = t->pos;
+			return (size_t)t->done;
+		}
+	}
+	*pos = io->positioned ? io->pos : f->pos;
+	return 0;
+}
+
+/* What was read is in the frame while the call waits by a. */
+static answer_t read_pause(struct call *c, answer_t a, size_t done, s64 pos)
+{
+	struct transfer *t = call_progress(c, struct transfer);
+
+	if (done != t->done)
+		c->runs = 0; /* progress, although this run ends in a NEED */
+	t->started = true;
+	t->done = done;
+	t->pos = pos;
+	return a == ANSWER_MORE ? call_more(c) : a;
+}
+
 answer_t file_node_read(struct call *c, struct file *f, struct uio *io)
 {
-	struct call_frame *frame = call_frame(c);
-	size_t done = 0;
+	size_t done;
 	s64 pos;
 	answer_t a;
 
@@ -178,28 +205,12 @@ answer_t file_node_read(struct call *c, struct file *f, struct uio *io)
 		return -EINVAL;
 	if (unlikely(!hold_position(c, f, io)))
 		return ANSWER_NEED;
-	pos = io->positioned ? io->pos : f->pos;
-	if (unlikely(frame->live)) {
-		const struct transfer *t = call_progress(c, struct transfer);
-
-		if (t->started) {
-			done = (size_t)t->done;
-			pos = t->pos;
-		}
-	}
+	done = read_from(c, f, io, &pos);
 	if (unlikely(pos < 0))
 		return -EINVAL;
 	a = unlikely(call_killed(c)) ? -EINTR : read_step(c, f, io, &done, &pos);
-	if (unlikely(answer_is_kind(a))) {
-		struct transfer *t = call_progress(c, struct transfer);
-
-		if (done != t->done)
-			c->runs = 0; /* progress, although this run ends in a NEED */
-		t->started = true;
-		t->done = done;
-		t->pos = pos;
-		return a == ANSWER_MORE ? call_more(c) : a;
-	}
+	if (unlikely(answer_is_kind(a)))
+		return read_pause(c, a, done, pos);
 	if (a < 0 && !done)
 		return a;
 	if (!io->positioned) {
@@ -419,6 +430,15 @@ static answer_t write_sync(struct call *c, struct file *f, const struct transfer
 	return call_do(c, DO_SYNC_FILE, true);
 }
 
+/* O_SYNC: the data is in, the DO has brought it to the disk. */
+static answer_t write_synced(struct call *c, const struct transfer *t)
+{
+	if (c->op_result >= 0)
+		return (answer_t)t->done;
+	call_effect_all_told(c);
+	return c->op_result;
+}
+
 answer_t file_node_write(struct call *c, struct file *f, struct uio *io)
 {
 	struct inode *i = f->inode;
@@ -435,13 +455,8 @@ answer_t file_node_write(struct call *c, struct file *f, struct uio *io)
 		t = call_progress(c, struct transfer);
 	if (!hold_for_write(c, f, io, t))
 		return ANSWER_NEED;
-	/* O_SYNC: the data is in, the DO below has brought it to the disk. */
-	if (unlikely(c->op_done && t->started)) {
-		a = c->op_result;
-		if (a < 0)
-			call_effect_all_told(c);
-		return a < 0 ? a : (answer_t)t->done;
-	}
+	if (unlikely(c->op_done && t->started))
+		return write_synced(c, t);
 	if (!t->started) {
 		if (unlikely(call_killed(c)))
 			return -EINTR;

@@ -504,6 +504,30 @@ static void dents_to_old(struct dents *d)
 	}
 }
 
+/* The next entries, as many as d has room for: 1, the end 0. */
+static answer_t dents_fill(struct call *c, struct file *file, struct dents *d, u32 bytes, bool old)
+{
+	struct dirent_sink sink = {.buffer = d->entries, .size = bytes};
+	answer_t a;
+
+	if (call_killed(c))
+		return -EINTR;
+	d->pos_before = file->pos;
+	a = node_readdir(file->slot, c, file, &sink);
+	if (answer_is_kind(a)) {
+		call_killable(c);
+		return a;
+	}
+	if (!sink.used)
+		return a < 0 ? a : sink.full ? -EINVAL : 0;
+	d->used = (u32)sink.used;
+	d->filled = true;
+	if (old)
+		dents_to_old(d);
+	call_effect_recorded(c);
+	return 1;
+}
+
 static answer_t list_directory(struct call *c, bool old)
 {
 	struct file *file = call_file_for(c, arg_uint(c, 0), CAP_RIGHT_CONTROL);
@@ -514,23 +538,9 @@ static answer_t list_directory(struct call *c, bool old)
 	abi_try(file_error(file));
 	abi_memory(c, d, sizeof(*d) + bytes);
 	if (!d->filled) {
-		struct dirent_sink sink = {.buffer = d->entries, .size = bytes};
-
-		if (call_killed(c))
-			return -EINTR;
-		d->pos_before = file->pos;
-		a = node_readdir(file->slot, c, file, &sink);
-		if (answer_is_kind(a))
-			call_killable(c);
-		if (answer_is_kind(a) || (a < 0 && !sink.used))
+		a = dents_fill(c, file, d, bytes, old);
+		if (a != 1)
 			return a;
-		if (!sink.used)
-			return sink.full ? -EINVAL : 0;
-		d->used = (u32)sink.used;
-		d->filled = true;
-		if (old)
-			dents_to_old(d);
-		call_effect_recorded(c);
 	}
 	a = call_copy_out(c, c->args[1], d->entries, d->used);
 	if (a == -EFAULT) {

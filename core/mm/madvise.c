@@ -275,6 +275,16 @@ int space_madvise(struct address_space *as, vaddr_t addr, size_t bytes, s32 advi
 
 /* --- msync --- */
 
+/* The file that MS_SYNC writes for a region; the caller puts it. Null: nothing to write. */
+static struct file *msync_file(const struct region *r, u32 flags)
+{
+	if (!(flags & MS_SYNC) || !r->file || !(r->flags & VM_SHARED) || !r->object ||
+		(r->object->kind != MEMORY_FILE && r->object->kind != MEMORY_BLOCK))
+		return nullptr;
+	file_get(r->file);
+	return r->file;
+}
+
 int space_msync(struct address_space *as, vaddr_t addr, size_t bytes, u32 flags)
 {
 	size_t size = ALIGN_UP(bytes, PAGE_BYTES);
@@ -287,7 +297,7 @@ int space_msync(struct address_space *as, vaddr_t addr, size_t bytes, u32 flags)
 	if (end < addr || end > USER_ADDR_END)
 		return -ENOMEM;
 	for (vaddr_t at = addr; at < end;) {
-		struct file *file = nullptr;
+		struct file *file;
 		struct region *r;
 		vaddr_t stop;
 
@@ -304,11 +314,7 @@ int space_msync(struct address_space *as, vaddr_t addr, size_t bytes, u32 flags)
 			space_unlock_shared(&as->lock);
 			return -EBUSY;
 		}
-		if (flags & MS_SYNC && r->file && r->flags & VM_SHARED && r->object &&
-			(r->object->kind == MEMORY_FILE || r->object->kind == MEMORY_BLOCK)) {
-			file = r->file;
-			file_get(file);
-		}
+		file = msync_file(r, flags);
 		space_unlock_shared(&as->lock);
 		if (file) {
 			int error = file_sync(file, FILE_SYNC_DATA, 0, ~0ull);
