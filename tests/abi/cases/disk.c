@@ -411,6 +411,59 @@ CASE(device, "pread64:much at once", "ioctl:BLKGETSIZE64", "ioctl:BLKSSZGET", "i
 	OK(SYS(openat, AT_FDCWD, disk, O_RDONLY));
 }
 
+/* A node of the disk in a file system of its own: its end is the node's, not the device's. */
+CASE(device_node, "mknodat:block device", "unlinkat:an open device's node", "pwrite64:ENOSPC",
+	"fsync:block device", "fdatasync:block device", "sync_file_range:block device",
+	"ioctl:BLKFLSBUF keeps contents")
+{
+	unsigned char was[4096], now[4096];
+	uint64_t size = 0, after = 0;
+	struct stat st;
+	bool nodev;
+	long fd;
+
+	need_disk();
+	OK(SYS(newfstatat, AT_FDCWD, disk, &st, 0));
+	EQ(st.st_size, 0);
+	OK(SYS(mkdirat, AT_FDCWD, "m", 0755));
+	OK(SYS(mknodat, AT_FDCWD, "m/node", S_IFBLK | 0600, st.st_rdev)); /* block device */
+	fd = SYS(openat, AT_FDCWD, "m/node", O_RDWR);
+	nodev = fd == -EACCES;
+	if (nodev) {
+		OK(SYS(mount, "none", "m", "tmpfs", 0, NULL));
+		OK(SYS(mknodat, AT_FDCWD, "m/node", S_IFBLK | 0600, st.st_rdev));
+		fd = OK(SYS(openat, AT_FDCWD, "m/node", O_RDWR));
+	}
+	OK(fd);
+	OK(SYS(ioctl, fd, BLKGETSIZE64, &size));
+	OK(SYS(fstat, fd, &st));
+	EQ(st.st_size, 0);
+	/* As it was: the disk may be mounted. */
+	EQ(SYS(pread64, fd, was, 512, 0), 512);
+	EQ(SYS(pwrite64, fd, was, 512, 0), 512);
+	OK(SYS(fsync, fd));
+	OK(SYS(fdatasync, fd));
+	OK(SYS(sync_file_range, fd, 0, 512, SYNC_FILE_RANGE_WRITE));
+	OK(SYS(ioctl, fd, BLKFLSBUF, 0)); /* keeps contents */
+	EQ(SYS(pread64, fd, now, 512, 0), 512);
+	T(memcmp(was, now, 512) == 0);
+	ERR(SYS(pwrite64, fd, was, 512, size), ENOSPC);
+
+	OK(SYS(unlinkat, AT_FDCWD, "m/node", 0)); /* an open device's node */
+	EQ(SYS(pread64, fd, now, 512, 0), 512);
+	OK(SYS(close, fd));
+	if (nodev)
+		OK(SYS(umount2, "m", 0));
+	OK(SYS(sync));
+	fd = OK(SYS(openat, AT_FDCWD, disk, O_RDONLY));
+	OK(SYS(ioctl, fd, BLKGETSIZE64, &after));
+	EQ(after, size);
+	EQ(SYS(pread64, fd, now, 512, 0), 512);
+	T(memcmp(was, now, 512) == 0);
+	EQ(SYS(pread64, fd, now, 4096, (long)size - 4096), 4096);
+	OK(SYS(close, fd));
+}
+
 CASE(mount_errors, "mount:EBUSY", "mount:EINVAL", "mount:ENOTBLK", "mount:EROFS or loop")
 {
 	mount_disk(0);
