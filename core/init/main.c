@@ -40,6 +40,7 @@ u64 cpu_online_mask;
 static struct cpu boot_cpu;
 static struct boot_info boot;
 static u32 nr_present = 1;
+static paddr_t memory_end = ~(paddr_t)0; /* mem=: what lies behind is not used */
 
 const struct boot_info *init_boot_info(void)
 {
@@ -124,7 +125,9 @@ static void unpack_initrd(void)
 	if (initramfs_unpack(arch_phys_to_virt(boot.initrd.base), (size_t)boot.initrd.size_bytes))
 		log_err("initramfs unpacking failed\n"); /* Linux goes on too: what was unpacked is
 							    there */
-	mm_boot_free_range(boot.initrd.base, boot.initrd.size_bytes);
+	if (boot.initrd.base < memory_end)
+		mm_boot_free_range(boot.initrd.base,
+			MIN(boot.initrd.size_bytes, (u64)(memory_end - boot.initrd.base)));
 }
 
 static bool try_exec(const char *path)
@@ -202,6 +205,29 @@ static void init_thread(void *arg)
 	run_first_program();
 }
 
+/* mem=: what lies so many bytes or more above the first memory stays unused, but for what the port
+ * itself put there (the image, an initramfs). kernel-parameters.txt, "mem=": on x86 the end of the
+ * addresses, elsewhere the total; the two are one where memory begins at 0 or has no hole. */
+static void limit_memory(struct boot_info *info, u64 bytes)
+{
+	u64 end = info->mem[0].base + bytes;
+
+	if (!bytes || end < bytes)
+		return;
+	end = ALIGN_DOWN(end, (u64)PAGE_BYTES);
+	memory_end = (paddr_t)end;
+	for (u32 i = 0; i < info->nr_mem; i++) {
+		struct boot_mem *m = &info->mem[i];
+
+		if (m->kind != BOOT_MEM_USABLE || m->base + m->size_bytes <= end)
+			continue;
+		if (m->base >= end)
+			m->kind = BOOT_MEM_RESERVED;
+		else
+			m->size_bytes = end - m->base;
+	}
+}
+
 __noreturn void core_main(struct boot_info *info)
 {
 	struct task *boot_task;
@@ -214,6 +240,7 @@ __noreturn void core_main(struct boot_info *info)
 	log_printf(LOG_NOTICE, "UmkaOS, loaded by %s, kernel at slide %#llx\n",
 		boot.loader ? boot.loader : "?", (unsigned long long)boot.kaslr_slide_bytes);
 	log_info("Command line: %s\n", boot_command_line);
+	limit_memory(&boot, boot_parameters.mem_bytes);
 	mm_boot_init(&boot);
 	log_init();
 	load_symbols();
