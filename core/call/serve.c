@@ -212,12 +212,11 @@ static answer_t serve_needs(struct call *c)
 	bool failed = false, wanted = false;
 
 	if (++c->runs > RUNS_WITHOUT_PROGRESS_MAX) {
-		/* Others took what was reclaimed for it, time and again: that is no memory. */
-		if (only_memory(c))
-			return -ENOMEM;
 		log_err("call %d: %u runs without progress (need kind %u)\n", (s32)c->nr, c->runs,
 			c->nr_needs ? c->needs[0].kind : 0);
-		return -EIO;
+		/* Others may have taken what was reclaimed for it, time and again: that is no
+		 * memory. */
+		return only_memory(c) ? -ENOMEM : -EIO;
 	}
 	if (c->needs_stale)
 		c->nr_needs = 0;

@@ -6,7 +6,9 @@
  *
  * Objects: LOG_RING_BYTES of text, a record each with its 64-bit number. Invariants: LOG-I1 records
  * are written whole under log_lock; LOG-I2 a reader that fell behind is told how many it lost.
- * Locks: log_lock is the last level of all: anybody may log.
+ * Locks: log_lock is the last level of all: anybody may log. A panic stops the other CPUs where
+ * they are, also inside it, or came from inside it itself: the panicking CPU waits for it a bounded
+ * time and then goes on without (LOG-I1 may break for the record that was being written).
  *
  * Failure: when the ring is full the oldest go. Replacement: none. Cost: one format into a stack
  * buffer, one copy.
@@ -40,6 +42,40 @@ static u64 first_number;
 static u32 ring_head;
 struct waitable log_waitable;
 static bool log_waitable_ready;
+
+#define PANIC_WAIT_NS (100 * NSEC_PER_MSEC)
+static bool panic_begun, lock_lost;
+
+void log_panic_begin(void)
+{
+	WRITE_ONCE(panic_begun, true);
+}
+
+/* False: a panic goes on without the lock. */
+static bool lock_ring(word_t *irq) __no_lock_analysis
+{
+	ktime_t until;
+
+	if (likely(!READ_ONCE(panic_begun))) {
+		*irq = spin_lock_irqsave(&log_lock);
+		return true;
+	}
+	*irq = arch_irq_save();
+	for (until = arch_time_now_ns() + PANIC_WAIT_NS; !lock_lost; arch_cpu_relax()) {
+		if (spin_trylock(&log_lock))
+			return true;
+		lock_lost = arch_time_now_ns() >= until;
+	}
+	return false;
+}
+
+static void unlock_ring(bool held, word_t irq) __no_lock_analysis
+{
+	if (likely(held))
+		spin_unlock_irqrestore(&log_lock, irq);
+	else
+		arch_irq_restore(irq);
+}
 
 static void drop_overwritten(u32 offset, u32 len)
 {
@@ -92,18 +128,21 @@ void log_write(enum log_level level, const char *text, size_t len)
 	ktime_t now = arch_time_now_ns();
 	char time[48];
 	word_t irq;
+	bool held;
 
 	while (len && text[len - 1] == '\n')
 		len--;
 	len = MIN(len, (size_t)LINE_BYTES_MAX);
-	irq = spin_lock_irqsave(&log_lock);
+	held = lock_ring(&irq);
 	append(level, now, text, (u32)len, shown);
 	if (shown) {
 		console_write(time, (size_t)stamp(time, sizeof(time), now));
 		console_write(text, len);
 		console_write("\n", 1);
 	}
-	spin_unlock_irqrestore(&log_lock, irq);
+	unlock_ring(held, irq);
+	if (unlikely(READ_ONCE(panic_begun)))
+		return; /* nobody is left to read it */
 	if (log_waitable_ready)
 		waitable_wake(&log_waitable, EV_IN, 0);
 	if (shown)
@@ -137,8 +176,8 @@ u64 log_next_number(void)
 
 bool log_read(u64 *number, struct log_record *out)
 {
-	word_t irq = spin_lock_irqsave(&log_lock);
-	bool found = false;
+	word_t irq;
+	bool held = lock_ring(&irq), found = false;
 
 	if (*number < first_number)
 		*number = first_number;
@@ -155,6 +194,6 @@ bool log_read(u64 *number, struct log_record *out)
 		(*number)++;
 		found = true;
 	}
-	spin_unlock_irqrestore(&log_lock, irq);
+	unlock_ring(held, irq);
 	return found;
 }

@@ -2,6 +2,7 @@
 #include <core/cmdline.h>
 #include <core/console.h>
 #include <core/log.h>
+#include <core/log_ring.h>
 #include <core/lock.h>
 #include <core/time.h>
 #include <core/task.h>
@@ -36,6 +37,7 @@ __noreturn void panic(const char *fmt, ...)
 	lock_debug_disable();
 	if (atomic32_exchange(&panicking, 1))
 		arch_halt();
+	log_panic_begin();
 	arch_ipi_send(READ_ONCE(cpu_online_mask) & ~(1ull << arch_this_cpu()), ARCH_IPI_STOP);
 	console_panic();
 	va_start(ap, fmt);

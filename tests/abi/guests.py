@@ -41,6 +41,12 @@ def build(arch):
     return os.path.join(out, "abi-runner")
 
 
+def build_kernel(machine):
+    """Our kernel for a machine, so that no guest's silence is a build's."""
+    subprocess.run([UMKA, "build", "--yes", "--arch", machine.arch, "--build", machine.kind], check=True,
+                   stdout=sys.stderr)
+
+
 class Machine:
     """What one guest is: kernel, architecture, build (None: Linux), CPUs, more command line, memory."""
 

@@ -19,4 +19,7 @@ void log_init(void);
 u64 log_next_number(void);
 /* The record *number or the oldest after it; advances *number. False: none yet. Any context. */
 bool log_read(u64 *number, struct log_record *out);
+/* Context: the panicking CPU, once, before it stops the others. From there on it logs without
+ * waiting for who holds the log and wakes no reader. */
+void log_panic_begin(void);
 void log_write(enum log_level level, const char *text, size_t len);
