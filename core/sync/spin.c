@@ -121,7 +121,9 @@ void lock_debug_interrupt_end(u32 before)
 /* For core/sched: no spinlock but the run queue's may be held at a switch (SYNC-I3). */
 u32 lock_debug_depth(void)
 {
-	return held[arch_this_cpu()].depth;
+	/* Off while this CPU held some (another is about to panic): what it released since is not
+	 * counted. */
+	return READ_ONCE(lock_debug_on) ? held[arch_this_cpu()].depth : 0;
 }
 
 void lock_debug_disable(void)
