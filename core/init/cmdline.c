@@ -51,14 +51,22 @@ static bool memory_size(const char *value, u64 *out)
 	return *out != 0;
 }
 
+/* A bad value leaves *out as it was. */
+static void number32(const char *name, const char *value, u64 max, u32 *out)
+{
+	u64 v;
+
+	if (number(name, value, max, &v))
+		*out = (u32)v;
+}
+
 static bool parse_number_word(const char *name, const char *value)
 {
 	struct boot_parameters *b = &boot_parameters;
 	u64 v;
 
 	if (!strcmp(name, "loglevel")) {
-		if (number(name, value, 8, &v))
-			b->loglevel = (u32)v;
+		number32(name, value, 8, &b->loglevel);
 	} else if (!strcmp(name, "panic")) {
 		if (!strcmp(value, "-1"))
 			b->panic_seconds_plus_1 = 1; /* at once */
@@ -68,11 +76,9 @@ static bool parse_number_word(const char *name, const char *value)
 		if (number(name, value, NR_CPUS_MAX, &v))
 			b->max_cpus = v ? (u32)v : 1;
 	} else if (!strcmp(name, "rerun")) {
-		if (number(name, value, 1000000, &v))
-			b->rerun = (u32)v;
+		number32(name, value, 1000000, &b->rerun);
 	} else if (!strcmp(name, "memfail")) {
-		if (number(name, value, 1000000, &v))
-			b->memfail = (u32)v;
+		number32(name, value, 1000000, &b->memfail);
 	} else if (!strcmp(name, "rows")) {
 		if (number(name, value, 1, &v))
 			b->no_rows = v == 0;
