@@ -74,7 +74,7 @@ bool slot_swap(u32 id, const void *expected, const void *vtable)
 	/* Full barrier, hence release: pairs with the acquire in slot_vtable. */
 	if (!__sync_bool_compare_and_swap(&nucleus.slots[id].vtable, expected, vtable))
 		return false;
-	nucleus.slots[id].stamp = nucleus.slots[id].stamp + 1;
+	WRITE_ONCE(nucleus.slots[id].stamp, nucleus.slots[id].stamp + 1);
 	return true;
 }
 
@@ -82,5 +82,5 @@ u64 slot_stamp(u32 id)
 {
 	if (id >= NUCLEUS_NR_SLOTS)
 		return 0;
-	return nucleus.slots[id].stamp;
+	return READ_ONCE(nucleus.slots[id].stamp);
 }
