@@ -67,14 +67,15 @@ u32 pipe_open_end(struct pipe *p, bool read, bool write)
 	u32 mark;
 
 	spin_lock(&p->obj.lock);
+	/* Stored once each: opens and polls look at the four without the lock. */
 	mark = read ? p->writer_opens - (p->writers != 0) : p->reader_opens - (p->readers != 0);
 	if (read) {
-		p->readers++;
-		p->reader_opens++;
+		WRITE_ONCE(p->readers, p->readers + 1);
+		WRITE_ONCE(p->reader_opens, p->reader_opens + 1);
 	}
 	if (write) {
-		p->writers++;
-		p->writer_opens++;
+		WRITE_ONCE(p->writers, p->writers + 1);
+		WRITE_ONCE(p->writer_opens, p->writer_opens + 1);
 	}
 	spin_unlock(&p->obj.lock);
 	if (read)
@@ -94,9 +95,9 @@ void pipe_file_gone(struct file *f)
 		return;
 	spin_lock(&p->obj.lock);
 	if (file_readable(f))
-		p->readers--;
+		WRITE_ONCE(p->readers, p->readers - 1);
 	if (file_writable(f))
-		p->writers--;
+		WRITE_ONCE(p->writers, p->writers - 1);
 	/* A FIFO that nobody has open forgets what was in it. */
 	empty = !p->readers && !p->writers;
 	if (empty)
