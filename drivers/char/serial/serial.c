@@ -206,7 +206,9 @@ static answer_t serial_interrupt(struct kabi_ctx *ctx, handle_t device, u32 queu
 	u32 iir = get(ctx, device, IIR), lsr, seen = 0;
 
 	*events = (enum char_events)0;
-	if (iir & IIR_NONE)
+	/* A write that read LSR between the break and here took the interrupt's cause with it
+	 * (16550 data sheet, LSR: reading clears the errors), not the byte. */
+	if (iir & IIR_NONE && !sdk_scratch(ctx, struct port)->kept)
 		return 0;
 	lsr = line_status(ctx, device);
 	if (lsr == LSR_ABSENT)
