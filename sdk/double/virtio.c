@@ -58,6 +58,15 @@ void sdk_virtio_destroy(struct sdk_virtio *d)
 	sdk_double_destroy(&d->kernel);
 }
 
+void sdk_virtio_refuse(struct sdk_virtio *d, enum sdk_virtio_refusal what)
+{
+	d->refuses_features = what == SDK_VIRTIO_REFUSES_FEATURES;
+	d->refuses_vectors = what == SDK_VIRTIO_REFUSES_VECTORS;
+	d->never_resets = what == SDK_VIRTIO_REFUSES_RESET;
+	if (d->never_resets)
+		d->status = 4; /* and says that a driver is at work */
+}
+
 /* --- registers --- */
 static u64 common_read(struct sdk_virtio *d, u32 reg)
 {

@@ -16,6 +16,7 @@
  */
 #include <kabi/char_driver.h>
 #include <sdk/component.h>
+#include <sdk/line.h>
 
 KABI_MODULE(1, "Apache-2.0");
 KABI_MATCH_COMPATIBLE("arm,pl011");
@@ -172,16 +173,10 @@ static answer_t pl011_write(struct kabi_ctx *ctx, handle_t device, u32 port, con
 	return n;
 }
 
-/* A break is no wrong parity and no wrong frame, though the device says these too. */
 static enum char_error error_of(u32 word)
 {
-	u32 e = word & DR_OVERRUN ? CHAR_ERROR_LOST : 0;
-
-	if (word & DR_BREAK)
-		return (enum char_error)(e | CHAR_ERROR_LINE_BREAK);
-	e |= word & DR_PARITY ? CHAR_ERROR_PARITY : 0;
-	e |= word & DR_FRAME ? CHAR_ERROR_FRAME : 0;
-	return (enum char_error)e;
+	return sdk_line_error(word & DR_OVERRUN, word & DR_BREAK, word & DR_PARITY,
+		word & DR_FRAME);
 }
 
 static answer_t pl011_read(struct kabi_ctx *ctx, handle_t device, u32 port, void *data, u32 len,

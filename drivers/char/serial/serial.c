@@ -16,6 +16,7 @@
  */
 #include <kabi/char_driver.h>
 #include <sdk/component.h>
+#include <sdk/line.h>
 
 KABI_MODULE(1, "Apache-2.0");
 KABI_MATCH_COMPATIBLE("ns16550a");
@@ -166,16 +167,10 @@ static answer_t serial_write(struct kabi_ctx *ctx, handle_t device, u32 port, co
 	return n;
 }
 
-/* A break is no wrong parity and no wrong frame, though the chip says these too. */
 static enum char_error error_of(u32 lsr)
 {
-	u32 e = lsr & LSR_OVERRUN ? CHAR_ERROR_LOST : 0;
-
-	if (lsr & LSR_BREAK)
-		return (enum char_error)(e | CHAR_ERROR_LINE_BREAK);
-	e |= lsr & LSR_PARITY ? CHAR_ERROR_PARITY : 0;
-	e |= lsr & LSR_FRAME ? CHAR_ERROR_FRAME : 0;
-	return (enum char_error)e;
+	return sdk_line_error(lsr & LSR_OVERRUN, lsr & LSR_BREAK, lsr & LSR_PARITY,
+		lsr & LSR_FRAME);
 }
 
 static answer_t serial_read(struct kabi_ctx *ctx, handle_t device, u32 port, void *data, u32 len,

@@ -33,6 +33,7 @@ void sdk_double_init(struct sdk_double *d, const void *state, u32 state_bytes, u
 	u32 answer_bytes);
 /* Memory of lifetime `device`, zeroed; a crash is another call of it. */
 void sdk_double_device_memory(struct sdk_double *d, u32 bytes);
+/* One that is all zero, too. */
 void sdk_double_destroy(struct sdk_double *d);
 /* Before each call: a fresh frame, no needs. */
 void sdk_double_call(struct sdk_double *d);

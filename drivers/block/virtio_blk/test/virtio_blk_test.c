@@ -10,27 +10,73 @@ extern const struct block_driver_vtable kabi_vtable_block_driver;
 static struct sdk_virtio d;
 static struct block_geometry g;
 
-/* What comes when `size` entries are offered for the queue. `lie`: changes the device before the
- * driver sees it. */
-static answer_t attach_lying(u16 size, void (*lie)(void))
+/* What the device does before the driver sees it. */
+enum lie : u32 {
+	LIE_FEATURES,
+	LIE_VECTORS,
+	LIE_RESET,
+	LIE_OLD,
+	LIE_SHORT_CONFIG,
+	LIES_THAT_END, /* so many of them make the driver refuse */
+	LIE_NOTHING_OFFERED,
+	LIE_EVERYTHING_OFFERED,
+	LIE_SEGMENTS,
+	LIE_NO_SEGMENTS,
+	LIE_NONE,
+};
+static void tell(enum lie lie)
 {
-	static bool used;
+	switch (lie) {
+	case LIE_FEATURES:
+		sdk_virtio_refuse(&d, SDK_VIRTIO_REFUSES_FEATURES);
+		break;
+	case LIE_VECTORS:
+		sdk_virtio_refuse(&d, SDK_VIRTIO_REFUSES_VECTORS);
+		break;
+	case LIE_RESET:
+		sdk_virtio_refuse(&d, SDK_VIRTIO_REFUSES_RESET);
+		break;
+	case LIE_OLD:
+		d.offered &= ~VIRTIO_F_VERSION_1;
+		break;
+	case LIE_SHORT_CONFIG:
+		d.kernel.config[SDK_VIRTIO_CAP_CONFIG + 12] = 23;
+		break;
+	case LIE_NOTHING_OFFERED:
+		d.offered = VIRTIO_F_VERSION_1;
+		/* what no feature tells of is not looked at */
+		memset(d.config + 8, 0xff, sizeof(d.config) - 8);
+		break;
+	case LIE_EVERYTHING_OFFERED:
+		d.offered = ~0ull;
+		break;
+	case LIE_SEGMENTS:
+		memset(d.config + 12, 0xff, 4);
+		break;
+	case LIE_NO_SEGMENTS:
+		memset(d.config + 12, 0, 4);
+		break;
+	case LIES_THAT_END:
+	case LIE_NONE:
+		break;
+	}
+}
 
-	if (used)
-		sdk_virtio_destroy(&d);
-	used = true;
+/* What comes when `size` entries are offered for the queue. */
+static answer_t attach_lying(u16 size, enum lie lie)
+{
+	sdk_virtio_destroy(&d);
 	sdk_virtio_init(&d, 0x244, &size, 1, 65536);
 	d.config[1] = 8; /* 2048 sectors */
 	d.config[12] = 62;
 	d.config[21] = 2; /* blocks of 512 bytes */
-	if (lie)
-		lie();
+	tell(lie);
 	return DRIVER->attach(CTX, 1, &g);
 }
 
 static answer_t attach(u16 size)
 {
-	return attach_lying(size, nullptr);
+	return attach_lying(size, LIE_NONE);
 }
 
 static answer_t submit(u64 tag)
@@ -53,62 +99,20 @@ static void finish(u32 head, u8 status)
 	sdk_virtio_finish(&d, 0, head, 513);
 }
 
-static void lie_features(void)
-{
-	d.refuses_features = true;
-}
-static void lie_reset(void)
-{
-	d.status = 4;
-	d.never_resets = true;
-}
-static void lie_vectors(void)
-{
-	d.refuses_vectors = true;
-}
-static void lie_old(void)
-{
-	d.offered &= ~VIRTIO_F_VERSION_1;
-}
-static void lie_nothing_offered(void)
-{
-	d.offered = VIRTIO_F_VERSION_1;
-	memset(d.config + 8, 0xff,
-		sizeof(d.config) - 8); /* what no feature tells of is not looked at */
-}
-static void lie_everything_offered(void)
-{
-	d.offered = ~0ull;
-}
-static void lie_short_config(void)
-{
-	d.kernel.config[SDK_VIRTIO_CAP_CONFIG + 12] = 23;
-}
-static void lie_segments(void)
-{
-	memset(d.config + 12, 0xff, 4);
-}
-static void lie_no_segments(void)
-{
-	memset(d.config + 12, 0, 4);
-}
-
 static void test_refusals(void)
 {
-	static void (*const lies[])(void) = {lie_features, lie_reset, lie_vectors, lie_old,
-		lie_short_config};
-
-	for (u32 i = 0; i < sizeof(lies) / sizeof(lies[0]); i++)
-		CHECK(attach_lying(64, lies[i]) < 0 && !d.kernel.nr_irqs_enabled && !d.nr_stray);
+	for (u32 i = 0; i < LIES_THAT_END; i++)
+		CHECK(attach_lying(64, (enum lie)i) < 0 && !d.kernel.nr_irqs_enabled &&
+			!d.nr_stray);
 	CHECK(attach(0) == -ENODEV && attach(1) == -EIO && attach(3) == -EIO);
 	CHECK(attach(100) == 0 && d.queue[0].size == 64 && g.max_segments == 62);
 	CHECK(attach(65535) == 0 && d.queue[0].size == 128);
-	CHECK(attach_lying(64, lie_nothing_offered) == 0 && !g.features && g.max_segments == 1 &&
+	CHECK(attach_lying(64, LIE_NOTHING_OFFERED) == 0 && !g.features && g.max_segments == 1 &&
 		g.logical_block_bytes == 512 && !g.max_discard_sectors);
-	CHECK(attach_lying(64, lie_everything_offered) == 0 &&
+	CHECK(attach_lying(64, LIE_EVERYTHING_OFFERED) == 0 &&
 		d.accepted == (VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | 0x2264));
-	CHECK(attach_lying(64, lie_segments) == 0 && g.max_segments == 62);
-	CHECK(attach_lying(64, lie_no_segments) == 0 && g.max_segments == 1);
+	CHECK(attach_lying(64, LIE_SEGMENTS) == 0 && g.max_segments == 62);
+	CHECK(attach_lying(64, LIE_NO_SEGMENTS) == 0 && g.max_segments == 1);
 	attach(64);
 	for (u32 n = 0; n < 4; n++) { /* each service fails in turn */
 		DRIVER->detach(CTX, 1);

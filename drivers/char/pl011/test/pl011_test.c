@@ -1,12 +1,6 @@
 /* pl011's handlers as functions, against a PL011 that the test plays (ARM DDI 0183, chapter 3). */
-#include "../../../../lib/test/tap.h"
-#include <string.h>
-#include <kabi/char_driver.h>
-#include <sdk/double.h>
+#include "../../test/line_test.h"
 
-extern const struct char_driver_vtable kabi_vtable_char_driver;
-#define DRIVER     (&kabi_vtable_char_driver)
-#define CTX        (&d.ctx)
 #define FIFO_BYTES 16u
 #define INPUT_MASK 0x650u
 #define LINE_8N1   0x70u
@@ -21,11 +15,7 @@ struct cell {
 	bool absent, always_data, busy;
 	u32 forced_status;
 };
-static struct sdk_double d;
 static struct cell cell;
-static struct char_info info;
-static u8 data[4096];
-static enum char_error errors[4096];
 
 /* --- the cell --- */
 static u32 flags(void)
@@ -156,37 +146,11 @@ static void cell_receives(u32 word)
 /* --- the driver --- */
 static void fresh(void)
 {
-	static bool used;
-
-	if (used)
-		sdk_double_destroy(&d);
-	used = true;
+	sdk_double_destroy(&d);
 	sdk_double_init(&d, nullptr, 0, 4096, 0);
 	d.model_read = cell_read;
 	d.model_write = cell_write;
 	cell = (struct cell){};
-}
-
-static answer_t attach(void)
-{
-	fresh();
-	memset(&info, 0xee, sizeof(info));
-	return DRIVER->attach(CTX, 1, &info);
-}
-
-static u32 events(void)
-{
-	enum char_events e = (enum char_events)0xffffffff;
-
-	CHECK_QUIET(DRIVER->interrupt(CTX, 1, 0, &e) == 0);
-	return e;
-}
-
-static answer_t receive(u32 len)
-{
-	memset(data, 0xee, sizeof(data));
-	memset(errors, 0xee, sizeof(errors));
-	return DRIVER->read(CTX, 1, 0, data, len, errors, len);
 }
 
 static void test_attach(void)

@@ -1,12 +1,6 @@
 /* serial's handlers as functions, against a 16550 that the test plays (PC16550D, section 8). */
-#include "../../../../lib/test/tap.h"
-#include <string.h>
-#include <kabi/char_driver.h>
-#include <sdk/double.h>
+#include "../../test/line_test.h"
 
-extern const struct char_driver_vtable kabi_vtable_char_driver;
-#define DRIVER     (&kabi_vtable_char_driver)
-#define CTX        (&d.ctx)
 #define FIFO_BYTES 16u
 
 struct chip {
@@ -20,11 +14,7 @@ struct chip {
 	bool absent, always_data, stuck;
 	u8 forced_iir;
 };
-static struct sdk_double d;
 static struct chip chip;
-static struct char_info info;
-static u8 data[4096];
-static enum char_error errors[4096];
 
 /* --- the chip --- */
 static u8 line_status(void)
@@ -173,37 +163,11 @@ static void chip_receives(u8 b, u8 errors)
 /* --- the driver --- */
 static void fresh(void)
 {
-	static bool used;
-
-	if (used)
-		sdk_double_destroy(&d);
-	used = true;
+	sdk_double_destroy(&d);
 	sdk_double_init(&d, nullptr, 0, 4096, 0);
 	d.model_read = chip_read;
 	d.model_write = chip_write;
 	chip = (struct chip){};
-}
-
-static answer_t attach(void)
-{
-	fresh();
-	memset(&info, 0xee, sizeof(info));
-	return DRIVER->attach(CTX, 1, &info);
-}
-
-static u32 events(void)
-{
-	enum char_events e = (enum char_events)0xffffffff;
-
-	CHECK_QUIET(DRIVER->interrupt(CTX, 1, 0, &e) == 0);
-	return e;
-}
-
-static answer_t receive(u32 len)
-{
-	memset(data, 0xee, sizeof(data));
-	memset(errors, 0xee, sizeof(errors));
-	return DRIVER->read(CTX, 1, 0, data, len, errors, len);
 }
 
 static void test_attach(void)

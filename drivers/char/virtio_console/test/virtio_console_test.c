@@ -12,15 +12,12 @@ extern const struct char_driver_vtable kabi_vtable_char_driver;
 static struct sdk_virtio d;
 static struct char_info info;
 static u8 data[8192];
-static bool used;
 
 static answer_t attach_with(u64 offered, u16 receive_size, u16 transmit_size)
 {
 	const u16 sizes[2] = {receive_size, transmit_size};
 
-	if (used)
-		sdk_virtio_destroy(&d);
-	used = true;
+	sdk_virtio_destroy(&d);
 	sdk_virtio_init(&d, offered, sizes, 2, 16384);
 	d.config[0] = 80;
 	d.config[2] = 25;
@@ -209,14 +206,11 @@ static void test_lies(void)
 
 static void test_refusals(void)
 {
-	for (u32 lie = 0; lie < 4; lie++) {
+	for (u32 lie = 0; lie <= SDK_VIRTIO_REFUSALS; lie++) {
 		attach(8);
 		DRIVER->detach(CTX, 1);
-		d.refuses_features = lie == 0;
-		d.refuses_vectors = lie == 1;
-		d.never_resets = lie == 2;
-		d.status = lie == 2 ? 4 : 0;
-		if (lie == 3)
+		sdk_virtio_refuse(&d, (enum sdk_virtio_refusal)lie);
+		if (lie == SDK_VIRTIO_REFUSALS)
 			d.offered = 7;
 		CHECK(DRIVER->attach(CTX, 1, &info) < 0 && !d.kernel.nr_irqs_enabled &&
 			!d.nr_stray);

@@ -13,11 +13,7 @@ static u8 data[1024];
 
 static answer_t attach(u16 size)
 {
-	static bool used;
-
-	if (used)
-		sdk_virtio_destroy(&d);
-	used = true;
+	sdk_virtio_destroy(&d);
 	sdk_virtio_init(&d, 0, &size, 1, 8192);
 	return DRIVER->attach(CTX, 1, &info);
 }
@@ -79,14 +75,11 @@ static void test_lies(void)
 
 static void test_refusals(void)
 {
-	for (u32 lie = 0; lie < 4; lie++) {
+	for (u32 lie = 0; lie <= SDK_VIRTIO_REFUSALS; lie++) {
 		attach(8);
 		DRIVER->detach(CTX, 1);
-		d.refuses_features = lie == 0;
-		d.refuses_vectors = lie == 1;
-		d.never_resets = lie == 2;
-		d.status = lie == 2 ? 4 : 0;
-		if (lie == 3)
+		sdk_virtio_refuse(&d, (enum sdk_virtio_refusal)lie);
+		if (lie == SDK_VIRTIO_REFUSALS)
 			d.offered = 0;
 		CHECK(DRIVER->attach(CTX, 1, &info) < 0 && !d.kernel.nr_irqs_enabled &&
 			!d.nr_stray);

@@ -34,11 +34,7 @@ static void clock_write(struct sdk_double *o, u32 reg, u32 width, u64 value)
 
 static void fresh(void)
 {
-	static bool used;
-
-	if (used)
-		sdk_double_destroy(&d);
-	used = true;
+	sdk_double_destroy(&d);
 	sdk_double_init(&d, nullptr, 0, 64, 0);
 	d.model_read = clock_read;
 	d.model_write = clock_write;

@@ -47,7 +47,16 @@ struct sdk_virtio {
 /* `sizes`: what the device offers for each queue. */
 void sdk_virtio_init(struct sdk_virtio *d, u64 offered, const u16 *sizes, u32 nr_queues,
 	u32 device_bytes);
+/* One that is all zero, too. */
 void sdk_virtio_destroy(struct sdk_virtio *d);
+/* From here on the device refuses what no driver can do without. */
+enum sdk_virtio_refusal : u32 {
+	SDK_VIRTIO_REFUSES_FEATURES,
+	SDK_VIRTIO_REFUSES_VECTORS,
+	SDK_VIRTIO_REFUSES_RESET,
+	SDK_VIRTIO_REFUSALS,
+};
+void sdk_virtio_refuse(struct sdk_virtio *d, enum sdk_virtio_refusal what);
 /* Next available chain's head, or -1. */
 s32 sdk_virtio_next(struct sdk_virtio *d, u32 queue);
 struct vring_desc *sdk_virtio_desc(struct sdk_virtio *d, u32 queue, u32 index);
