@@ -112,7 +112,7 @@ HOST_TEST(park_signals_wait)
 }
 
 /* Kill ends it, and what the call had is given back: here the end of a FIFO that an open was
- * waiting with when the slot was closed (docs/decisions/0005). */
+ * waiting with when the slot was closed (docs/decisions/0007-undo-by-ownership.md). */
 static s32 opens_fifo(void *arg)
 {
 	handle_usr1();

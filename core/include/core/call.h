@@ -129,7 +129,7 @@ enum call_do_op : u16 {
  * SIGPIPE; a kind may not. */
 enum call_effect : u8 { CALL_EFFECT_NONE, CALL_EFFECT_TOLD, CALL_EFFECT_MADE };
 /* What a call has changed outside itself for as long as it waits, and no object's end takes back:
- * core does when the record ends, killed or not (docs/decisions/0005). */
+ * core does when the record ends, killed or not (docs/decisions/0007-undo-by-ownership.md). */
 enum call_undo : u8 {
 	CALL_UNDO_NONE,
 	CALL_UNDO_LOCK_WAIT, /* that this owner of file locks waits for another: what is the owner
