@@ -30,8 +30,7 @@ static const struct view_type {
 static const struct view_type *view_type_find(const char *name)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(view_types); i++)
-		if (!strcmp(view_types[i].name, name) &&
-			!slot_is_parked(&nucleus.slots[view_types[i].slot]))
+		if (!strcmp(view_types[i].name, name) && slot_stamp(view_types[i].slot))
 			return &view_types[i];
 	return nullptr;
 }
@@ -39,7 +38,7 @@ static const struct view_type *view_type_find(const char *name)
 bool fs_type_at(u32 n, const char **name, bool *nodev)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(view_types); i++)
-		if (!slot_is_parked(&nucleus.slots[view_types[i].slot]) && n-- == 0) {
+		if (slot_stamp(view_types[i].slot) && n-- == 0) {
 			*name = view_types[i].name;
 			*nodev = true;
 			return true;
