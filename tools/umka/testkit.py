@@ -71,6 +71,7 @@ def power_cut(*options, command, word, seconds=GUEST_SECONDS):
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                           preexec_fn=die_with_parent) as guest_now:
         there = any(line.strip() == word for line in guest_now.stdout)
-        guest_now.send_signal(signal.SIGINT)    # ./umka kills QEMU and takes its scratch folder away
+        # ./umka kills QEMU and takes its scratch folder away. Not SIGINT: in a shell's background it is ignored.
+        guest_now.send_signal(signal.SIGTERM)
         guest_now.stdout.read()
     return there
