@@ -103,7 +103,7 @@ static answer_t service_block_view(struct kabi_ctx *ctx, u64 block, u32 tracked,
 	}
 	*view = (struct fs_block_view){.address = (word_t)d->bytes,
 		.version = d->version,
-		.unverified = !d->verified};
+		.unverified = !READ_ONCE(d->verified)};
 	return 0;
 }
 

@@ -59,16 +59,15 @@ vaddr_t user_alloc(size_t bytes)
 	return (vaddr_t)at;
 }
 
+/* Of the one space that runs tests; children have a copy at the same place. */
+static vaddr_t text_page;
+
 vaddr_t ustr(const char *text)
 {
-	static vaddr_t
-		page; /* of the one space that runs tests; children have a copy at the same place */
 	static atomic32_t next;
 	vaddr_t at;
 
-	if (!page)
-		page = user_alloc(PAGE_BYTES);
-	at = page + atomic32_fetch_add(&next, 1) % 16 * 256;
+	at = text_page + atomic32_fetch_add(&next, 1) % 16 * 256;
 	user_put(at, text, strlen(text) + 1);
 	return at;
 }
@@ -185,6 +184,7 @@ void arch_test_main(void)
 	modules_print();
 	waitable_init(&thread_ended);
 	host_user_start();
+	text_page = user_alloc(PAGE_BYTES); /* before there are threads */
 	if (os_config.disk_bytes)
 		host_disk_start();
 	for (const struct host_test *t = __start_host_tests; t < __stop_host_tests; t++) {
